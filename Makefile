@@ -1,0 +1,60 @@
+# `make` lists what it can do. Everything runs inside .venv, which is made from a lock with hashes.
+
+PYTHON ?= python3
+# cpu or gpu: which TensorFlow the environment gets (requirements/cpu.txt, requirements/gpu.txt).
+TF ?= cpu
+
+# Relative, so that a path with a space in it is no special case.
+BIN := .venv/bin
+READY := .venv/.ready-$(TF)
+# Bytecode is compiled once, when the environment is made: containers often set
+# PYTHONDONTWRITEBYTECODE, and then every process would compile every module again.
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH" DVC_NO_ANALYTICS=1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test lint format bench sample lock clean
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY)  ## make .venv from the lock
+
+$(READY): requirements/$(TF).txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 14) else \
+	  "Python %d.%d is not supported: TensorFlow needs 3.10 to 3.13. Say which one to use: make PYTHON=python3.12" % v)'
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/$(TF).txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m compileall -q -j 0 .venv/lib || true
+	@touch $@
+
+repro: $(READY)  ## run what changed of the pipeline (dvc repro)
+	@$(RUN) python -m stages
+
+test: $(READY)  ## prove it
+	@$(RUN) python -m pytest $(ARGS)
+
+lint: $(READY)  ## ruff and mypy
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy
+
+format: $(READY)  ## mend what ruff can mend
+	@$(RUN) ruff check --fix .
+	@$(RUN) ruff format .
+
+bench: $(READY)  ## print ratios of things measured in one run
+	@$(RUN) python -m bench
+
+sample: $(READY)  ## draw the photos of Datasets/ again (the same bytes)
+	@$(RUN) carbrand sample Datasets
+
+lock: $(READY)  ## resolve requirements/*.txt anew
+	@$(BIN)/python -m pip install --quiet uv
+	@for tf in cpu gpu; do $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --python-version 3.10 --group dev --extra $$tf \
+	  -o requirements/$$tf.txt pyproject.toml || exit; done
+
+clean:  ## delete the environment and what the pipeline wrote (DVC's cache stays)
+	rm -rf .venv artifacts

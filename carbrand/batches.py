@@ -1,0 +1,51 @@
+"""Work ahead of the model: photos are decoded in threads while the model computes."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+
+# Fits the cache of common processors, and keeps a stage's memory small.
+BATCH_SIZE = 8
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def map_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], ahead: int
+) -> Generator[Result]:
+    """Like `map`, with at most `ahead` results computed in threads before they are asked for.
+
+    `ThreadPoolExecutor.map` would decode the whole folder into memory.
+    """
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def in_batches(photos: Iterable[np.ndarray], size: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Stack photos to (size, …) arrays; with each, how many of its rows are photos.
+
+    The last one is filled up with zeros: a compiled model then sees one shape only.
+    """
+    iterator = iter(photos)
+    while chunk := list(islice(iterator, size)):
+        batch = np.zeros((size, *chunk[0].shape), chunk[0].dtype)
+        batch[: len(chunk)] = chunk
+        yield batch, len(chunk)

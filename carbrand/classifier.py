@@ -1,0 +1,90 @@
+"""The model that ships, at work: photos in, brands with probabilities out.
+
+`predict` and `evaluate` both go through `Classifier`, so a number in the report and a prediction
+on a user's photo come from the same file through the same decode function.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from carbrand.batches import BATCH_SIZE, in_batches, map_ahead
+from carbrand.heatmap import class_activation
+from carbrand.model_file import read_about
+from carbrand.photo import ResizePolicy, UnreadablePhoto, read_photo
+from carbrand.quiet_keras import import_keras
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model makes of one photo.
+
+    probabilities (brands,) float32, adding up to 1; vector (d,) float32: the pooled features that
+    the head saw; heatmap (h, w) float32 in 0…1: where in the square that the model saw the evidence
+    for the predicted brand lies.
+    """
+
+    probabilities: np.ndarray
+    vector: np.ndarray
+    heatmap: np.ndarray
+
+
+class Classifier:
+    """A model.h5, ready to predict photos."""
+
+    def __init__(self, path: Path) -> None:
+        """Load the file. Raises UserError when it is none that this project wrote."""
+        about = read_about(path)
+        self.brands: list[str] = about["brands"]
+        self.size_px: int = about["size_px"]
+        self.resize: ResizePolicy = about["resize"]
+        keras = import_keras()
+        model = keras.models.load_model(path, compile=False)
+        head = model.get_layer("head")
+        maps = next(layer.input for layer in model.layers if layer.name in ("pool_avg", "pool_max"))
+        self._network = keras.Model(model.inputs, [maps, head.input, model.output])
+        kernel = head.get_weights()[0]
+        # With both poolings the head has two rows per map; either half speaks for the same map.
+        by_map = kernel.reshape(-1, maps.shape[-1], len(self.brands)).sum(axis=0)
+        # Against their mean over the brands: softmax sees only differences.
+        self._map_weights = by_map - by_map.mean(axis=1, keepdims=True)
+
+    def predict(
+        self, paths: Iterable[str], unreadable: list[UnreadablePhoto] | None = None
+    ) -> Iterator[tuple[str, Prediction]]:
+        """Each path with its prediction, in order.
+
+        A file that cannot be read is put into `unreadable` and passed over; without such a list it
+        raises UnreadablePhoto.
+        """
+        done: deque[str] = deque()
+
+        def photos() -> Iterator[np.ndarray]:
+            for path, photo in map_ahead(self._try_to_read, paths, ahead=2 * BATCH_SIZE):
+                if isinstance(photo, UnreadablePhoto):
+                    if unreadable is None:
+                        raise photo
+                    unreadable.append(photo)
+                else:
+                    done.append(path)
+                    yield photo
+
+        for batch, count in in_batches(photos(), BATCH_SIZE):
+            maps, vectors, probabilities = self._network.predict_on_batch(batch)
+            for index in range(count):
+                heatmap = class_activation(
+                    maps[index], self._map_weights[:, probabilities[index].argmax()]
+                )
+                prediction = Prediction(probabilities[index], vectors[index], heatmap)
+                yield done.popleft(), prediction
+
+    def _try_to_read(self, path: str) -> tuple[str, np.ndarray | UnreadablePhoto]:
+        try:
+            return path, read_photo(path, self.size_px, self.resize)
+        except UnreadablePhoto as error:
+            return path, error

@@ -1,0 +1,35 @@
+"""The one way to tell a user what is wrong: what, where, and how to mend it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+DONE = 0
+CHECK_SAYS_NO = 1
+UNUSABLE_INPUT = 2
+
+
+class UserError(Exception):
+    """Something a user can mend. The message is what they read: what, where, how to mend it.
+
+    Several problems found in one pass go into one error, a line each (STYLE: collect all problems
+    before failing).
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def exit_status(main: Callable[[], int | None]) -> int:
+    """Run `main`; a UserError becomes its lines on stderr and status 2, never a traceback."""
+    try:
+        return main() or DONE
+    except UserError as error:
+        for problem in error.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        return UNUSABLE_INPUT
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130

@@ -1,0 +1,30 @@
+"""Metrics as DVC reads them: nested numbers in JSON, rounded, finite, the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+# Far below what any set of photos can tell apart, far above what instruction sets differ by.
+DECIMALS = 4
+
+
+def write_metrics(path: Path, metrics: Mapping[str, object]) -> None:
+    """Write nested numbers, those with a fraction rounded to DECIMALS.
+
+    Raises ValueError for a number that is not finite: it would be no JSON, and no metric.
+    """
+    text = json.dumps(_rounded(metrics), indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"a metric must be a number, got {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"a metric must be finite, got {value!r}")
+    return round(value, DECIMALS)

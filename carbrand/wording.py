@@ -1,0 +1,73 @@
+"""How numbers and codes are said: one rounding rule for every figure, page and line."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Between a number and its unit: never broken over two lines.
+NO_BREAK = "\N{NO-BREAK SPACE}"
+ELLIPSIS = "…"
+
+
+def percent(share: float) -> str:
+    """A share in 0…1 with one decimal, as `89.5 %`."""
+    return f"{100 * share:.1f}{NO_BREAK}%"
+
+
+def percent_range(low: float, high: float) -> str:
+    """Two shares in 0…1, as `75.9–95.8 %`."""
+    return f"{100 * low:.1f}–{percent(high)}"
+
+
+def number(value: float) -> str:
+    """A count with thousands separated; anything else with four significant digits."""
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:.4g}"
+
+
+def count(how_many: int, noun: str) -> str:
+    """`1 photo`, `2,000 photos`."""
+    return f"{how_many:,}{NO_BREAK}{noun}{'' if how_many == 1 else 's'}"
+
+
+def humanise(code: str) -> str:
+    """`wrong_extension` as `Wrong extension`."""
+    words = code.replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def one_line(name: str) -> str:
+    """A file or brand name as it can be drawn: controls and line breaks become spaces."""
+    return " ".join("".join(map(_drawable, name)).split()) or "(no name)"
+
+
+def _drawable(letter: str) -> str:
+    kind = unicodedata.category(letter)
+    if kind == "Cs":  # half a letter: what Python makes of a byte that is no UTF-8
+        return "\N{REPLACEMENT CHARACTER}"
+    return " " if kind[0] in "CZ" else letter
+
+
+def shorten(name: str, columns: int) -> str:
+    """`name` in at most `columns` letters, its middle replaced by `…`; a CJK letter counts twice.
+
+    The middle, because names of files and models mostly differ at either end.
+    """
+    if _columns(name) <= columns:
+        return name
+    tail = _prefix(name[::-1], (columns - 1) // 2)[::-1]
+    return _prefix(name, columns - 1 - _columns(tail)) + ELLIPSIS + tail
+
+
+def _prefix(name: str, columns: int) -> str:
+    kept = ""
+    for letter in name:
+        if _columns(kept + letter) > columns:
+            break
+        kept += letter
+    return kept
+
+
+def _columns(name: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name)

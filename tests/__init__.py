@@ -1,0 +1,1 @@
+"""Proofs: a file per module, and one per promise."""

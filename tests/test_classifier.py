@@ -1,0 +1,135 @@
+"""model.h5 is a plain Keras file that holds all that prediction needs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from carbrand.classifier import Classifier
+from carbrand.errors import UserError
+from carbrand.feature_store import Origin
+from carbrand.model_file import save_classifier
+from carbrand.photo import UnreadablePhoto, read_photo
+from carbrand.pooling import POOLINGS, add_pooling
+from carbrand.quiet_keras import import_keras
+from tests.conftest import draw_photo, run
+
+BRANDS = ["asta", "bolt", "cirro"]
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    """Small, with fixed weights, in the shape of a real one."""
+    keras = import_keras()
+    keras.utils.set_random_seed(0)
+    photos = keras.Input((SIZE, SIZE, 3), name="photos")
+    x = keras.layers.Rescaling(1 / 128, -1, name="scale")(photos)
+    x = keras.layers.Conv2D(4, 3, strides=4, activation="relu", name="conv")(x)
+    return keras.Model(photos, x, name="backbone")
+
+
+def save(path: Path, backbone, pooling: str = "avg_max", resize: str = "pad") -> Path:
+    width = 4 * POOLINGS[pooling]
+    kernel = np.random.default_rng(0).normal(0, 3, (width, 3)).astype(np.float32)
+    origin = Origin(pooling, resize, SIZE)
+    save_classifier(path, backbone, origin, kernel, np.zeros(3, np.float32), BRANDS)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path) -> list[str]:
+    paths = []
+    for number in range(11):  # more than a batch
+        path = tmp_path / f"{number:02}.png"
+        draw_photo((20 * number, 99, 250 - 20 * number), number).save(path)
+        paths.append(str(path))
+    return paths
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_predictions_are_what_the_files_network_says(tmp_path, backbone, photos, pooling):
+    path = save(tmp_path / "model.h5", backbone, pooling)
+    classifier = Classifier(path)
+    model = import_keras().models.load_model(path, compile=False)
+    batch = np.stack([read_photo(photo, SIZE, "pad") for photo in photos])
+    expected = model.predict(batch, verbose=0)
+    found = list(classifier.predict(photos))
+    assert [name for name, _ in found] == photos
+    probabilities = np.stack([prediction.probabilities for _, prediction in found])
+    assert np.allclose(probabilities, expected, atol=1e-6)
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_prediction_has_a_vector_and_a_heat_map(tmp_path, backbone, photos):
+    prediction = next(Classifier(save(tmp_path / "m.h5", backbone)).predict(photos))[1]
+    assert prediction.vector.shape == (8,)
+    assert prediction.heatmap.shape == (8, 8)
+    assert 0 <= prediction.heatmap.min() <= prediction.heatmap.max() <= 1
+
+
+def test_the_file_knows_brands_size_and_policy(tmp_path, backbone):
+    classifier = Classifier(save(tmp_path / "model.h5", backbone, resize="crop"))
+    assert (classifier.brands, classifier.size_px, classifier.resize) == (BRANDS, SIZE, "crop")
+    with h5py.File(tmp_path / "model.h5") as file:
+        assert "keras" in json.loads(file.attrs["carbrand"])["versions"]
+
+
+def test_two_files_of_one_model_have_the_same_bytes(tmp_path, backbone):
+    first = save(tmp_path / "a.h5", backbone).read_bytes()
+    assert save(tmp_path / "b.h5", backbone).read_bytes() == first
+
+
+def test_the_file_opens_with_plain_keras_elsewhere(tmp_path, backbone, photos):
+    path = save(tmp_path / "model.h5", backbone)
+    program = f"""
+import json, keras, numpy as np, h5py
+from PIL import Image
+model = keras.models.load_model({str(path)!r})
+assert not any(type(layer).__module__.startswith(("carbrand", "stages")) for layer in model.layers)
+photo = Image.open({photos[0]!r}).convert("RGB").resize((32, 32))
+print(json.dumps([list(model.input_shape), list(model.output_shape)]))
+print(float(model.predict(np.asarray(photo)[None], verbose=0).sum()))
+"""
+    result = run([sys.executable, "-c", program], tmp_path, KERAS_BACKEND="tensorflow")
+    assert result.returncode == 0, result.stderr
+    shapes, total = result.stdout.strip().splitlines()[-2:]
+    assert json.loads(shapes) == [[None, 32, 32, 3], [None, 3]]
+    assert float(total) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_an_unreadable_photo_is_passed_over_or_raised(tmp_path, backbone, photos):
+    classifier = Classifier(save(tmp_path / "model.h5", backbone))
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no photo")
+    mixed = [photos[0], str(bad), photos[1]]
+    unreadable: list[UnreadablePhoto] = []
+    assert [name for name, _ in classifier.predict(mixed, unreadable)] == photos[:2]
+    assert len(unreadable) == 1
+    with pytest.raises(UnreadablePhoto):
+        list(classifier.predict(mixed))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no model", "other h5"])
+def test_what_is_no_model_is_one_line(tmp_path, content):
+    path = tmp_path / "model.h5"
+    if content == "other h5":
+        h5py.File(path, "w").close()
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"Make one with `dvc repro`"):
+        Classifier(path)
+
+
+def test_pooling_takes_means_and_maxima(backbone):
+    keras = import_keras()
+    batch = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3))
+    maps = backbone.predict(batch, verbose=0)
+    pooled = keras.Model(backbone.inputs, add_pooling(backbone, "avg_max"))
+    expected = np.concatenate([maps.mean(axis=(1, 2)), maps.max(axis=(1, 2))], axis=1)
+    assert np.allclose(pooled.predict(batch, verbose=0), expected, atol=1e-5)

@@ -1,0 +1,93 @@
+"""`carbrand …` as a person types it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from carbrand.cli import build_parser
+from tests.conftest import run
+
+
+def carbrand(project: Path, *arguments: str):
+    return run([sys.executable, "-m", "carbrand.cli", *arguments], project)
+
+
+def test_predict_says_what_evaluate_said(finished):
+    """Same file, same decode function: the same numbers to the last digit written."""
+    result = carbrand(finished, "predict", "Datasets/test", "--json")
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""  # no start-up noise, no progress bar in a pipe
+    said = {record["path"]: record for record in json.loads(result.stdout)}
+    with (finished / "artifacts/evaluate/predictions.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(said) == len(rows) == 9
+    for row in rows:
+        record = said[row["path"]]
+        assert record["brand"] == row["predicted"]
+        assert f"{record['confidence']:.6f}" == row["confidence"]
+        for brand, probability in record["probabilities"].items():
+            assert f"{probability:.6f}" == row[f"p_{brand}"]
+
+
+def test_predict_prints_brands_and_probabilities_likeliest_first(finished):
+    photo = "Datasets/test/asta/000.png"
+    result = carbrand(finished, "predict", photo, "--top", "2")
+    assert result.returncode == 0, result.stderr
+    path, shares = result.stdout.strip().split(": ")
+    assert path == photo
+    first, second = (share.split() for share in shares.split(", "))
+    assert float(first[1].rstrip("%")) >= float(second[1].rstrip("%"))
+
+
+def test_one_bad_photo_does_not_cost_the_others(finished):
+    (finished / "text.jpg").write_text("no photo")
+    result = carbrand(finished, "predict", "text.jpg", "Datasets/test/asta/000.png")
+    assert result.returncode == 2
+    assert len(result.stdout.splitlines()) == 1
+    assert result.stderr.splitlines() == [
+        "error: text.jpg is not a readable photo (none of JPEG, PNG, WEBP, BMP, GIF, TIFF). "
+        "Replace or remove it."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["predict", "nowhere.jpg"], "nowhere.jpg does not exist"),
+        (["predict", "stages"], "stages holds no photo"),
+        (["predict", "Datasets/test", "--model", "none.h5"], "none.h5 does not exist"),
+        (["predict", "Datasets/test", "--model", "README.md"], "is not a model that this project"),
+        (["predict", "Datasets/test", "--top", "0"], "--top"),
+        (["predict"], "the following arguments are required: PATH"),
+        (["predikt", "x.jpg"], "invalid choice: 'predikt'"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(finished, arguments, said):
+    result = carbrand(finished, *arguments)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert said in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_a_model_works_away_from_its_project(finished, tmp_path):
+    shutil.copy(finished / "artifacts/train/model.h5", tmp_path / "brand.h5")
+    shutil.copy(finished / "Datasets/test/bolt/001.png", tmp_path)
+    shutil.copytree(finished / "carbrand", tmp_path / "elsewhere" / "carbrand")
+    result = carbrand(
+        tmp_path / "elsewhere", "predict", "../001.png", "--model", "../brand.h5", "--json"
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)[0]["brand"] in ("asta", "bolt", "cirro")
+
+
+def test_every_command_explains_itself():
+    text = build_parser().format_help()
+    for command in ("predict", "sample"):
+        assert command in text

@@ -1,0 +1,170 @@
+"""The PNG figures: complete, unclipped and the same bytes, whatever the brands."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from carbrand import canvas, figures
+from carbrand.curve_chart import curve_chart, round_numbers
+from carbrand.results import Results
+from carbrand.thumbnail import heat_overlay, thumbnail
+from carbrand.wording import one_line, percent, shorten
+from tests.made_up_run import MadeUpRun, draw_photo, read_run
+
+DPI = 60
+LONG = "A Long Name for a Maker of Motor Cars and Carriages, Est. 1886"
+RUNS = {
+    "usual": MadeUpRun(),
+    "two brands, one epoch, none wrong": MadeUpRun(
+        brands=("no", "yes"), wrong=0, leaked=0, epochs=1, best_epoch=1
+    ),
+    "none right": MadeUpRun(right=0, wrong=2),
+    "best epoch last": MadeUpRun(epochs=30, best_epoch=30),
+    "names that are long, mathematical or foreign": MadeUpRun(
+        brands=(LONG, "$x^{$", "Škoda\nÉ", "奔驰", "سيارة")
+    ),
+    "33 brands": MadeUpRun(brands=tuple(f"{n:02} {LONG}"[: 3 + n] for n in range(33)), right=1),
+}
+FIGURES: dict[str, Callable[[Results], bytes]] = {
+    "loss": lambda run: figures.loss_curves(run, DPI),
+    "accuracy": lambda run: figures.accuracy_curves(run, DPI),
+    "confusion": lambda run: figures.confusion(run, DPI),
+    "brands": lambda run: figures.brands(run, DPI),
+    "photos": lambda run: figures.photo_page(run, DPI, photos=4),
+}
+
+
+@pytest.fixture(scope="module", params=RUNS.values(), ids=list(RUNS))
+def folder(request, tmp_path_factory):
+    return request.param.write(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture
+def run(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    return read_run(folder)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_figure_is_clipped_empty_or_huge(run, name):
+    figure = np.asarray(Image.open(io.BytesIO(FIGURES[name](run))).convert("L"))
+    height, width = figure.shape
+    assert max(height, width) <= 22 * DPI
+    inner = figure[3:-3, 3:-3]
+    border = np.ones(figure.shape, bool)
+    border[3:-3, 3:-3] = False
+    assert (figure[border] == 255).all(), "something is cut off at the edge"
+    assert (inner < 128).mean() > 0.005
+
+
+def test_a_figure_is_the_same_file_every_time_and_holds_no_date(tmp_path, monkeypatch):
+    MadeUpRun().write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    run = read_run(tmp_path)
+    for draw in FIGURES.values():
+        first = draw(run)
+        assert draw(run) == first
+        assert set(Image.open(io.BytesIO(first)).info) == {"dpi"}
+
+
+def test_a_users_matplotlibrc_changes_no_figure(tmp_path, monkeypatch):
+    import matplotlib
+
+    MadeUpRun().write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    run = read_run(tmp_path)
+    plain = figures.brands(run, DPI)
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red"}):
+        assert figures.brands(run, DPI) == plain
+        assert matplotlib.rcParams["font.size"] == 30
+
+
+def test_figures_of_a_higher_dpi_have_more_pixels(tmp_path):
+    run = read_run(MadeUpRun().write(tmp_path))
+    small, large = (
+        Image.open(io.BytesIO(figures.confusion(run, dpi))).width for dpi in (DPI, 2 * DPI)
+    )
+    assert abs(large - 2 * small) <= 2
+
+
+def test_the_page_of_photos_shows_as_many_as_asked_for(tmp_path, monkeypatch):
+    MadeUpRun(right=8, wrong=8).write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    run = read_run(tmp_path)
+    one_row, three_rows = (
+        Image.open(io.BytesIO(figures.photo_page(run, DPI, photos))).height for photos in (6, 18)
+    )
+    assert three_rows > 2 * one_row
+
+
+def test_the_confusion_matrix_counts_each_leak_free_photo_once(tmp_path):
+    run = read_run(MadeUpRun(right=3, wrong=2, leaked=4).write(tmp_path))
+    assert run.confusion.sum() == len(run.leak_free) == 3 * 5
+    assert run.confusion.diagonal().tolist() == [3, 3, 3]
+    assert run.confusion[0].tolist() == [3, 2, 0]  # rows: what it is, columns: what was said
+
+
+def test_a_name_is_shortened_in_its_middle_and_never_too_long():
+    assert shorten("abcdefghij", 10) == "abcdefghij"
+    assert shorten("abcdefghij", 7) == "abc…hij"
+    assert shorten("奔驰梅赛德斯", 7) == "奔驰…斯"
+    assert one_line("a\r\n\tb\x00\udcff") == "a b \N{REPLACEMENT CHARACTER}"
+
+
+def test_a_text_is_fitted_by_the_width_it_is_drawn_with():
+    with canvas.style():
+        fitted = canvas.fit("W" * 50, 1.0, 9)
+        assert 0.7 < canvas.text_width(fitted, 9) <= 1.0
+        assert canvas.fit("short", 1.0, 9) == "short"
+
+
+def test_percent_always_has_one_decimal():
+    assert [percent(share) for share in (0, 0.8947, 1)] == ["0.0\xa0%", "89.5\xa0%", "100.0\xa0%"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (0.31, 0.32), (3, 3), (0, 0), (-2.5, 1e6), (39.9, 100), (1e-9, 2e-9)]
+)
+def test_round_numbers_cover_the_range_and_are_few(low, high):
+    marks = round_numbers(low, high)
+    assert marks[0] <= low
+    assert marks[-1] >= high
+    assert 2 <= len(marks) <= 8
+    assert marks == sorted(set(marks))
+
+
+def test_a_loss_that_is_no_number_leaves_a_gap_in_its_curve():
+    values = [3.0, 2.0, math.nan, 1.0, math.inf, 1.0, 2.0]
+    chart = curve_chart("loss", range(1, 8), {"validation": values}, best=(4, 1.0))
+    (curve,) = chart.curves
+    assert len(curve.pieces) == 2
+    assert len(curve.dots) == 1
+    assert "nan" not in str(chart)
+
+
+def test_the_heat_map_covers_the_whole_photo(tmp_path):
+    draw_photo(tmp_path / "photo.png", seed=1, size=(200, 100))
+    photo = thumbnail(str(tmp_path / "photo.png"), 80)
+    assert photo.size == (80, 40)
+    heat = np.zeros((7, 7), np.float32)
+    heat[6, 0] = 1.0
+    hot, cold = (
+        np.asarray(heat_overlay(photo, warmth), np.int32) for warmth in (heat, np.zeros_like(heat))
+    )
+    assert hot.shape == (40, 80, 3)
+    y, x = np.unravel_index((hot - cold).sum(axis=2).argmax(), (40, 80))
+    assert y > 32
+    assert x < 12
+
+
+def test_a_heat_map_that_is_no_number_is_dark(tmp_path):
+    draw_photo(tmp_path / "photo.png", seed=1)
+    photo = thumbnail(str(tmp_path / "photo.png"), 64)
+    cold = heat_overlay(photo, np.zeros((7, 7), np.float32))
+    assert heat_overlay(photo, np.full((7, 7), np.nan)).tobytes() == cold.tobytes()

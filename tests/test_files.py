@@ -1,0 +1,71 @@
+"""The small files between the nodes come back as they were written."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from carbrand.evaluation import PredictedPhoto
+from carbrand.feature_store import Origin, read_features, write_features
+from carbrand.manifest import (
+    Row,
+    photos_to_learn_from,
+    photos_to_predict,
+    read_manifest,
+    write_manifest,
+)
+from carbrand.metrics_file import write_metrics
+from carbrand.predictions_file import read_predictions, write_predictions
+
+ODD = 'Datasets/train/é/a,b "c"\nd\udcff.jpg'
+
+
+def test_the_manifest_comes_back(tmp_path):
+    rows = [
+        Row(ODD, "train", "é", 3, 2, "PNG", "P", "00", "11", "22", "kept", ("a", "b"), "x.jpg"),
+        Row("Datasets/test/é/a.jpg", "test", "é"),
+    ]
+    write_manifest(tmp_path / "m.csv", rows)
+    assert read_manifest(tmp_path / "m.csv") == sorted(rows, key=lambda row: row.path)
+
+
+def test_only_kept_photos_are_learned_from_and_leaked_ones_are_predicted():
+    rows = [
+        Row("1", "train", "a"),
+        Row("2", "train", "a", status="excluded", issues=("duplicate",)),
+        Row("3", "test", "a"),
+        Row("4", "test", "a", status="excluded", issues=("leaked",)),
+        Row("5", "test", "a", status="excluded", issues=("unreadable",)),
+    ]
+    assert [row.path for row in photos_to_learn_from(rows)] == ["1"]
+    assert [row.path for row in photos_to_predict(rows)] == ["3", "4"]
+
+
+def test_predictions_come_back(tmp_path):
+    photos = [PredictedPhoto(ODD, "é", "p_x", 0.75, True, (0.25, 0.75))]
+    write_predictions(tmp_path / "p.csv", photos, ["é", "p_x"])
+    assert read_predictions(tmp_path / "p.csv") == (photos, ["é", "p_x"])
+
+
+def test_features_come_back(tmp_path):
+    vectors = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    write_features(tmp_path, vectors, [(ODD, "b"), ("y", "a")], Origin("avg", "pad", 64))
+    features = read_features(tmp_path)
+    assert np.array_equal(features.vectors, vectors)
+    assert (features.paths, features.brands) == ([ODD, "y"], ["a", "b"])
+    assert features.labels.tolist() == [1, 0]
+    assert features.origin == Origin("avg", "pad", 64)
+
+
+def test_metrics_are_rounded_and_nested(tmp_path):
+    write_metrics(tmp_path / "m.json", {"a": {"é": 1 / 3}, "n": 3})
+    assert json.loads((tmp_path / "m.json").read_text("utf-8")) == {"a": {"é": 0.3333}, "n": 3}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "text", [1], None, True])
+def test_what_is_no_finite_number_is_no_metric(tmp_path, value):
+    with pytest.raises(ValueError, match="a metric must be"):
+        write_metrics(tmp_path / "m.json", {"a": value})
+    assert not (tmp_path / "m.json").exists()

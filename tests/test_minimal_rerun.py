@@ -1,0 +1,109 @@
+"""A changed parameter, photo or module reruns the nodes that depend on it, and no other."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from stages.__main__ import SECTIONS
+from tests.conftest import ROOT, draw_photo, edit_params, run
+from tests.local_imports import local_imports
+
+KNOBS = [(node, field) for node in SECTIONS for field in dataclasses.fields(SECTIONS[node])]
+
+
+def another_value(field, value):
+    """A value that is valid too, and not this one."""
+    choices = field.metadata["choices"]
+    if choices:
+        return next(choice for choice in choices if choice != value)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):
+        return "weights/other.h5"
+    low, high = field.metadata["low"], field.metadata["high"]
+    step = 1 if isinstance(value, int) else 0.1
+    upwards = value + step
+    return upwards if high is None or upwards <= high else max(low, value - step)
+
+
+def changed_nodes(project: Path, monkeypatch) -> set[str]:
+    """The nodes of which DVC says that something they depend on changed."""
+    monkeypatch.chdir(project)
+    with Repo(str(project)) as repo:
+        status = repo.status()
+    return {
+        node
+        for node, changes in status.items()
+        if any(isinstance(change, dict) and "changed deps" in change for change in changes)
+        or "changed command" in changes
+    }
+
+
+@pytest.mark.parametrize(
+    ("node", "field"), KNOBS, ids=[f"{node}.{field.name}" for node, field in KNOBS]
+)
+def test_a_parameter_reruns_its_node(node, field, finished, monkeypatch):
+    value = yaml.safe_load((finished / "params.yaml").read_text())[node][field.name]
+    edit_params(finished, **{f"{node}__{field.name}": another_value(field, value)})
+    assert changed_nodes(finished, monkeypatch) == {node}
+
+
+def test_nothing_changed_reruns_nothing(finished, monkeypatch):
+    assert changed_nodes(finished, monkeypatch) == set()
+
+
+MODULES = sorted(set().union(*(local_imports(ROOT / "stages" / f"{node}.py") for node in SECTIONS)))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_reruns_the_nodes_that_import_it(module, finished, monkeypatch):
+    with (finished / module).open("a") as file:
+        file.write("# changed\n")
+    users = {n for n in SECTIONS if module in local_imports(ROOT / "stages" / f"{n}.py")}
+    assert changed_nodes(finished, monkeypatch) == users
+
+
+def test_weights_of_ones_own_are_watched(finished, monkeypatch):
+    (finished / "weights" / "mine.h5").write_bytes(b"x")
+    assert changed_nodes(finished, monkeypatch) == {"features"}
+
+
+def ran(project: Path) -> list[str]:
+    """What `make repro` calls; the nodes that it ran."""
+    result = run([sys.executable, "-m", "stages"], project)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return [line.split("'")[1] for line in result.stdout.splitlines() if line.startswith("Running")]
+
+
+def test_one_run_after_another_does_what_it_must(finished):
+    """The whole way through DVC, once per kind of change: each costs a run of TensorFlow."""
+    assert ran(finished) == []
+    edit_params(finished, plot__dpi=60)
+    assert ran(finished) == ["plot"]
+    edit_params(finished, evaluate__ece_bins=7)
+    assert ran(finished)[0] == "evaluate"
+    edit_params(finished, train__learning_rate=0.05)
+    assert ran(finished) == ["train", "evaluate", "plot"]
+    # A new test photo cannot change what was learned: the same vectors come out of `features`.
+    target = finished / "Datasets" / "test" / "asta" / "new.png"
+    draw_photo((200, 30, 30), 555).save(target)
+    assert ran(finished) == ["validate", "features", "evaluate", "plot"]
+    # Back to what was: the run cache knows it all.
+    target.unlink()
+    shutil.rmtree(finished / "artifacts")
+    assert ran(finished) == []
+    metrics = json.loads((finished / "artifacts/evaluate/metrics.json").read_text())
+    assert metrics["as_given"]["images"] == 9
+
+
+def test_the_committed_lock_is_that_of_the_committed_tree(monkeypatch):
+    """dvc.lock in the repository was made by this code, these params and these photos."""
+    assert changed_nodes(ROOT, monkeypatch) == set()

@@ -1,0 +1,93 @@
+"""params.yaml is read strictly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from carbrand.errors import UserError
+from carbrand.params import check_sections, knob, read_section
+
+GOOD = {"size_px": "64", "rate": "0.5", "mode": "fast", "flip": "true"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """One field of each type."""
+
+    size_px: int = knob(low=32, high=1024)
+    rate: float = knob(low=0.0, high=1.0)
+    mode: str = knob(choices=("fast", "slow"))
+    flip: bool = knob()
+
+
+def read(tmp_path: Path, changes: dict[str, str | None], section: str = "train") -> Section:
+    values = {key: value for key, value in (GOOD | changes).items() if value is not None}
+    lines = "\n".join(f"  {key}: {value}" for key, value in values.items())
+    file = tmp_path / "params.yaml"
+    file.write_text(f"{section}:\n{lines}\n")
+    return read_section(file, "train", Section)
+
+
+def test_a_right_section_becomes_a_frozen_dataclass(tmp_path):
+    assert read(tmp_path, {}) == Section(size_px=64, rate=0.5, mode="fast", flip=True)
+
+
+def test_a_whole_number_will_do_for_a_number(tmp_path):
+    assert isinstance(read(tmp_path, {"rate": "1"}).rate, float)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sise_px": "64"}, "unknown key `train.sise_px`. Did you mean `size_px`?"),
+        ({"size_px": None}, "`train.size_px` is missing"),
+        ({"size_px": "'64'"}, "a whole number from 32 to 1024, got '64'"),
+        ({"size_px": "64.5"}, "a whole number"),
+        ({"size_px": "true"}, "a whole number from 32 to 1024, got True"),
+        ({"size_px": "16"}, "from 32 to 1024, got 16"),
+        ({"rate": "1.5"}, "a number from 0 to 1, got 1.5"),
+        ({"rate": ".nan"}, "a number from 0 to 1, got nan"),
+        ({"rate": "true"}, "a number from 0 to 1, got True"),
+        ({"mode": "fats"}, "one of fast, slow, got 'fats'. Did you mean `fast`?"),
+        ({"flip": "1"}, "true or false, got 1"),
+        ({"flip": ""}, "got nothing"),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_way_out(tmp_path, changes, said):
+    with pytest.raises(UserError) as caught:
+        read(tmp_path, changes)
+    assert len(caught.value.problems) == 1
+    assert said in caught.value.problems[0]
+
+
+def test_all_problems_are_told_at_once(tmp_path):
+    with pytest.raises(UserError) as caught:
+        read(tmp_path, {"rate": "7", "mode": None, "colour": "red"})
+    assert len(caught.value.problems) == 3
+
+
+def test_a_missing_section_names_the_nearest(tmp_path):
+    with pytest.raises(UserError, match=r"`train` is missing. Did you mean `trian`\?"):
+        read(tmp_path, {}, section="trian")
+
+
+def test_an_unknown_section_names_the_nearest():
+    (problem,) = check_sections({"trian": {}}, Path("params.yaml"), ("train", "plot"))
+    assert "Did you mean `train`?" in problem
+
+
+@pytest.mark.parametrize("content", ["a: [", "- 1", "", "\x00", "train: 3"])
+def test_a_file_that_is_no_mapping_is_one_line(tmp_path, content):
+    file = tmp_path / "params.yaml"
+    file.write_text(content)
+    with pytest.raises(UserError) as caught:
+        read_section(file, "train", Section)
+    assert len(caught.value.problems) == 1
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        read_section(tmp_path / "params.yaml", "train", Section)

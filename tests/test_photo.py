@@ -1,0 +1,171 @@
+"""Whatever a file holds comes out as the same upright 8-bit RGB, or as one line."""
+
+from __future__ import annotations
+
+import io
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from carbrand import photo as photo_module
+from carbrand.photo import UnreadablePhoto, open_photo, read_photo, resize
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def corners(path):
+    """The left upper and the right lower pixel."""
+    photo = open_photo(path)
+    return [photo.getpixel((0, 0)), photo.getpixel((photo.width - 1, photo.height - 1))]
+
+
+def two_halves(mode: str = "RGB") -> Image.Image:
+    """20x10: red on the left, blue on the right."""
+    photo = Image.new("RGB", (20, 10), RED)
+    photo.paste(BLUE, (10, 0, 20, 10))
+    return photo.convert(mode)
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "gif", "tiff", "webp"])
+def test_every_format_gives_the_same_pixels(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    two_halves().save(path, lossless=True)
+    assert corners(path) == [RED, BLUE]
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "gif"])
+def test_a_palette_is_looked_up(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    two_halves("P").save(path)
+    assert corners(path) == [RED, BLUE]
+
+
+def test_a_16_bit_photo_is_scaled_not_clipped(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(np.array([[0, 16384], [32768, 65535]], np.uint16)).save(path)
+    assert np.asarray(open_photo(path))[..., 0].tolist() == [[0, 64], [128, 255]]
+
+
+def test_exif_rotation_is_applied(tmp_path):
+    path = tmp_path / "a.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    two_halves().save(path, exif=exif)
+    photo = open_photo(path)
+    assert photo.size == (10, 20)
+    assert (photo.getpixel((5, 0)), photo.getpixel((5, 19))) == (RED, BLUE)
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    path = tmp_path / "a.tiff"
+    two_halves("CMYK").save(path)
+    assert corners(path) == [RED, BLUE]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_is_white(tmp_path, mode):
+    path = tmp_path / "a.png"
+    layer = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
+    layer.paste((0, 0, 0, 255), (2, 2, 4, 4))
+    layer.convert(mode).save(path)
+    assert corners(path) == [WHITE, (0, 0, 0)]
+
+
+def test_a_grey_photo_becomes_rgb(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("L", (4, 4), 77).save(path)
+    assert corners(path) == [(77, 77, 77)] * 2
+
+
+def test_of_an_animation_the_first_frame_is_taken(tmp_path):
+    path = tmp_path / "a.gif"
+    first, second = Image.new("RGB", (8, 8), RED), Image.new("RGB", (8, 8), GREEN)
+    first.save(path, save_all=True, append_images=[second])
+    assert corners(path) == [RED, RED]
+
+
+def test_what_the_file_held_is_kept(tmp_path):
+    path = tmp_path / "a.jpg"
+    two_halves("P").save(path, format="PNG")
+    info = open_photo(path).info
+    assert (info["source_format"], info["source_mode"]) == ("PNG", "P")
+
+
+def jpeg() -> bytes:
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds next to nothing."""
+    buffer = io.BytesIO()
+    Image.new("L", (1, 1)).save(buffer, "PNG")
+    data = bytearray(buffer.getvalue())
+    data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "0 bytes"),
+        (b"I am a text\n", "none of JPEG, PNG"),
+        (jpeg()[:-600], "truncated"),
+        (jpeg()[:30], ""),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "none of JPEG, PNG"),
+        (png_header(11_000, 11_000), "11000x11000 pixels, at most 100,000,000"),
+        (png_header(2**31 - 1, 2**31 - 1), "pixels"),
+    ],
+    ids=["empty", "text", "truncated", "header only", "eps", "bomb", "huge bomb"],
+)
+def test_what_is_no_photo_is_one_line_with_a_reason(tmp_path, data, reason):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data)
+    with pytest.raises(UnreadablePhoto) as caught:
+        open_photo(path)
+    assert reason in caught.value.reason
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    with pytest.raises(UnreadablePhoto, match="No such file"):
+        open_photo(tmp_path / "none.jpg")
+
+
+def test_the_pixel_limit_is_checked_before_decoding(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    two_halves().save(path)
+    monkeypatch.setattr(photo_module, "MAX_PIXELS", 199)
+    with pytest.raises(UnreadablePhoto, match="20x10 pixels"):
+        open_photo(path)
+
+
+def test_stretch_keeps_everything():
+    square = resize(two_halves(), 10, "stretch")
+    assert (square.getpixel((0, 5)), square.getpixel((9, 5))) == (RED, BLUE)
+
+
+def test_crop_takes_the_centre():
+    photo = Image.new("RGB", (30, 10), GREEN)
+    photo.paste(RED, (10, 0, 20, 10))
+    assert resize(photo, 10, "crop").getcolors() == [(100, RED)]
+
+
+def test_pad_keeps_the_aspect():
+    square = resize(Image.new("RGB", (20, 10), RED), 20, "pad")
+    assert square.getpixel((10, 10)) == RED
+    assert square.getpixel((10, 1)) == photo_module.PAD_COLOUR
+
+
+def test_the_model_sees_a_uint8_square(tmp_path):
+    path = tmp_path / "a.png"
+    two_halves().save(path)
+    pixels = read_photo(path, 32, "stretch")
+    assert pixels.shape == (32, 32, 3)
+    assert pixels.dtype == np.uint8

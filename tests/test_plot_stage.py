@@ -1,0 +1,139 @@
+"""The node `plot`: what it writes, what it says when it cannot, and what it never imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from carbrand.errors import UserError
+from stages.plot import main
+from tests.made_up_run import PARAMS, MadeUpRun, plot_arguments
+
+FILES = ["accuracy.png", "brands.png", "confusion.png", "loss.png", "photos.png", "report.html"]
+INPUTS = [
+    "artifacts/validate/manifest.csv",
+    "artifacts/train/history.csv",
+    "artifacts/train/summary.json",
+    "artifacts/evaluate/predictions.csv",
+    "artifacts/evaluate/metrics.json",
+    "artifacts/evaluate/heatmaps.npy",
+]
+PROJECT = Path(__file__).parents[1]
+RELATIVE = Path()
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(MadeUpRun().write(tmp_path))
+    return tmp_path
+
+
+def written(root: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((root / "artifacts/plot").iterdir())}
+
+
+def test_the_stage_writes_every_figure_and_the_report(project):
+    main(*plot_arguments(RELATIVE))
+    assert list(written(project)) == FILES
+
+
+def test_another_process_place_and_time_zone_write_the_same_bytes_without_tensorflow(
+    project, tmp_path_factory
+):
+    main(*plot_arguments(RELATIVE))
+    elsewhere = MadeUpRun().write(tmp_path_factory.mktemp("elsewhere"))
+    check = (
+        "import sys; from pathlib import Path; from stages.plot import main;"
+        "main(*map(Path, sys.argv[1:]));"
+        "heavy = {'tensorflow', 'keras', 'matplotlib.pyplot'} & set(sys.modules);"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    environment = os.environ | {
+        "PYTHONPATH": str(PROJECT),
+        "PYTHONHASHSEED": "7",
+        "TZ": "Asia/Kathmandu",
+        "LC_ALL": "C",
+    }
+    command = [sys.executable, "-c", check, *map(str, plot_arguments(RELATIVE))]
+    subprocess.run(command, cwd=elsewhere, env=environment, check=True)
+    assert written(elsewhere) == written(project)
+
+
+@pytest.mark.parametrize("path", INPUTS)
+def test_a_missing_file_is_named_with_the_way_to_make_it(project, path):
+    (project / path).unlink()
+    with pytest.raises(UserError, match=f"^{path} does not exist. Run `dvc repro`"):
+        main(*plot_arguments(RELATIVE))
+    assert not (project / "artifacts/plot").exists()
+
+
+def test_all_missing_files_are_named_at_once(project):
+    for path in INPUTS:
+        (project / path).unlink()
+    with pytest.raises(UserError) as error:
+        main(*plot_arguments(RELATIVE))
+    assert [problem.split()[0] for problem in error.value.problems] == INPUTS
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff\xfe", b"a,b\n1,2\n"])
+@pytest.mark.parametrize("path", INPUTS)
+def test_a_damaged_file_is_named_with_the_way_to_mend_it(project, path, content):
+    (project / path).write_bytes(content)
+    with pytest.raises(UserError, match="Run `dvc repro"):
+        main(*plot_arguments(RELATIVE))
+
+
+def test_files_of_two_runs_are_refused(project):
+    metrics = project / "artifacts/evaluate/metrics.json"
+    content = json.loads(metrics.read_text("utf-8"))
+    metrics.write_text(json.dumps(content | {"images": 99}), encoding="utf-8")
+    summary = project / "artifacts/train/summary.json"
+    summary.write_text('{"best_epoch": 77}', encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        main(*plot_arguments(RELATIVE))
+    assert len(error.value.problems) == 2
+    assert "99 leak-free" in str(error.value)
+    assert "77" in str(error.value)
+
+
+def test_a_photo_that_vanished_is_named(project):
+    wrong = project / "Datasets/test/asta/2.png"  # shown, because the model named it wrong
+    wrong.unlink()
+    with pytest.raises(UserError, match=r"Datasets/test/asta/2.png is not a readable photo"):
+        main(*plot_arguments(RELATIVE))
+
+
+def test_a_failure_leaves_the_last_figures_in_place(project):
+    main(*plot_arguments(RELATIVE))
+    before = written(project)
+    (project / "Datasets/test/asta/2.png").write_bytes(b"no photo")
+    with pytest.raises(UserError):
+        main(*plot_arguments(RELATIVE))
+    assert written(project) == before
+
+
+def test_every_knob_changes_what_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(MadeUpRun(right=3, wrong=3, leaked=2).write(tmp_path))
+    seen = []
+    for change in ({}, *({knob: value - 1} for knob, value in PARAMS.items())):
+        Path("params.yaml").write_text(json.dumps({"plot": PARAMS | change}), encoding="utf-8")
+        main(*plot_arguments(RELATIVE))
+        seen.append(written(tmp_path))
+    for knob, changed in zip(PARAMS, seen[1:], strict=True):
+        assert changed != seen[0], knob
+
+
+def test_the_stage_runs_as_dvc_runs_it(project):
+    command = [sys.executable, "-m", "stages.plot", *map(str, plot_arguments(RELATIVE))]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    (project / "artifacts/train/history.csv").unlink()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: artifacts/train/history.csv does not exist. Run `dvc repro`, which makes it anew.\n"
+    )
