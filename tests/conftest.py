@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,7 @@ def edit_params(project: Path, **changes: object) -> None:
 
 
 def run(
-    command: list[str], cwd: Path, timeout_s: float = 300, **env: str
+    command: list[str], cwd: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A command in this environment, where `python` and `dvc` are found; its output is captured."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -64,10 +64,10 @@ def run(
     return subprocess.run(
         command,
         cwd=cwd,
-        env=clean | {"PATH": path, "DVC_NO_ANALYTICS": "1"} | env,
+        env=clean | {"PATH": path, "DVC_NO_ANALYTICS": "1"} | dict(env or {}),
         capture_output=True,
         text=True,
-        timeout=timeout_s,
+        timeout=550,
         check=False,
     )
 
@@ -75,7 +75,7 @@ def run(
 def git(project: Path, *arguments: str) -> str:
     """Git with a name and without the user's configuration."""
     who = ["-c", "user.name=tests", "-c", "user.email=tests@example.invalid"]
-    result = run(["git", *who, *arguments], project, GIT_CONFIG_GLOBAL=os.devnull)
+    result = run(["git", *who, *arguments], project, {"GIT_CONFIG_GLOBAL": os.devnull})
     assert result.returncode == 0, result.stderr
     return result.stdout
 

@@ -96,7 +96,7 @@ photo = Image.open({photos[0]!r}).convert("RGB").resize((32, 32))
 print(json.dumps([list(model.input_shape), list(model.output_shape)]))
 print(float(model.predict(np.asarray(photo)[None], verbose=0).sum()))
 """
-    result = run([sys.executable, "-c", program], tmp_path, KERAS_BACKEND="tensorflow")
+    result = run([sys.executable, "-c", program], tmp_path, env={"KERAS_BACKEND": "tensorflow"})
     assert result.returncode == 0, result.stderr
     shapes, total = result.stdout.strip().splitlines()[-2:]
     assert json.loads(shapes) == [[None, 32, 32, 3], [None, 3]]

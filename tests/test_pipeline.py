@@ -1,0 +1,155 @@
+"""The main job, whole: real photos, the article's backbones, the same bits twice."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, copy_project, edit_params, git, run
+
+PNGS = ["accuracy.png", "brands.png", "confusion.png", "loss.png", "photos.png"]
+
+
+def repro(project: Path) -> str:
+    result = run([sys.executable, "-m", "stages"], project)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stdout
+
+
+def numbers(value: object) -> list[float]:
+    if isinstance(value, dict):
+        return [number for inner in value.values() for number in numbers(inner)]
+    assert isinstance(value, (int, float))
+    return [float(value)]
+
+
+@pytest.fixture(scope="module")
+def article(article_photos, tmp_path_factory) -> Path:
+    """The project as it is, default params, on the article's own photos; no Git around it."""
+    project = copy_project(tmp_path_factory.mktemp("with space") / "car brands")
+    shutil.copytree(article_photos, project / "Datasets")
+    repro(project)
+    return project
+
+
+def test_the_articles_photos_give_honest_numbers(article):
+    found = json.loads((article / "artifacts/validate/summary.json").read_text("utf-8"))
+    assert (found["images"], found["leaked"]) == (122, 20)
+    metrics = json.loads((article / "artifacts/evaluate/metrics.json").read_text("utf-8"))
+    assert (metrics["images"], metrics["as_given"]["images"]) == (38, 58)
+    assert metrics["accuracy"] >= 0.79
+    assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
+    assert all(math.isfinite(number) for number in numbers(metrics))
+
+
+def test_every_metric_follows_from_the_rows(article):
+    metrics = json.loads((article / "artifacts/evaluate/metrics.json").read_text("utf-8"))
+    with (article / "artifacts/evaluate/predictions.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == sorted(row["path"] for row in rows)
+    assert sum(row["leaked"] == "true" for row in rows) == 20
+    for row in rows:
+        shares = {name[2:]: float(row[name]) for name in row if name.startswith("p_")}
+        assert row["predicted"] == max(shares, key=lambda brand: shares[brand])
+        assert float(row["confidence"]) == max(shares.values())
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
+        assert row["path"].split("/")[:3] == ["Datasets", "test", row["actual"]]
+    honest = [row for row in rows if row["leaked"] == "false"]
+    right = sum(row["actual"] == row["predicted"] for row in honest)
+    assert metrics["accuracy"] == round(right / len(honest), 4)
+
+
+def test_every_artifact_is_there(article):
+    artifacts = article / "artifacts"
+    assert sorted(path.name for path in (artifacts / "plot").iterdir()) == [*PNGS, "report.html"]
+    with (artifacts / "train/history.csv").open(encoding="utf-8") as file:
+        assert csv.DictReader(file).fieldnames == [
+            "epoch", "loss", "accuracy", "val_loss", "val_accuracy",
+        ]  # fmt: skip
+    assert (artifacts / "features/vectors.npy").is_file()
+
+
+def test_without_git_the_second_run_does_nothing_and_says_so(article):
+    assert not (article / ".git").exists()
+    assert "Data and pipelines are up to date." in repro(article)
+
+
+def test_an_archive_that_becomes_a_repository_is_one_to_dvc(article, tmp_path):
+    project = Path(shutil.copytree(article, tmp_path / "project", symlinks=True))
+    git(project, "init", "-q", "-b", "main")
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "mine")
+    assert "up to date" in repro(project)
+    result = run([sys.executable, "-m", "dvc", "metrics", "diff"], project)
+    assert result.returncode == 0, result.stderr
+
+
+def bits(project: Path) -> dict[str, str]:
+    return {
+        path.relative_to(project).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((project / "artifacts").rglob("*"))
+        if path.is_file() and path.name != ".gitignore"
+    }
+
+
+def test_a_forced_rerun_gives_the_same_bits(finished):
+    lock, before = (finished / "dvc.lock").read_bytes(), bits(finished)
+    odd = {"PYTHONHASHSEED": "77", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
+    result = run([sys.executable, "-m", "dvc", "repro", "--force"], finished, env=odd)
+    assert result.returncode == 0, result.stderr
+    assert (finished / "dvc.lock").read_bytes() == lock
+    assert bits(finished) == before
+
+
+@pytest.mark.parametrize(("backbone", "network"), [("resnet50", "ResNet50"), ("vgg16", "VGG16")])
+def test_the_articles_backbones_run_through_to_the_report(finished, backbone, network):
+    make_weights = (
+        "import keras; keras.utils.set_random_seed(0);"
+        f"network = keras.applications.{network}(include_top=False, weights=None);"
+        f"network.save('weights/{backbone}.h5')"
+    )
+    made = run([sys.executable, "-c", make_weights], finished, env={"KERAS_BACKEND": "tensorflow"})
+    assert made.returncode == 0, made.stderr
+    edit_params(finished, features__backbone=backbone, features__weights=f"weights/{backbone}.h5")
+    repro(finished)
+    assert (finished / "artifacts/plot/report.html").stat().st_size > 10_000
+    metrics = json.loads((finished / "artifacts/evaluate/metrics.json").read_text("utf-8"))
+    assert metrics["as_given"]["images"] == 9
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad"])
+def test_other_resize_policies_run_through(finished, resize):
+    edit_params(finished, features__resize=resize, features__pooling="max", features__views=1)
+    repro(finished)
+
+
+def test_dvc_repro_by_hand_does_the_same(finished):
+    result = run(["dvc", "repro"], finished)
+    assert result.returncode == 0, result.stderr
+    assert "Data and pipelines are up to date." in result.stdout
+
+
+def test_tensorflow_start_up_noise_does_not_reach_the_user(finished):
+    edit_params(finished, train__seed=5)
+    clean = dict.fromkeys(("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"), "")
+    env = {name: value for name, value in clean.items() if name in os.environ}
+    result = run([sys.executable, "-m", "stages"], finished, env=env)
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert "oneDNN" not in result.stdout
+
+
+def test_the_sample_is_neither_trivial_nor_hopeless():
+    """The committed result of a default run on the committed sample."""
+    metrics = json.loads((ROOT / "artifacts/evaluate/metrics.json").read_text("utf-8"))
+    assert metrics["images"] >= 45
+    assert 0.6 < metrics["accuracy"] < 1.0
