@@ -1,0 +1,1 @@
+"""Benchmarks that print ratios of things measured in one run."""
