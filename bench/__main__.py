@@ -1,7 +1,7 @@
 """`make bench`: what a change costs, as shares of the first run, all measured here and now.
 
-Copies the project as Git has it, with the photos of `Datasets/`, into a temporary folder, runs the
-pipeline cold, then changes one parameter of each node from the last to the first and runs again.
+Copies the project with the photos of `Datasets/` into a temporary folder, runs the pipeline cold,
+then changes one parameter of each node, from the last node to the first, and runs again.
 Also prints the largest memory that any process of a run took.
 """
 
@@ -27,14 +27,12 @@ CHANGES = {
 
 
 def copy_project(target: Path) -> None:
-    """What Git tracks, less what a run wrote."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if not name.startswith("artifacts/") and name != "dvc.lock":
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
+    """The project as it would be in a new clone or archive, with the photos that are here now."""
+    made_here = shutil.ignore_patterns(
+        *(".venv", ".git", "artifacts", "dvc.lock", "__pycache__", ".*_cache"),
+        *("cache", "tmp", "config.local", "dvc_plots"),
+    )
+    shutil.copytree(ROOT, target, ignore=made_here)
 
 
 def timed_run(project: Path) -> tuple[float, int]:
@@ -75,7 +73,7 @@ def _largest_process(root: int) -> int:
 def main() -> None:
     """Print a Markdown table."""
     with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder)
+        project = Path(folder) / "project"
         copy_project(project)
         cold, peak = timed_run(project)
         print("| changed | seconds | share of the first run | peak memory, MB |")

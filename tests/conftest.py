@@ -14,6 +14,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from carbrand.dataset import find_files
+from carbrand.sample import SIGNATURE
+
 ROOT = Path(__file__).parent.parent
 ARTICLE_PHOTOS = ROOT.parent / "shared" / "datasets" / "car-brands-3"
 PAINTS = {"asta": (200, 30, 30), "bolt": (30, 60, 200), "cirro": (30, 160, 60)}
@@ -25,6 +28,14 @@ def article_photos() -> Path:
     if not ARTICLE_PHOTOS.is_dir():
         pytest.skip("needs the article's photos in ../shared/datasets/car-brands-3")
     return ARTICLE_PHOTOS
+
+
+@pytest.fixture(scope="session")
+def sample_in_place() -> None:
+    """For tests of the committed sample and of what was committed with it."""
+    photos = [file.path for file in find_files(ROOT / "Datasets", "") if file.is_photo]
+    if not all(SIGNATURE in Path(path).read_bytes()[:200] for path in photos):
+        pytest.skip("Datasets holds photos of your own, not the drawn sample")
 
 
 def draw_photo(colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (48, 36)):
@@ -80,28 +91,16 @@ def git(project: Path, *arguments: str) -> str:
     return result.stdout
 
 
+# What a run, an editor or a user of this very folder left behind; photos and weights are extra.
+MADE_HERE = shutil.ignore_patterns(
+    *(".venv", ".git", "artifacts", "Datasets", "dvc.lock", "__pycache__", ".*_cache", "*.h5"),
+    *("cache", "tmp", "config.local", "dvc_plots"),
+)
+
+
 def copy_project(target: Path) -> Path:
-    """The project as Git has it or would add it, without photos, artifacts and dvc.lock."""
-    listed = run(["git", "ls-files", "-coz", "--exclude-standard"], ROOT)
-    names = listed.stdout.split("\0") if listed.returncode == 0 else _walk()
-    for name in names:
-        source = ROOT / name
-        if name.startswith(("Datasets/", "artifacts/")) or name == "dvc.lock":
-            continue
-        if name and source.is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target / name)
-    return target
-
-
-def _walk() -> list[str]:
-    """A downloaded archive has no .git: take all but what was made here."""
-    made_here = {".venv", "__pycache__", "cache", "tmp", ".git"}
-    return [
-        path.relative_to(ROOT).as_posix()
-        for path in ROOT.rglob("*")
-        if path.is_file() and not made_here & set(path.relative_to(ROOT).parts)
-    ]
+    """The project as it is in a new clone or archive, without photos, artifacts and dvc.lock."""
+    return Path(shutil.copytree(ROOT, target, ignore=MADE_HERE))
 
 
 def make_project(target: Path) -> Path:

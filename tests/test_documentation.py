@@ -76,6 +76,7 @@ def test_every_parameter_that_the_readme_names_exists():
             assert key in params[section], f"{section}.{key}"
 
 
+@pytest.mark.usefixtures("sample_in_place")
 def test_the_sample_results_in_the_readme_are_those_of_the_committed_run():
     metrics = json.loads((ROOT / "artifacts/evaluate/metrics.json").read_text("utf-8"))
     (row,) = re.findall(r"^\| drawn sample \| defaults .*$", README, re.MULTILINE)

@@ -148,6 +148,7 @@ def test_tensorflow_start_up_noise_does_not_reach_the_user(finished):
     assert "oneDNN" not in result.stdout
 
 
+@pytest.mark.usefixtures("sample_in_place")
 def test_the_sample_is_neither_trivial_nor_hopeless():
     """The committed result of a default run on the committed sample."""
     metrics = json.loads((ROOT / "artifacts/evaluate/metrics.json").read_text("utf-8"))

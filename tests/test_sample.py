@@ -62,6 +62,7 @@ def test_another_seed_draws_other_photos() -> None:
     assert draw_photo("audi", "train", 1, seed=7) != draw_photo("audi", "train", 1)
 
 
+@pytest.mark.usefixtures("sample_in_place")
 @pytest.mark.parametrize("brand", sample.BRANDS)
 def test_sample_in_datasets_is_what_the_code_draws(brand: str) -> None:
     for split, number in (("train", 1), ("test", 16)):
@@ -77,6 +78,7 @@ def test_sample_in_datasets_is_what_the_code_draws(brand: str) -> None:
             assert np.abs(one - other).mean() < 3  # levels of 255
 
 
+@pytest.mark.usefixtures("sample_in_place")
 def test_datasets_holds_every_photo_that_the_defaults_draw() -> None:
     splits = {"train": sample.TRAIN_PHOTOS, "test": sample.TEST_PHOTOS}
     assert sample.TRAIN_PHOTOS >= 30
@@ -89,12 +91,14 @@ def test_datasets_holds_every_photo_that_the_defaults_draw() -> None:
     }
 
 
+@pytest.mark.usefixtures("sample_in_place")
 def test_datasets_is_small() -> None:
     sizes = [len(data) for data in _committed().values()]
     assert sum(sizes) < 3_000_000
     assert max(sizes) < 25_000
 
 
+@pytest.mark.usefixtures("sample_in_place")
 def test_every_file_in_datasets_says_that_it_is_a_drawing() -> None:
     for path, data in _committed().items():
         assert is_drawing(data), path
@@ -102,6 +106,7 @@ def test_every_file_in_datasets_says_that_it_is_a_drawing() -> None:
         assert comment.startswith(b"Drawn by carbrand sample, not a photograph"), path
 
 
+@pytest.mark.usefixtures("sample_in_place")
 def test_no_two_photos_are_alike_within_or_across_splits() -> None:
     small = {
         path: np.asarray(Image.open(io.BytesIO(data)).resize((24, 18)), float)
