@@ -66,12 +66,16 @@ def edit_params(project: Path, **changes: object) -> None:
     file.write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
 
 
+# Importing Keras in this process sets some; a user's shell has none of them.
+SET_BY_TESTS = {"PYTHONPATH", "KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"}
+
+
 def run(
     command: list[str], cwd: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A command in this environment, where `python` and `dvc` are found; its output is captured."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    clean = {name: value for name, value in os.environ.items() if name not in SET_BY_TESTS}
     return subprocess.run(
         command,
         cwd=cwd,

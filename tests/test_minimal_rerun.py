@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,22 @@ from tests.conftest import ROOT, copy_project, draw_photo, edit_params, git, run
 from tests.local_imports import local_imports
 
 KNOBS = [(node, field) for node in SECTIONS for field in dataclasses.fields(SECTIONS[node])]
+
+
+@pytest.fixture(scope="module")
+def shared(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One finished project for all tests that change a single file and put it back."""
+    target = tmp_path_factory.mktemp("shared") / "project"
+    return Path(shutil.copytree(_finished, target, symlinks=True))
+
+
+@contextlib.contextmanager
+def put_back_afterwards(file: Path) -> Iterator[None]:
+    content = file.read_bytes()
+    try:
+        yield
+    finally:
+        file.write_bytes(content)
 
 
 def another_value(field, value):
@@ -63,25 +81,27 @@ def _real_changes(change: str | dict) -> list[str]:
 @pytest.mark.parametrize(
     ("node", "field"), KNOBS, ids=[f"{node}.{field.name}" for node, field in KNOBS]
 )
-def test_a_parameter_reruns_its_node(node, field, finished, monkeypatch):
-    value = yaml.safe_load((finished / "params.yaml").read_text())[node][field.name]
-    edit_params(finished, **{f"{node}__{field.name}": another_value(field, value)})
-    assert changed_nodes(finished, monkeypatch) == {node}
+def test_a_parameter_reruns_its_node(node, field, shared, monkeypatch):
+    value = yaml.safe_load((shared / "params.yaml").read_text())[node][field.name]
+    with put_back_afterwards(shared / "params.yaml"):
+        edit_params(shared, **{f"{node}__{field.name}": another_value(field, value)})
+        assert changed_nodes(shared, monkeypatch) == {node}
 
 
-def test_nothing_changed_reruns_nothing(finished, monkeypatch):
-    assert changed_nodes(finished, monkeypatch) == set()
+def test_nothing_changed_reruns_nothing(shared, monkeypatch):
+    assert changed_nodes(shared, monkeypatch) == set()
 
 
 MODULES = sorted(set().union(*(local_imports(ROOT / "stages" / f"{node}.py") for node in SECTIONS)))
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_reruns_the_nodes_that_import_it(module, finished, monkeypatch):
-    with (finished / module).open("a") as file:
-        file.write("# changed\n")
+def test_a_module_reruns_the_nodes_that_import_it(module, shared, monkeypatch):
     users = {n for n in SECTIONS if module in local_imports(ROOT / "stages" / f"{n}.py")}
-    assert changed_nodes(finished, monkeypatch) == users
+    with put_back_afterwards(shared / module):
+        with (shared / module).open("a") as file:
+            file.write("# changed\n")
+        assert changed_nodes(shared, monkeypatch) == users
 
 
 def test_weights_of_ones_own_are_watched(finished, monkeypatch):
