@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 # cpu or gpu: which TensorFlow the environment gets (requirements/cpu.txt, requirements/gpu.txt).
-TF ?= cpu
+# An environment that is there keeps its own.
+TF ?= $(or $(patsubst .venv/.ready-%,%,$(firstword $(wildcard .venv/.ready-*))),cpu)
 
 # Relative, so that a path with a space in it is no special case.
 BIN := .venv/bin
@@ -20,13 +21,15 @@ help:  ## list these targets
 setup: $(READY)  ## make .venv from the lock
 
 $(READY): requirements/$(TF).txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not to be found. Say which Python to use: make PYTHON=python3.12"; exit 2; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 14) else \
 	  "Python %d.%d is not supported: TensorFlow needs 3.10 to 3.13. Say which one to use: make PYTHON=python3.12" % v)'
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/$(TF).txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m compileall -q -j 0 .venv/lib || true
+	@# Some packages hold files for other Pythons, which do not compile here: no matter.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || true
 	@touch $@
 
 repro: $(READY)  ## run what changed of the pipeline (dvc repro)
@@ -51,8 +54,8 @@ sample: $(READY)  ## draw the photos of Datasets/ again (the same bytes)
 	@$(RUN) carbrand sample Datasets
 
 lock: $(READY)  ## resolve requirements/*.txt anew
-	@$(BIN)/python -m pip install --quiet uv
-	@for tf in cpu gpu; do $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	@$(BIN)/python -m pip install --quiet uv==0.13.9
+	@for tf in cpu gpu; do $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --python-version 3.10 --group dev --extra $$tf \
 	  -o requirements/$$tf.txt pyproject.toml || exit; done
 

@@ -10,12 +10,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from carbrand.batches import BATCH_SIZE, in_batches, map_ahead
+from carbrand.errors import UserError
 from carbrand.heatmap import class_activation
-from carbrand.model_file import read_about
+from carbrand.model_file import NotAModel, read_about
 from carbrand.photo import ResizePolicy, UnreadablePhoto, read_photo
 from carbrand.quiet_keras import import_keras
 
@@ -43,10 +45,10 @@ class Classifier:
         self.brands: list[str] = about["brands"]
         self.size_px: int = about["size_px"]
         self.resize: ResizePolicy = about["resize"]
-        keras = import_keras()
-        model = keras.models.load_model(path, compile=False)
+        model = _load_network(path, (self.size_px, self.size_px, 3), len(self.brands))
         head = model.get_layer("head")
         maps = next(layer.input for layer in model.layers if layer.name in ("pool_avg", "pool_max"))
+        keras = import_keras()
         self._network = keras.Model(model.inputs, [maps, head.input, model.output])
         kernel = head.get_weights()[0]
         # With both poolings the head has two rows per map; either half speaks for the same map.
@@ -88,3 +90,19 @@ class Classifier:
             return path, read_photo(path, self.size_px, self.resize)
         except UnreadablePhoto as error:
             return path, error
+
+
+def _load_network(path: Path, photo_shape: tuple[int, int, int], brands: int) -> Any:
+    """The Keras model in the file, of the layers and shapes that this project gives it."""
+    if path.suffix not in (".h5", ".hdf5"):
+        raise UserError(f"{path} must be named .h5, by which Keras knows the format. Rename it.")
+    try:
+        model = import_keras().models.load_model(path, compile=False)
+        names = {layer.name for layer in model.layers}
+    # Whatever a damaged or foreign description of a network makes Keras raise.
+    except Exception:
+        raise NotAModel(path) from None
+    fits = model.input_shape[1:] == photo_shape and model.output_shape[1:] == (brands,)
+    if not (fits and "head" in names and names & {"pool_avg", "pool_max"}):
+        raise NotAModel(path)
+    return model

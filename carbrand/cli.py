@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from carbrand.dataset import find_files
 from carbrand.errors import DONE, UserError, exit_status
 from carbrand.photo import SUFFIXES, UnreadablePhoto
+from carbrand.predictions_file import PROBABILITY_DECIMALS
 from carbrand.progress import track
 
 DEFAULT_MODEL = Path("artifacts/train/model.h5")
@@ -45,15 +47,18 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 done, 1 a check says no, 2 unusable input."""
+    # A file name that the terminal cannot show must not cost the answers for all others.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     arguments = build_parser().parse_args(argv)
     return exit_status(lambda: arguments.run(arguments))
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
 
 
 def _predict(arguments: argparse.Namespace) -> int:
@@ -100,8 +105,9 @@ def _find_photos(paths: Sequence[Path]) -> list[str]:
 def _describe(
     path: str, probabilities: np.ndarray, brands: Sequence[str], top: int | None
 ) -> dict[str, Any]:
-    order = np.argsort(-probabilities, kind="stable")[:top]
-    likely = {brands[label]: round(float(probabilities[label]), 6) for label in order}
+    shares = [round(float(share), PROBABILITY_DECIMALS) for share in probabilities]
+    order = np.argsort(-np.array(shares), kind="stable")[:top]
+    likely = {brands[label]: shares[label] for label in order}
     brand = brands[order[0]]
     return {"path": path, "brand": brand, "confidence": likely[brand], "probabilities": likely}
 

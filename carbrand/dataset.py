@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from carbrand.errors import UserError
 from carbrand.photo import SUFFIXES
 
 SPLITS = ("train", "test")
 # A brand needs one photo to learn from and one to validate on.
 MIN_TRAIN_PHOTOS = 2
-SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
+LEFT_BEHIND = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"})
 
 
 @dataclass(frozen=True, order=True)
@@ -23,11 +24,13 @@ class FoundFile:
     split: str
     brand: str
 
+    inside: tuple[str, ...] = ()
+    """The parts of the path below the split's folder, the name included."""
+
     @property
     def is_hidden(self) -> bool:
-        """Files that operating systems and tools leave behind."""
-        name = Path(self.path).name.lower()
-        return name.startswith(".") or name in SYSTEM_FILES
+        """Files, and files in folders, that operating systems and tools leave behind."""
+        return any(part[0] == "." or part.lower() in LEFT_BEHIND for part in self.inside)
 
     @property
     def is_named_like_a_photo(self) -> bool:
@@ -44,19 +47,30 @@ def find_files(folder: Path, split: str) -> list[FoundFile]:
     """Every file under `folder`, sorted by path; paths with forward slashes, as `folder` is given.
 
     Folders inside a brand's folder belong to that brand. Links to folders are not followed.
+    Raises UserError for folders that cannot be read: what is in them must not go unnoticed.
     """
+    unreadable: list[OSError] = []
     found = []
-    for parent, _, names in os.walk(folder):
-        inside = Path(parent).relative_to(folder).parts
-        brand = inside[0] if inside else ""
-        found += [FoundFile((Path(parent) / name).as_posix(), split, brand) for name in names]
+    for parent, _, names in os.walk(folder, onerror=unreadable.append):
+        parts = Path(parent).relative_to(folder).parts
+        brand = parts[0] if parts else ""
+        found += [
+            FoundFile((Path(parent) / name).as_posix(), split, brand, (*parts, name))
+            for name in names
+        ]
+    if unreadable:
+        raise UserError(
+            *(f"{e.filename} cannot be read ({e.strerror}). Mend its rights." for e in unreadable)
+        )
     return sorted(found)
 
 
 def find_brands(folder: Path) -> list[str]:
     """The names of the brand folders in `folder`, sorted; hidden folders are none."""
     return sorted(
-        entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."
+        entry.name
+        for entry in folder.iterdir()
+        if entry.is_dir() and entry.name[0] != "." and entry.name.lower() not in LEFT_BEHIND
     )
 
 
@@ -73,11 +87,19 @@ def check_layout(folders: Mapping[str, Path]) -> list[str]:
     if missing:
         return missing
     brands = {split: find_brands(folder) for split, folder in folders.items()}
-    return _too_few_brands(folders, brands) or _one_split_only(folders, brands) + [
-        line
-        for split, folder in folders.items()
-        for line in check_counts(folder, split, _count_photos(folder, split, brands[split]))
-    ]
+    # Each kind of problem would only be echoed by those after it.
+    return (
+        _names_and_links(folders)
+        or _too_few_brands(folders, brands)
+        or [
+            *_one_split_only(folders, brands),
+            *(
+                line
+                for split, folder in folders.items()
+                for line in check_counts(folder, split, _count_photos(folder, split, brands[split]))
+            ),
+        ]
+    )
 
 
 def check_counts(folder: Path, split: str, photos: Mapping[str, int]) -> list[str]:
@@ -94,6 +116,24 @@ def check_counts(folder: Path, split: str, photos: Mapping[str, int]) -> list[st
                 f"{folder}/{brand} holds {count} photo that can be used, expected at least "
                 f"{MIN_TRAIN_PHOTOS}: one to learn from and one to validate on. Add photos."
             )
+    return problems
+
+
+def _names_and_links(folders: Mapping[str, Path]) -> list[str]:
+    """Paths that DVC cannot store, and brands that are a link: neither may be passed over."""
+    problems = []
+    for split, folder in folders.items():
+        for file in find_files(folder, split):
+            try:
+                file.path.encode("utf-8")
+            except UnicodeEncodeError:
+                shown = file.path.encode("utf-8", "backslashreplace").decode()
+                problems.append(f"{shown}: the name is no UTF-8, which DVC needs. Rename it.")
+        problems += [
+            f"{folder}/{brand} is a link to a folder, which is not followed. Copy the folder here."
+            for brand in find_brands(folder)
+            if (folder / brand).is_symlink()
+        ]
     return problems
 
 

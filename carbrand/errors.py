@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
 DONE = 0
-CHECK_SAYS_NO = 1
 UNUSABLE_INPUT = 2
 
 
@@ -29,6 +29,14 @@ def exit_status(main: Callable[[], int | None]) -> int:
     except UserError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
+        return UNUSABLE_INPUT
+    except BrokenPipeError:  # `carbrand predict … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as error:  # a full disk, a missing right, a folder where a file should be
+        where = error.filename or "a file"
+        reason = error.strerror or str(error)
+        print(f"error: {where}: {reason}. Mend that and run it again.", file=sys.stderr)
         return UNUSABLE_INPUT
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+
+from carbrand.table import read_table, write_table
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,14 @@ class Origin:
 class Features:
     """vectors: (photos, views, d) float32, view 0 being the photo as it is; the rest by row.
 
-    `backbone` is the path of the network that made them, a Keras file.
+    Photos of one group are copies of one another. `backbone` is the path of the network that made
+    the vectors, a Keras file.
     """
 
     vectors: np.ndarray
     paths: list[str]
     photo_brands: list[str]
+    groups: list[str]
     origin: Origin
     backbone: Path
 
@@ -51,27 +54,22 @@ def backbone_file(folder: Path) -> Path:
 
 
 def write_features(
-    folder: Path, vectors: np.ndarray, photos: Sequence[tuple[str, str]], origin: Origin
+    folder: Path, vectors: np.ndarray, photos: Sequence[tuple[str, str, str]], origin: Origin
 ) -> None:
-    """Write all but the network. `photos` are (path, brand), row by row."""
+    """Write all but the network. `photos` are (path, brand, group), row by row."""
     np.save(folder / "vectors.npy", vectors)
-    with (folder / "photos.csv").open(
-        "w", encoding="utf-8", errors="surrogateescape", newline=""
-    ) as file:
-        csv.writer(file, lineterminator="\n").writerows([("path", "brand"), *photos])
+    write_table(folder / "photos.csv", ("path", "brand", "group"), photos)
     (folder / "origin.json").write_text(json.dumps(asdict(origin), indent=2) + "\n", "utf-8")
 
 
 def read_features(folder: Path) -> Features:
     """What `write_features` wrote."""
-    with (folder / "photos.csv").open(
-        encoding="utf-8", errors="surrogateescape", newline=""
-    ) as file:
-        photos = list(csv.DictReader(file))
+    photos = read_table(folder / "photos.csv")[1]
     return Features(
         vectors=np.load(folder / "vectors.npy", allow_pickle=False),
         paths=[photo["path"] for photo in photos],
         photo_brands=[photo["brand"] for photo in photos],
+        groups=[photo["group"] for photo in photos],
         origin=Origin(**json.loads((folder / "origin.json").read_text("utf-8"))),
         backbone=backbone_file(folder),
     )

@@ -3,11 +3,13 @@
 The folds of a cross-validation and the head that ships are trained side by side, as the columns of
 one Dense layer: head `h` of the first F never sees the photos of fold `h`, the last head sees all.
 So every training photo is predicted by a head that has not seen it, the curves are those of held
-out photos, and no second training is needed for the model that ships.
+out photos, and no second training is needed for the model that ships. (What all heads share is the
+centre and the length of the vectors, which know no labels.)
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +34,7 @@ class HeadParams:
 
 @dataclass(frozen=True)
 class Epoch:
-    """Means over the folds, on the photos as they are (no augmentation)."""
+    """Means over photos as they are: those that a fold's head has seen, and those held out."""
 
     epoch: int
     loss: float
@@ -56,18 +58,22 @@ class TrainedHead:
     best_epoch: int
 
 
-def assign_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
+def assign_folds(labels: np.ndarray, groups: Sequence[str], folds: int, seed: int) -> np.ndarray:
     """A fold number for every photo, (n,) int: each brand spread as evenly as it goes.
 
-    The dealing goes on from brand to brand, so that the folds are of one size too.
+    Photos of one group, copies of one another, share a fold: what is held out is not seen under
+    another name. There are at most as many folds as groups. The dealing goes on from brand to
+    brand, so that the folds are of one size too.
     """
     rng = np.random.default_rng(seed)
+    _, first, group = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
+    label_of_group = labels[first]
     dealt = np.concatenate(
-        [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
+        [rng.permutation(np.flatnonzero(label_of_group == label)) for label in np.unique(labels)]
     )
-    result = np.empty(len(labels), np.int64)
-    result[dealt] = np.arange(len(labels)) % folds
-    return result
+    fold_of_group = np.empty(len(first), np.int64)
+    fold_of_group[dealt] = np.arange(len(dealt)) % min(folds, len(dealt))
+    return fold_of_group[group]
 
 
 def balance(labels: np.ndarray, brands: int) -> np.ndarray:

@@ -6,14 +6,13 @@ import dataclasses
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from carbrand.dataset import FoundFile
 from carbrand.manifest import ERROR, EXCLUDED, KEPT, Row
-from carbrand.photo import UnreadablePhoto, open_photo
+from carbrand.photo import UnreadablePhoto, open_photo, read_file
 
 # In the order in which the manifest lists them.
 CODES = ("hidden", "not_a_photo", "unreadable", "label_conflict", "leaked", "duplicate")
@@ -29,17 +28,12 @@ def inspect_file(file: FoundFile) -> tuple[Row, str]:
         return dataclasses.replace(row, issues=("hidden",)), "hidden file"
     if not file.is_photo:
         return dataclasses.replace(row, issues=("not_a_photo",)), "not named like a photo"
-    path = Path(file.path)
-    if not path.is_file():  # a FIFO would block whoever opens it
-        return dataclasses.replace(row, issues=("unreadable",)), "not a regular file"
     try:
-        data = path.read_bytes()
+        data = read_file(file.path)
         row = dataclasses.replace(row, sha256=hashlib.sha256(data).hexdigest())
-        photo = open_photo(path, data)
+        photo = open_photo(file.path, data)
     except UnreadablePhoto as error:
         return dataclasses.replace(row, issues=("unreadable",)), error.reason
-    except OSError as error:
-        return dataclasses.replace(row, issues=("unreadable",)), error.strerror or str(error)
     row = dataclasses.replace(
         row,
         width=photo.width,
@@ -54,8 +48,9 @@ def inspect_file(file: FoundFile) -> tuple[Row, str]:
 
 def hash_pixels(photo: Image.Image) -> str:
     """SHA-256 over the size and the RGB bytes: equal for the same pixels in another file format."""
-    size = f"{photo.width}x{photo.height}:".encode()
-    return hashlib.sha256(size + np.asarray(photo).tobytes()).hexdigest()
+    digest = hashlib.sha256(f"{photo.width}x{photo.height}:".encode())
+    digest.update(np.ascontiguousarray(photo).data)
+    return digest.hexdigest()
 
 
 def perceptual_hash(photo: Image.Image) -> str:
@@ -80,34 +75,43 @@ def find_copies(rows: Sequence[Row]) -> list[Row]:
 
 
 def _mark_copies(group: Sequence[Row]) -> Iterable[Row]:
-    conflict = len({row.brand for row in group}) > 1
-    first = {
-        split: next((r for r in group if r.split == split), None) for split in ("train", "test")
-    }
+    """`group` are all the files of the same pixels, sorted by path."""
+    first: dict[str, Row] = {}
+    by_brand: dict[str, Row] = {}
     for row in group:
-        issues = list(row.issues)
-        copied_from = next((r for r in group if r.brand != row.brand), None)
-        if conflict:
+        first.setdefault(row.split, row)
+        by_brand.setdefault(row.brand, row)
+    for row in group:
+        issues, copy_of = list(row.issues), ""
+        if len(by_brand) > 1:
             issues.append("label_conflict")
-        if row.split == "test" and first["train"]:
+            copy_of = next(other.path for brand, other in by_brand.items() if brand != row.brand)
+        if row.split == "test" and "train" in first:
             issues.append("leaked")
-            copied_from = first["train"]
+            copy_of = first["train"].path
         elif row is not first[row.split]:
             issues.append("duplicate")
-            copied_from = first[row.split]
-        yield dataclasses.replace(
-            row,
-            issues=tuple(sorted(issues, key=CODES.index)),
-            duplicate_of=copied_from.path if copied_from else "",
-        )
+            copy_of = first[row.split].path
+        ordered = tuple(sorted(issues, key=CODES.index))
+        yield dataclasses.replace(row, issues=ordered, duplicate_of=copy_of)
 
 
 def judge(row: Row, severities: dict[str, str]) -> Row:
     """`row` with the status that its issues have under `severities` (issue code → severity).
 
-    Issues to be ignored are dropped from the row.
+    Issues to be ignored are dropped from the row. So is a leak where photos under two brands are
+    not used: the training photo is not learned from, and what brand the test photo has, nobody
+    knows.
     """
-    issues = tuple(code for code in row.issues if severities.get(code) != "ignore")
+    unknown_brand = "label_conflict" in row.issues and severities["label_conflict"] in (
+        "error",
+        "exclude",
+    )
+    issues = tuple(
+        code
+        for code in row.issues
+        if severities[code] != "ignore" and not (code == "leaked" and unknown_brand)
+    )
     grades = {severities[code] for code in issues}
     status = ERROR if "error" in grades else EXCLUDED if "exclude" in grades else KEPT
     return dataclasses.replace(row, issues=issues, status=status)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from carbrand.table import read_table, write_table
 
 KEPT, EXCLUDED, ERROR = "kept", "excluded", "error"
 
@@ -41,24 +41,21 @@ class Row:
         return "leaked" in self.issues
 
 
-COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
+COLUMNS = tuple(field.name for field in fields(Row))
 
 
 def write_manifest(path: Path, rows: Sequence[Row]) -> None:
-    """Write `rows`, sorted by path. Names that are no UTF-8 survive the round trip."""
-    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(COLUMNS)
-        for row in sorted(rows, key=lambda row: row.path):
-            values = [getattr(row, name) for name in COLUMNS]
-            values[COLUMNS.index("issues")] = ";".join(row.issues)
-            table.writerow(values)
+    """Write `rows`, sorted by path."""
+    cells = [
+        [";".join(value) if isinstance(value, tuple) else value for value in astuple(row)]
+        for row in sorted(rows, key=lambda row: row.path)
+    ]
+    write_table(path, COLUMNS, cells)
 
 
 def read_manifest(path: Path) -> list[Row]:
     """The rows of the manifest, in the order of the file."""
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        return [_parse(record) for record in csv.DictReader(file)]
+    return [_parse(record) for record in read_table(path)[1]]
 
 
 def _parse(record: dict[str, Any]) -> Row:

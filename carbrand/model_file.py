@@ -13,10 +13,12 @@ import numpy as np
 
 from carbrand.errors import UserError
 from carbrand.feature_store import Origin
+from carbrand.photo import MAX_SIZE_PX, RESIZE_POLICIES
 from carbrand.pooling import add_pooling
 from carbrand.quiet_keras import import_keras
 
 _ATTRIBUTE = "carbrand"
+MEND = "Make one with `dvc repro`, or name another with --model."
 
 
 def save_classifier(
@@ -61,12 +63,32 @@ def read_about(path: Path) -> dict[str, Any]:
 
     Raises UserError when it is no file that `save_classifier` wrote.
     """
-    mend = "Make one with `dvc repro`, or name another with --model."
-    if not path.is_file():
-        raise UserError(f"{path} does not exist. {mend}")
+    if not path.exists():
+        raise UserError(f"{path} does not exist. {MEND}")
     try:
         with h5py.File(path, "r") as file:
             about = json.loads(file.attrs[_ATTRIBUTE])
-    except (OSError, KeyError, ValueError):
-        raise UserError(f"{path} is not a model that this project wrote. {mend}") from None
+        _check_about(about)
+    except (OSError, KeyError, ValueError, TypeError):
+        raise NotAModel(path) from None
     return about
+
+
+def _check_about(about: Any) -> None:
+    """Raise KeyError, TypeError or ValueError unless it is what `save_classifier` writes."""
+    brands, size_px = about["brands"], about["size_px"]
+    if not (isinstance(brands, list) and all(isinstance(brand, str) for brand in brands)):
+        raise TypeError(brands)
+    if len(brands) < 2 or len(set(brands)) < len(brands):
+        raise ValueError(brands)
+    if about["resize"] not in RESIZE_POLICIES:
+        raise ValueError(about["resize"])
+    if not (type(size_px) is int and 0 < size_px <= MAX_SIZE_PX):
+        raise ValueError(size_px)
+
+
+class NotAModel(UserError):
+    """The file is none that this project wrote, or was damaged since."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is not a model that this project wrote. {MEND}")

@@ -42,7 +42,8 @@ def read_file(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist. Run this from the project's folder.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # ValueError: an impossible date, a text that is no UTF-8
+    except (yaml.YAMLError, ValueError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" (line {where.line + 1})" if where else ""
         raise UserError(

@@ -7,6 +7,7 @@ rotation, palette, CMYK, 16 bits, transparency, animation) comes out as the same
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from pathlib import Path
 from typing import Literal
@@ -19,13 +20,31 @@ from carbrand.errors import UserError
 # An allow-list: Pillow would start Ghostscript for EPS bytes in a file named .jpg.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-# Checked against the header, before a pixel is decoded: 3 bytes each, so 300 MB at most.
+# Checked against the header, before a pixel is decoded; 12 bytes each at the worst (transparency).
 MAX_PIXELS = 100_000_000
+# The EXIF tag, and what undoes each of its values (EXIF 2.32, table 6).
+ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 ResizePolicy = Literal["stretch", "crop", "pad"]
 RESIZE_POLICIES: tuple[ResizePolicy, ...] = ("stretch", "crop", "pad")
+# Side of the square that a network sees; a model file that claims more would take all memory.
+MAX_SIZE_PX = 1024
 # Letterbox bars: the mean of ImageNet, which a backbone sees as "nothing here".
 PAD_COLOUR = (124, 116, 104)
+
+_DECODERS_RAISE = (
+    *(OSError, ValueError, SyntaxError, TypeError, AttributeError, RuntimeError),
+    *(LookupError, ArithmeticError, EOFError, struct.error),
+)
 
 
 class UnreadablePhoto(UserError):
@@ -34,6 +53,17 @@ class UnreadablePhoto(UserError):
     def __init__(self, path: Path | str, reason: str) -> None:
         super().__init__(f"{path} is not a readable photo ({reason}). Replace or remove it.")
         self.reason = reason
+
+
+def read_file(path: Path | str) -> bytes:
+    """The bytes of a photo's file. Raises UnreadablePhoto."""
+    path = Path(path)
+    if path.exists() and not path.is_file():  # a pipe would block whoever opens it
+        raise UnreadablePhoto(path, "not a regular file")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadablePhoto(path, error.strerror or str(error)) from None
 
 
 def open_photo(path: Path | str, data: bytes | None = None) -> Image.Image:
@@ -45,10 +75,7 @@ def open_photo(path: Path | str, data: bytes | None = None) -> Image.Image:
 
     Raises UnreadablePhoto.
     """
-    try:
-        data = Path(path).read_bytes() if data is None else data
-    except OSError as error:
-        raise UnreadablePhoto(path, error.strerror or "cannot be opened") from None
+    data = read_file(path) if data is None else data
     if not data:
         raise UnreadablePhoto(path, "0 bytes")
     try:
@@ -61,7 +88,7 @@ def open_photo(path: Path | str, data: bytes | None = None) -> Image.Image:
     except (Image.DecompressionBombError, MemoryError):
         raise UnreadablePhoto(path, "too many pixels") from None
     # Pillow's decoders raise whatever the bytes provoke; to the user it is all one thing.
-    except (OSError, ValueError, SyntaxError, TypeError, IndexError, KeyError, EOFError) as error:
+    except _DECODERS_RAISE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UnreadablePhoto(path, reason) from None
 
@@ -77,7 +104,7 @@ def _open(path: Path | str, data: bytes) -> Image.Image:
 
 def _to_rgb(photo: Image.Image) -> Image.Image:
     source_format, source_mode = photo.format or "", photo.mode
-    upright = ImageOps.exif_transpose(photo)
+    upright = _turn_upright(photo)
     if upright.mode.startswith("I") or upright.mode == "F":
         upright = _scale_to_8_bits(upright)
     # Also a palette or RGB photo may name one of its colours transparent.
@@ -90,16 +117,29 @@ def _to_rgb(photo: Image.Image) -> Image.Image:
     return rgb
 
 
+def _turn_upright(photo: Image.Image) -> Image.Image:
+    """As the camera was held. `ImageOps.exif_transpose` would write all tags anew and fail on odd
+    ones; of a damaged EXIF block nothing is needed but the orientation, or nothing.
+    """
+    try:
+        turn = TURNS.get(photo.getexif().get(ORIENTATION, 1))
+    except Exception:
+        turn = None
+    return photo if turn is None else photo.transpose(turn)
+
+
 def _scale_to_8_bits(photo: Image.Image) -> Image.Image:
     """Deep grey to 8 bits by its full range; Pillow's own conversion clips everything to white."""
-    values = np.asarray(photo, dtype=np.float64)
+    values = np.asarray(photo)
     if photo.mode == "F":
-        top = 1.0 if values.size and np.nanmax(values) <= 1.0 else 255.0
-    else:
-        top = 65535.0 if values.size and values.max() > 255 else 255.0
-        top = 65535.0 if photo.mode.startswith("I;16") else top
-    scaled = np.nan_to_num(values * (255.0 / top), nan=0.0)
-    return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8), mode="L")
+        top = 1.0 if np.nanmax(values, initial=0.0) <= 1.0 else 255.0
+        scaled = np.clip(np.nan_to_num(values) * (255 / top), 0, 255)
+        return Image.fromarray(np.rint(scaled).astype(np.uint8))
+    # A table instead of arithmetic: no copy of the photo in a wider type.
+    sixteen_bits = photo.mode.startswith("I;16") or values.max(initial=0) > 255
+    top = 65535 if sixteen_bits else 255
+    table = np.rint(np.arange(top + 1) * (255 / top)).astype(np.uint8)
+    return Image.fromarray(table[np.clip(values, 0, top)])
 
 
 def resize(photo: Image.Image, size_px: int, policy: ResizePolicy) -> Image.Image:

@@ -23,6 +23,7 @@ from carbrand.errors import UserError
 from carbrand.evaluation import PredictedPhoto
 from carbrand.manifest import Row, read_manifest
 from carbrand.predictions_file import read_predictions
+from carbrand.table import read_table
 
 MEND = "Run `dvc repro`, which makes it anew."
 
@@ -219,10 +220,10 @@ def _judge(photos: Sequence[PredictedPhoto], brands: Sequence[str]) -> tuple[Jud
 
 def _read_history(path: Path) -> tuple[Epoch, ...]:
     scores = ("loss", "accuracy", "val_loss", "val_accuracy")
-    with _made_anew(path), path.open(encoding="utf-8", newline="") as file:
+    with _made_anew(path):
         return tuple(
             Epoch(int(record["epoch"]), *(float(record[name]) for name in scores))
-            for record in csv.DictReader(file)
+            for record in read_table(path)[1]
         )
 
 

@@ -25,8 +25,7 @@ def thumbnail(path: str, size_px: int) -> Image.Image:
 def heat_overlay(photo: Image.Image, heat: np.ndarray) -> Image.Image:
     """`photo` in grey under its heat map: bright yellow where the evidence was, dark where none.
 
-    heat: (h, w) in 0…1. It covers the square the model saw, into which the photo was stretched, so
-    it is stretched back over the whole photo.
+    heat: (h, w) in 0…1, over the whole photo, whatever its aspect.
     """
     from matplotlib import colormaps
 

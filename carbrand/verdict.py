@@ -33,7 +33,7 @@ def leaks_sentence(results: Results) -> str:
     photos = len(results.photos)
     leaked = photos - len(results.leak_free)
     if not leaked:
-        return "No test photo is a copy of a training photo, so all of them count."
+        return "No test photo has exactly the pixels of a training photo, so all of them count."
     copies = "is a copy of a training photo" if leaked == 1 else "are copies of training photos"
     them = "it" if leaked == 1 else "them"
     return (

@@ -8,6 +8,7 @@ Arguments are handed on to `dvc repro`.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from carbrand.backbones import check_weights
+from carbrand.backbones import IMAGENET, check_weights
 from carbrand.dataset import check_layout
 from carbrand.errors import DONE, UNUSABLE_INPUT, UserError, exit_status
 from carbrand.params import check_sections, parse_section, read_file
@@ -40,12 +41,15 @@ SECTIONS: dict[str, type] = {
     "evaluate": EvaluateParams,
     "plot": PlotParams,
 }
+WEIGHTS = Path("weights")
+# On the same file system as what is kept there for the time of a run; ignored by Git and DVC.
+TEMPORARY = Path(".dvc/tmp")
 DVC = (sys.executable, "-m", "dvc")
 
 
 @dataclass(frozen=True)
 class Output:
-    """A path that a node writes; DVC keeps a copy of it in its cache, or it does not."""
+    """A path that a node writes. What DVC does not keep in its cache, Git keeps."""
 
     node: str
     path: Path
@@ -74,6 +78,17 @@ def check() -> None:
     if problems:
         raise UserError(*problems)
     check_weights(features.backbone, features.weights)
+    if not is_watched(features.weights):
+        print(
+            f"note: {features.weights} is not in {WEIGHTS}/, the folder that DVC watches. When it "
+            f"changes, run `dvc repro --force features`.",
+            file=sys.stderr,
+        )
+
+
+def is_watched(weights: str) -> bool:
+    """Whether DVC notices when the weights are other ones: `features` depends on their folder."""
+    return weights == IMAGENET or WEIGHTS.resolve() in Path(weights).resolve().parents
 
 
 def read_outputs() -> list[Output]:
@@ -97,46 +112,72 @@ def _entries(entries: Sequence[str | dict[str, Any]]) -> Iterator[tuple[str, dic
 
 
 def read_lock() -> dict[str, Any]:
-    """What dvc.lock says of each node; empty where there is none yet."""
+    """What dvc.lock says of each node; empty where there is none yet. Raises UserError."""
     try:
         content = yaml.safe_load(DVC_LOCK.read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    return content["stages"] if isinstance(content, dict) else {}
+    except (yaml.YAMLError, ValueError):
+        raise UserError(
+            f"{DVC_LOCK} is damaged, perhaps by a merge. `git checkout {DVC_LOCK}`, or delete it: "
+            f"then everything runs once."
+        ) from None
+    stages = content.get("stages") if isinstance(content, dict) else None
+    return stages if isinstance(stages, dict) else {}
 
 
 def repro(arguments: Sequence[str]) -> int:
     """`dvc repro`; where it fails, the outputs of nodes that did not get through are put back."""
-    there = [output for output in read_outputs() if output.path.exists()]
     before = read_lock()
-    with tempfile.TemporaryDirectory() as safe:
+    there = [output for output in read_outputs() if output.path.exists()]
+    TEMPORARY.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=TEMPORARY) as folder:
+        safe = Path(folder)
         for output in there:
-            if not output.cached:
-                copy = Path(safe) / output.path
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(output.path, copy)
+            keep(output.path, safe / output.path)
         status = _run_to_its_end([*DVC, "repro", *arguments])
         if status == 0:
             return DONE
         after = read_lock()
-        put_back([o for o in there if before.get(o.node) == after.get(o.node)], Path(safe))
+        for output in there:
+            if before.get(output.node) == after.get(output.node):
+                _remove(output.path)
+                keep(safe / output.path, output.path)
     return UNUSABLE_INPUT
 
 
-def put_back(outputs: Sequence[Output], safe: Path) -> None:
-    """Restore outputs: those in DVC's cache from there, the others from their copies in `safe`."""
-    for output in outputs:
-        if not output.cached:
-            output.path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(safe / output.path, output.path)
-    cached = [output.path.as_posix() for output in outputs if output.cached]
-    if cached:
-        subprocess.run([*DVC, "checkout", "--quiet", "--force", *cached], check=False)
+def keep(source: Path, target: Path) -> None:
+    """Make `target` the same file or folder as `source`, without copying a byte where that works.
+
+    DVC deletes a node's outputs before the node starts and replaces files whole, so a second name
+    for a file keeps what it holds.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=_link, symlinks=True)
+    else:
+        _link(source, target)
+
+
+def _link(source: str | Path, target: str | Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _run_to_its_end(command: Sequence[str]) -> int:
     """The exit status of a command. Ctrl-C reaches it as well: then its end is awaited."""
-    process = subprocess.Popen(command)
+    # The nodes call `python`: the one that runs this, also where no environment is activated.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    process = subprocess.Popen(command, env=os.environ | {"PATH": path})
     while True:
         try:
             return process.wait()
@@ -159,9 +200,12 @@ def settle_version_control() -> None:
 
 def main() -> int:
     """Check, then run what changed."""
+    arguments = sys.argv[1:]
+    if {"-h", "--help"} & set(arguments):
+        return _run_to_its_end([*DVC, "repro", *arguments])
     check()
     settle_version_control()
-    return repro(sys.argv[1:])
+    return repro(arguments)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 Reads the model, the manifest and the test photos: the numbers come from the very file and the very
 decode function that `carbrand predict` uses.
 Writes `predictions.csv`, `metrics.json`, `brands.csv` (its scores per brand, for `dvc plots`), and
-for the report `vectors.npy` and `heatmaps.npy`.
+for the report `heatmaps.npy` and `vectors.npy`.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from carbrand.params import knob, read_section
 from carbrand.predictions_file import PROBABILITY_DECIMALS, write_predictions
 from carbrand.progress import track
 from carbrand.stage import start
+from carbrand.table import write_table
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ def tabulate(
         probabilities = tuple(
             round(float(p), PROBABILITY_DECIMALS) for p in prediction.probabilities
         )
-        label = int(np.argmax(prediction.probabilities))
+        # Of the rounded ones: whoever reads the row must come to the same brand.
+        label = int(np.argmax(probabilities))
         photos.append(
             PredictedPhoto(
                 path=row.path,
@@ -74,11 +75,11 @@ def check_test_photos(rows: Sequence[Row], brands: Sequence[str]) -> None:
 
 def write_brands(path: Path, scores: Mapping[str, Mapping[str, float]]) -> None:
     """The scores per brand as a table, rounded like every metric: DVC plots tables."""
-    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["brand", "precision", "recall", "f1", "support"])
-        for brand, values in scores.items():
-            table.writerow([brand, *(round(value, DECIMALS) for value in values.values())])
+    rows = [
+        [brand, *(round(value, DECIMALS) for value in values.values())]
+        for brand, values in scores.items()
+    ]
+    write_table(path, ["brand", "precision", "recall", "f1", "support"], rows)
 
 
 def main(params_file: Path, model: Path, manifest: Path, out: Path) -> None:

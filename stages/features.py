@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from carbrand.backbones import BACKBONES, build_backbone
+from carbrand.backbones import BACKBONES, MIN_SIZE_PX, build_backbone
 from carbrand.extraction import extract
 from carbrand.feature_store import Origin, backbone_file, write_features
 from carbrand.manifest import Row, photos_to_learn_from, read_manifest
 from carbrand.params import knob, read_section
-from carbrand.photo import RESIZE_POLICIES, open_photo
+from carbrand.photo import MAX_SIZE_PX, RESIZE_POLICIES, open_photo
 from carbrand.pooling import POOLINGS
 from carbrand.stage import start
 from carbrand.views import Augmentation, make_view
@@ -28,7 +28,7 @@ class FeaturesParams:
 
     backbone: str = knob(choices=tuple(BACKBONES))
     weights: str = knob()
-    size_px: int = knob(low=32, high=1024)
+    size_px: int = knob(low=MIN_SIZE_PX, high=MAX_SIZE_PX)
     resize: str = knob(choices=RESIZE_POLICIES)
     pooling: str = knob(choices=tuple(POOLINGS))
     views: int = knob(low=1, high=64)
@@ -69,7 +69,7 @@ def main(params_file: Path, manifest: Path, out: Path) -> None:
     )
     out.mkdir(parents=True, exist_ok=True)
     origin = Origin(pooling=params.pooling, resize=params.resize, size_px=params.size_px)
-    write_features(out, vectors, [(row.path, row.brand) for row in rows], origin)
+    write_features(out, vectors, [(row.path, row.brand, row.pixel_sha256) for row in rows], origin)
     backbone.save(backbone_file(out))
 
 

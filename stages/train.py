@@ -6,9 +6,8 @@ Writes `model.h5`, `history.csv` (a row per epoch) and `summary.json`.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from carbrand.params import knob, read_section
 from carbrand.pooling import POOLINGS
 from carbrand.quiet_keras import import_keras
 from carbrand.stage import start
+from carbrand.table import write_table
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class TrainParams:
 def train(features: Features, params: TrainParams) -> TrainedHead:
     """The head for these features, with the history of its cross-validation."""
     labels, brands = features.labels, len(features.brands)
-    folds = assign_folds(labels, min(params.folds, len(labels)), params.seed)
+    folds = assign_folds(labels, features.groups, params.folds, params.seed)
     balanced = params.class_weight == "balanced"
     weights = balance(labels, brands) if balanced else np.ones(len(labels), np.float32)
     settings = HeadParams(
@@ -81,11 +81,8 @@ def summarize(head: TrainedHead, features: Features) -> dict[str, object]:
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:
     """One row per epoch; numbers rounded like every metric."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, list(asdict(history[0])), lineterminator="\n")
-        table.writeheader()
-        for epoch in history:
-            table.writerow({name: round(value, DECIMALS) for name, value in asdict(epoch).items()})
+    rows = [[round(value, DECIMALS) for value in astuple(epoch)] for epoch in history]
+    write_table(path, [field.name for field in fields(Epoch)], rows)
 
 
 def main(params: Path, features_folder: Path, out: Path) -> None:

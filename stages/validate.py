@@ -6,6 +6,7 @@ Writes `manifest.csv` (one row per file) and `summary.json` (counts).
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +44,8 @@ def validate(
     if problems:
         raise UserError(*problems)
     files = [file for split, folder in folders.items() for file in find_files(folder, split)]
-    with ThreadPoolExecutor() as pool:  # Pillow and hashlib release the lock
+    # Pillow and hashlib release the lock. No more threads than cores: each holds a whole photo.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         inspected = list(track(pool.map(inspect_file, files), "Looking at photos", len(files)))
     severities = asdict(params) | dict.fromkeys(NEVER_PHOTOS, "exclude")
     rows = [judge(row, severities) for row in find_copies([row for row, _ in inspected])]
@@ -110,7 +112,7 @@ def main(params: Path, train: Path, test: Path, out: Path) -> None:
     folders = {"train": train, "test": test}
     rows, reasons = validate(folders, read_section(params, "validate", ValidateParams))
     out.mkdir(parents=True, exist_ok=True)
-    # Written even when the pipeline stops here: the manifest is where to look up what is wrong.
+    # Also when the pipeline stops here: by hand, the node leaves a manifest to look things up in.
     write_manifest(out / "manifest.csv", rows)
     write_metrics(out / "summary.json", summarize(rows))
     errors = find_errors(rows, reasons, folders)

@@ -115,14 +115,55 @@ def test_an_unreadable_photo_is_passed_over_or_raised(tmp_path, backbone, photos
         list(classifier.predict(mixed))
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no model", "other h5"])
+@pytest.mark.parametrize("content", [None, b"", b"no model", "other h5", "folder"])
 def test_what_is_no_model_is_one_line(tmp_path, content):
     path = tmp_path / "model.h5"
     if content == "other h5":
         h5py.File(path, "w").close()
+    elif content == "folder":
+        path.mkdir()
     elif content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=r"Make one with `dvc repro`"):
+        Classifier(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"brands": 5},
+        {"brands": ["a"]},
+        {"brands": ["a", "a", "b"]},
+        {"brands": ["a", "b"]},  # the network has three outputs
+        {"size_px": "x"},
+        {"size_px": True},
+        {"size_px": 100_000},
+        {"size_px": 64},  # the network takes 32
+        {"resize": "x"},
+        None,
+    ],
+)
+def test_a_model_that_contradicts_itself_is_refused(tmp_path, backbone, change):
+    path = save(tmp_path / "model.h5", backbone)
+    with h5py.File(path, "r+") as file:
+        about = json.loads(file.attrs["carbrand"])
+        file.attrs["carbrand"] = json.dumps(about | change if change else [])
+    with pytest.raises(UserError, match="is not a model that this project wrote"):
+        Classifier(path)
+
+
+def test_a_network_of_other_layers_is_refused(tmp_path, backbone):
+    path = save(tmp_path / "model.h5", backbone)
+    with h5py.File(path, "r+") as file:
+        config = file.attrs["model_config"].replace('"Dense"', '"Lambda"')
+        file.attrs["model_config"] = config
+    with pytest.raises(UserError, match="is not a model that this project wrote"):
+        Classifier(path)
+
+
+def test_a_model_under_another_name_is_one_line(tmp_path, backbone):
+    path = save(tmp_path / "model.h5", backbone).rename(tmp_path / "model.bin")
+    with pytest.raises(UserError, match=r"must be named .h5"):
         Classifier(path)
 
 

@@ -63,7 +63,7 @@ def test_one_bad_photo_does_not_cost_the_others(finished):
         (["predict", "stages"], "stages holds no photo"),
         (["predict", "Datasets/test", "--model", "none.h5"], "none.h5 does not exist"),
         (["predict", "Datasets/test", "--model", "README.md"], "is not a model that this project"),
-        (["predict", "Datasets/test", "--top", "0"], "--top"),
+        (["predict", "Datasets/test", "--top", "0"], "--top: must be a whole number of at least 1"),
         (["predict"], "the following arguments are required: PATH"),
         (["predikt", "x.jpg"], "invalid choice: 'predikt'"),
     ],
@@ -91,3 +91,22 @@ def test_every_command_explains_itself():
     text = build_parser().format_help()
     for command in ("predict", "sample"):
         assert command in text
+
+
+def test_a_name_that_the_terminal_cannot_show_costs_nothing(finished):
+    shutil.copy(finished / "Datasets/test/asta/000.png", finished / "Škoda.png")
+    result = run(
+        [sys.executable, "-m", "carbrand.cli", "predict", "Škoda.png", "Datasets/test/asta"],
+        finished,
+        env={"PYTHONIOENCODING": "ascii"},
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("\\u0160koda.png: ")
+    assert len(result.stdout.splitlines()) == 4
+
+
+def test_a_reader_that_stops_early_is_no_error(finished):
+    shell = f"{sys.executable} -m carbrand.cli predict Datasets/test Datasets/train | head -1"
+    result = run(["sh", "-c", shell], finished)
+    assert result.stderr == ""
+    assert len(result.stdout.splitlines()) == 1

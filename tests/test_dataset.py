@@ -97,3 +97,27 @@ def test_a_brand_in_one_split_only_is_said(folders, split):
     (folders[split] / "bolt").rmdir()
     (problem,) = check_layout(folders)
     assert f"{split}/bolt does not exist, but the brand `bolt` is in" in problem
+
+
+@pytest.mark.parametrize("place", [".ipynb_checkpoints", "asta/.ipynb_checkpoints", "asta/@eaDir"])
+def test_what_tools_leave_in_folders_is_hidden_and_no_brand(folders, place):
+    (folders["train"] / place).mkdir()
+    draw_photo((9, 9, 9), 1).save(folders["train"] / place / "a.png")
+    (file,) = [f for f in find_files(folders["train"], "train") if place in f.path]
+    assert file.is_hidden
+    assert not file.is_photo
+    assert check_layout(folders) == []
+
+
+def test_a_name_that_dvc_cannot_store_is_said(folders):
+    with open(bytes(folders["train"] / "asta") + b"/\xff.png", "wb"):  # noqa: PTH123
+        pass
+    (problem,) = check_layout(folders)
+    assert "\\udcff.png: the name is no UTF-8" in problem
+
+
+def test_a_brand_that_is_a_link_is_said(folders):
+    (folders["train"] / "asta").rename(folders["train"].parent / "elsewhere")
+    (folders["train"] / "asta").symlink_to(folders["train"].parent / "elsewhere")
+    (problem,) = check_layout(folders)
+    assert "train/asta is a link to a folder" in problem

@@ -40,6 +40,23 @@ def test_leaked_photos_count_as_given_only():
     assert metrics["as_given"] == {"accuracy": 5 / 7, "images": 7}
 
 
+def test_leaked_photos_change_no_other_number():
+    with_leaks = evaluate_photos(PHOTOS, BRANDS, 10)
+    without = evaluate_photos([p for p in PHOTOS if not p.leaked], BRANDS, 10)
+    del with_leaks["as_given"], without["as_given"]
+    assert with_leaks == without
+
+
+def test_the_metrics_are_those_of_their_functions():
+    honest = [p for p in PHOTOS if not p.leaked]
+    metrics = evaluate_photos(PHOTOS, BRANDS, 7)
+    assert metrics["ece"] == expected_calibration_error(honest, 7)
+    assert metrics["log_loss"] == log_loss(honest, BRANDS)
+    assert metrics["brand"] == {brand: score_brand(honest, brand) for brand in BRANDS}
+    assert (metrics["accuracy_low"], metrics["accuracy_high"]) == wilson_interval(3, 5)
+    assert metrics["macro"]["f1"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+
+
 @pytest.mark.parametrize(
     ("right", "n", "low", "high"),
     [

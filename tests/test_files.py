@@ -19,7 +19,7 @@ from carbrand.manifest import (
 from carbrand.metrics_file import write_metrics
 from carbrand.predictions_file import read_predictions, write_predictions
 
-ODD = 'Datasets/train/é/a,b "c"\nd\udcff.jpg'
+ODD = 'Datasets/train/é/a,b "c"\nd\re\udcff.jpg'
 
 
 def test_the_manifest_comes_back(tmp_path):
@@ -51,10 +51,11 @@ def test_predictions_come_back(tmp_path):
 
 def test_features_come_back(tmp_path):
     vectors = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
-    write_features(tmp_path, vectors, [(ODD, "b"), ("y", "a")], Origin("avg", "pad", 64))
+    write_features(tmp_path, vectors, [(ODD, "b", "g"), ("y", "a", "h")], Origin("avg", "pad", 64))
     features = read_features(tmp_path)
     assert np.array_equal(features.vectors, vectors)
     assert (features.paths, features.brands) == ([ODD, "y"], ["a", "b"])
+    assert features.groups == ["g", "h"]
     assert features.labels.tolist() == [1, 0]
     assert features.origin == Origin("avg", "pad", 64)
 

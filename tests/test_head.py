@@ -23,15 +23,20 @@ def clouds(photos: int = 30, views: int = 2, width: int = 6, spread: float = 0.3
     return vectors.astype(np.float32), labels
 
 
+def alone(labels) -> list[str]:
+    """A group of its own for every photo."""
+    return [f"{number:04}" for number in range(len(labels))]
+
+
 def learn(vectors, labels, folds: int = 5, blocks: int = 1, **changes):
     params = dataclasses.replace(PARAMS, **changes)
-    assigned = assign_folds(labels, folds, params.seed)
+    assigned = assign_folds(labels, alone(labels), folds, params.seed)
     return train_head(vectors, labels, assigned, balance(labels, 3), 3, blocks, params)
 
 
 def test_folds_hold_every_photo_once_and_every_brand_evenly():
     labels = np.repeat([0, 1, 2], [20, 10, 7])
-    folds = assign_folds(labels, 5, seed=1)
+    folds = assign_folds(labels, alone(labels), 5, seed=1)
     assert sorted(np.bincount(folds)) == [7, 7, 7, 8, 8]
     for label in range(3):
         counts = np.bincount(folds[labels == label], minlength=5)
@@ -40,8 +45,23 @@ def test_folds_hold_every_photo_once_and_every_brand_evenly():
 
 def test_folds_follow_the_seed():
     labels = np.repeat([0, 1], 20)
-    assert np.array_equal(assign_folds(labels, 4, 1), assign_folds(labels, 4, 1))
-    assert not np.array_equal(assign_folds(labels, 4, 1), assign_folds(labels, 4, 2))
+    first, again, other = (assign_folds(labels, alone(labels), 4, seed) for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_copies_of_a_photo_share_a_fold():
+    labels = np.arange(40) % 2
+    groups = [f"{number % 10}" for number in range(40)]
+    folds = assign_folds(labels, groups, 5, seed=0)
+    assert all(
+        len({f for f, g in zip(folds, groups, strict=True) if g == group}) == 1 for group in groups
+    )
+    assert set(folds) == set(range(5))
+
+
+def test_there_are_no_more_folds_than_photos():
+    assert sorted(assign_folds(np.array([0, 0, 1, 1]), ["a", "b", "c", "d"], 9, 0)) == [0, 1, 2, 3]
 
 
 def test_balanced_weights_give_each_brand_the_same_say():
@@ -110,7 +130,7 @@ def test_a_rare_brand_is_not_forgotten():
     labels = np.repeat([0, 1, 2], [60, 60, 3])
     vectors = (np.eye(3, 4)[labels] + rng.normal(0, 0.6, (123, 4)))[:, None].astype(np.float32)
     params = dataclasses.replace(PARAMS, epochs=10)
-    folds = assign_folds(labels, 3, 0)
+    folds = assign_folds(labels, alone(labels), 3, 0)
     recalls = []
     for weights in (balance(labels, 3), np.ones(123, np.float32)):
         head = train_head(vectors, labels, folds, weights, 3, 1, params)
@@ -130,6 +150,15 @@ def test_a_stronger_penalty_makes_smaller_weights():
     vectors, labels = clouds()
     weak, strong = learn(vectors, labels), learn(vectors, labels, l2=1.0)
     assert np.abs(strong.kernel).sum() < 0.5 * np.abs(weak.kernel).sum()
+
+
+def test_the_penalty_is_one_for_all_photos_together():
+    """As a prior on the weights: with every photo twice it weighs half as much against them."""
+    vectors, labels = clouds()
+    once = learn(vectors, labels, l2=0.1, epochs=200, patience=200, batch_size=1000)
+    twice = learn(np.tile(vectors, (2, 1, 1)), np.tile(labels, 2), l2=0.2, epochs=200,
+                  patience=200, batch_size=1000)  # fmt: skip
+    assert np.abs(once.kernel).sum() == pytest.approx(np.abs(twice.kernel).sum(), rel=0.02)
 
 
 def test_label_smoothing_makes_less_sure():

@@ -48,6 +48,11 @@ def params_typo(project: Path) -> None:
     file.write_text(file.read_text().replace("learning_rate", "lerning_rate"))
 
 
+def params_folder(project: Path) -> None:
+    (project / "params.yaml").unlink()
+    (project / "params.yaml").mkdir()
+
+
 MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no Datasets": (
         lambda p: shutil.rmtree(p / "Datasets"),
@@ -77,6 +82,11 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
         "params.yaml is not valid YAML",
     ),
     "no params.yaml": (lambda p: (p / "params.yaml").unlink(), "params.yaml does not exist"),
+    "params.yaml is a folder": (params_folder, "params.yaml: Is a directory"),
+    "a torn dvc.lock": (
+        lambda p: (p / "dvc.lock").write_text("<<<<<<< main\nschema: '2.0'\n"),
+        "dvc.lock is damaged, perhaps by a merge",
+    ),
     "a missing weights file": (
         lambda p: edit_params(p, features__weights="weights/none.h5"),
         "weights/none.h5",
@@ -106,7 +116,7 @@ def test_a_mistake_is_a_clear_line_and_costs_nothing(mistake, finished):
     assert "Traceback" not in result.stderr
     assert fingerprints(finished) == before
     if mistake not in ("a broken weights file", "a text named .jpg"):
-        assert (finished / "dvc.lock").read_bytes() == lock
+        assert mistake == "a torn dvc.lock" or (finished / "dvc.lock").read_bytes() == lock
         assert len(errors) == len(result.stderr.splitlines())  # not a word from DVC
 
 
@@ -127,6 +137,25 @@ def test_a_node_on_its_own_refuses_a_typo_with_status_2(node, finished):
     assert result.returncode == 2
     assert result.stderr.startswith(f"error: params.yaml: unknown key `{node}.nonsense`.")
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("lost", [".dvc/cache", "dvc.lock"])
+def test_nothing_is_lost_where_dvc_has_no_copy(lost, finished):
+    """What is put back comes from the run itself, not from DVC's cache or its lock."""
+    path = finished / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (finished / "artifacts/plot/mine.txt").write_text("a file of my own")
+    before = fingerprints(finished)
+    text_named_jpg(finished)
+    assert run([sys.executable, "-m", "stages"], finished).returncode == 2
+    assert fingerprints(finished) == before
+
+
+def test_help_needs_no_good_params(finished):
+    params_typo(finished)
+    result = run([sys.executable, "-m", "stages", "--help"], finished)
+    assert result.returncode == 0
+    assert "usage: dvc repro" in result.stdout
 
 
 def test_all_test_photos_leaked_is_said(finished):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
+import struct
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from carbrand import photo as photo_module
 from carbrand.photo import UnreadablePhoto, open_photo, read_photo, resize
@@ -56,6 +58,42 @@ def test_exif_rotation_is_applied(tmp_path):
     photo = open_photo(path)
     assert photo.size == (10, 20)
     assert (photo.getpixel((5, 0)), photo.getpixel((5, 19))) == (RED, BLUE)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_orientation_is_undone_as_pillow_does(tmp_path, orientation):
+    noise = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "a.png"
+    Image.fromarray(noise).save(path, exif=exif)
+    assert open_photo(path).tobytes() == ImageOps.exif_transpose(Image.open(path)).tobytes()
+
+
+@pytest.mark.parametrize(("tag", "kind"), [(0x0128, 1), (0x010F, 5), (0x011A, 1), (0x9003, 12)])
+def test_an_odd_exif_tag_costs_neither_photo_nor_orientation(tmp_path, tag, kind):
+    entries = sorted([(0x0112, 3, 1, 6 << 16), (tag, kind, 1, 0)])
+    block = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">H", len(entries))
+    block += b"".join(struct.pack(">HHII", *entry) for entry in entries) + b"\0" * 4
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (20, 10), RED).save(path, exif=block)
+    assert open_photo(path).size == (10, 20)
+
+
+@pytest.mark.parametrize("mode", ["I;16B", "I"])
+def test_other_deep_greys_are_scaled_too(tmp_path, mode):
+    path = tmp_path / "a.tiff"
+    values = np.array([[0, 16384], [32768, 65535]], ">u2" if mode == "I;16B" else np.int32)
+    Image.frombytes(mode, (2, 2), values.tobytes()).save(path)
+    assert np.asarray(open_photo(path))[..., 0].tolist() == [[0, 64], [128, 255]]
+
+
+def test_a_floating_point_photo_is_scaled_by_its_range(tmp_path):
+    path = tmp_path / "a.tiff"
+    for top in (1.0, 255.0):
+        values = np.array([[0.0, 0.5], [np.nan, 1.0]], np.float32) * top
+        Image.fromarray(values).save(path)
+        assert np.asarray(open_photo(path))[..., 0].tolist() == [[0, 128], [0, 255]]
 
 
 def test_cmyk_becomes_rgb(tmp_path):
@@ -136,6 +174,12 @@ def test_what_is_no_photo_is_one_line_with_a_reason(tmp_path, data, reason):
 def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(UnreadablePhoto, match="No such file"):
         open_photo(tmp_path / "none.jpg")
+
+
+def test_a_pipe_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(UnreadablePhoto, match="not a regular file"):
+        open_photo(tmp_path / "pipe.jpg")
 
 
 def test_the_pixel_limit_is_checked_before_decoding(tmp_path, monkeypatch):

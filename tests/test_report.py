@@ -45,7 +45,7 @@ def test_the_verdict_says_how_many_and_how_sure(tmp_path, monkeypatch):
 
 def test_without_leaks_the_report_says_that_all_photos_count(tmp_path, monkeypatch):
     page = text_of(render(make(MadeUpRun(leaked=0), tmp_path, monkeypatch)))
-    assert "No test photo is a copy of a training photo, so all of them count." in page
+    assert "No test photo has exactly the pixels of a training photo, so all of them count." in page
 
 
 def test_every_section_is_there_once_and_linked(tmp_path, monkeypatch):

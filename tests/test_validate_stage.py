@@ -80,6 +80,26 @@ def test_one_photo_under_two_brands_stops_the_pipeline(project):
     assert "under another brand" in str(caught.value)
 
 
+def test_a_test_photo_of_unknown_brand_is_no_leak(project):
+    """Its copy in train is under another brand: neither is used, so nothing was seen."""
+    shutil.copy("Datasets/train/asta/001.png", "Datasets/test/bolt/odd.png")
+    rows, summary = run(project, label_conflict="exclude")
+    for path in ("Datasets/train/asta/001.png", "Datasets/test/bolt/odd.png"):
+        assert (rows[path].status, rows[path].issues) == ("excluded", ("label_conflict",))
+    assert summary["leaked"] == 0
+    rows, summary = run(project, label_conflict="warn")
+    assert rows["Datasets/test/bolt/odd.png"].leaked
+
+
+def test_leaks_can_stop_the_pipeline(project):
+    shutil.copy("Datasets/train/asta/001.png", "Datasets/test/asta/same.png")
+    with pytest.raises(UserError, match=r"copy of Datasets/train/asta/001.png \(leaked\)"):
+        run(project, leaked="error")
+    rows, _ = run(project, leaked="warn")
+    assert rows["Datasets/test/asta/same.png"].status == "kept"
+    assert rows["Datasets/test/asta/same.png"].leaked
+
+
 def test_an_unreadable_photo_stops_the_pipeline_and_is_in_the_manifest(project):
     Path("Datasets/test/asta/text.jpg").write_text("I am no photo")
     with pytest.raises(UserError) as caught:
@@ -132,7 +152,9 @@ def test_files_that_are_no_photos_are_named_and_stay_out(project):
     assert summary["images"] == 27
 
 
-@pytest.mark.parametrize("name", ["ümläut é.png", "a,b;c.png", 'quo"te.png', "new\nline.png"])
+@pytest.mark.parametrize(
+    "name", ["ümläut é.png", "a,b;c.png", 'quo"te.png', "new\nline.png", "Icon\r.png"]
+)
 def test_odd_names_survive_the_manifest(project, name):
     draw_photo((9, 9, 9), 77).save(Path("Datasets/train/asta") / name)
     assert f"Datasets/train/asta/{name}" in run(project)[0]

@@ -1,0 +1,27 @@
+"""CSV files whose cells may hold any file name: commas, quotes, line breaks, broken UTF-8."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a header and rows, lines ending in a line feed on every platform."""
+    table = [[str(cell) for cell in row] for row in (header, *rows)]
+    # Python 3.11 does not quote a lone carriage return, at which its reader then breaks the row.
+    # macOS leaves files named `Icon\\r`.
+    odd = any("\r" in cell for row in table for cell in row)
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(
+            file, lineterminator="\n", quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
+        )
+        writer.writerows(table)
+
+
+def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The names of the columns, and the rows by them."""
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        reader = csv.DictReader(file)
+        return list(reader.fieldnames or []), list(reader)
