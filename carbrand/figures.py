@@ -25,7 +25,8 @@ from carbrand.canvas import (
     VERMILLION,
 )
 from carbrand.curve_chart import apart_by
-from carbrand.results import Epoch, JudgedPhoto, Results, Scores, one_brand_after_another
+from carbrand.history import Epoch
+from carbrand.results import JudgedPhoto, Results, Scores, one_brand_after_another
 from carbrand.thumbnail import thumbnail
 from carbrand.verdict import share_right, share_wrong, training_set
 from carbrand.wording import count, one_line, percent, shorten

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from carbrand.history import Epoch
 from carbrand.progress import track
 from carbrand.quiet_keras import import_keras
 
@@ -30,17 +31,6 @@ class HeadParams:
     l2: float
     label_smoothing: float
     seed: int
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """Means over photos as they are: those that a fold's head has seen, and those held out."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-    val_loss: float
-    val_accuracy: float
 
 
 @dataclass(frozen=True)

@@ -21,22 +21,11 @@ import numpy as np
 
 from carbrand.errors import UserError
 from carbrand.evaluation import PredictedPhoto
+from carbrand.history import Epoch, read_history
 from carbrand.manifest import Row, read_manifest
 from carbrand.predictions_file import read_predictions
-from carbrand.table import read_table
 
 MEND = "Run `dvc repro`, which makes it anew."
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One pass over the training photos; the scores are means over the cross-validation folds."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-    val_loss: float
-    val_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -165,9 +154,11 @@ def read_results(
         rows = tuple(read_manifest(manifest))
     with _made_anew(predictions):
         predicted, brands = read_predictions(predictions)
+    with _made_anew(history):
+        epochs = tuple(read_history(history))
     results = Results(
         manifest=rows,
-        history=_read_history(history),
+        history=epochs,
         training=_read_numbers(training),
         brands=tuple(brands),
         photos=_judge(predicted, brands),
@@ -216,15 +207,6 @@ def _judge(photos: Sequence[PredictedPhoto], brands: Sequence[str]) -> tuple[Jud
         )
         for row, photo in enumerate(photos)
     )
-
-
-def _read_history(path: Path) -> tuple[Epoch, ...]:
-    scores = ("loss", "accuracy", "val_loss", "val_accuracy")
-    with _made_anew(path):
-        return tuple(
-            Epoch(int(record["epoch"]), *(float(record[name]) for name in scores))
-            for record in read_table(path)[1]
-        )
 
 
 def _read_metrics(path: Path) -> Metrics:

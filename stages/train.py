@@ -6,22 +6,21 @@ Writes `model.h5`, `history.csv` (a row per epoch) and `summary.json`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from carbrand.errors import UserError
 from carbrand.feature_store import Features, read_features
-from carbrand.head import Epoch, HeadParams, TrainedHead, assign_folds, balance, train_head
-from carbrand.metrics_file import DECIMALS, write_metrics
+from carbrand.head import HeadParams, TrainedHead, assign_folds, balance, train_head
+from carbrand.history import write_history
+from carbrand.metrics_file import write_metrics
 from carbrand.model_file import save_classifier
 from carbrand.params import knob, read_section
 from carbrand.pooling import POOLINGS
 from carbrand.quiet_keras import import_keras
 from carbrand.stage import start
-from carbrand.table import write_table
 
 
 @dataclass(frozen=True)
@@ -77,12 +76,6 @@ def summarize(head: TrainedHead, features: Features) -> dict[str, object]:
         "val_loss": best.val_loss,
         "val_accuracy": best.val_accuracy,
     }
-
-
-def write_history(path: Path, history: Sequence[Epoch]) -> None:
-    """One row per epoch; numbers rounded like every metric."""
-    rows = [[round(value, DECIMALS) for value in astuple(epoch)] for epoch in history]
-    write_table(path, [field.name for field in fields(Epoch)], rows)
 
 
 def main(params: Path, features_folder: Path, out: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from carbrand.evaluation import PredictedPhoto
 from carbrand.feature_store import Origin, read_features, write_features
+from carbrand.history import Epoch, read_history, write_history
 from carbrand.manifest import (
     Row,
     photos_to_learn_from,
@@ -58,6 +59,11 @@ def test_features_come_back(tmp_path):
     assert features.groups == ["g", "h"]
     assert features.labels.tolist() == [1, 0]
     assert features.origin == Origin("avg", "pad", 64)
+
+
+def test_the_history_comes_back_rounded(tmp_path):
+    write_history(tmp_path / "h.csv", [Epoch(1, 1 / 3, 0.5, 2 / 3, 0.25)])
+    assert read_history(tmp_path / "h.csv") == [Epoch(1, 0.3333, 0.5, 0.6667, 0.25)]
 
 
 def test_metrics_are_rounded_and_nested(tmp_path):
