@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -106,7 +107,8 @@ def test_a_name_that_the_terminal_cannot_show_costs_nothing(finished):
 
 
 def test_a_reader_that_stops_early_is_no_error(finished):
-    shell = f"{sys.executable} -m carbrand.cli predict Datasets/test Datasets/train | head -1"
+    python = shlex.quote(sys.executable)
+    shell = f"{python} -m carbrand.cli predict Datasets/test Datasets/train | head -1"
     result = run(["sh", "-c", shell], finished)
     assert result.stderr == ""
     assert len(result.stdout.splitlines()) == 1

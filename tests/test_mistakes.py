@@ -175,7 +175,7 @@ def test_all_test_photos_leaked_is_said(finished):
 
 
 def test_ctrl_c_leaves_everything_as_it_was(finished):
-    edit_params(finished, features__size_px=320, features__views=20)
+    edit_params(finished, features__size_px=448, features__views=40)
     before = fingerprints(finished)
     process = subprocess.Popen(
         [sys.executable, "-m", "stages"],
@@ -191,6 +191,10 @@ def test_ctrl_c_leaves_everything_as_it_was(finished):
     while features.exists() and time.monotonic() < deadline:  # DVC deletes it when the node starts
         time.sleep(0.05)
     assert not features.exists()
+    # In the middle of the node's work. While DVC itself is at work, what a Ctrl-C makes it print is
+    # its own affair.
+    time.sleep(3)
+    assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode != 0
