@@ -13,8 +13,7 @@ UNUSABLE_INPUT = 2
 class UserError(Exception):
     """Something a user can mend. The message is what they read: what, where, how to mend it.
 
-    Several problems found in one pass go into one error, a line each (STYLE: collect all problems
-    before failing).
+    Several problems found in one pass go into one error, a line each.
     """
 
     def __init__(self, *problems: str) -> None:
