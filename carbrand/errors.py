@@ -34,7 +34,7 @@ def exit_status(main: Callable[[], int | None]) -> int:
         return DONE
     except OSError as error:  # a full disk, a missing right, a folder where a file should be
         where = error.filename or "a file"
-        reason = error.strerror or str(error)
+        reason = " ".join((error.strerror or str(error)).split())  # HDF5 writes several lines
         print(f"error: {where}: {reason}. Mend that and run it again.", file=sys.stderr)
         return UNUSABLE_INPUT
     except KeyboardInterrupt:

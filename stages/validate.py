@@ -54,7 +54,7 @@ def validate(
 
 def summarize(rows: Sequence[Row]) -> dict[str, object]:
     """Counts of the manifest; every issue code is there, so that `dvc metrics diff` has a pair."""
-    photos = [row for row in rows if not set(row.issues) & set(NEVER_PHOTOS)]
+    photos = meant_as_photos(rows)
     statuses = Counter(row.status for row in photos)
     issues = Counter(code for row in rows for code in row.issues)
     return {
@@ -66,6 +66,11 @@ def summarize(rows: Sequence[Row]) -> dict[str, object]:
         "issues": {code: issues[code] for code in CODES},
         **{split: _kept_by_brand(photos, split) for split in ("train", "test")},
     }
+
+
+def meant_as_photos(rows: Sequence[Row]) -> list[Row]:
+    """Without what tools leave behind, whose folders are no brands."""
+    return [row for row in rows if not set(row.issues) & set(NEVER_PHOTOS)]
 
 
 def _kept_by_brand(photos: Sequence[Row], split: str) -> dict[str, int]:
@@ -83,7 +88,7 @@ def find_errors(
     # is no error here: it still counts as given.
     usable = [row for row in rows if row.status == KEPT or row.leaked]
     for split, folder in folders.items():
-        brands = sorted({row.brand for row in rows if row.split == split and row.brand})
+        brands = sorted({row.brand for row in meant_as_photos(rows) if row.split == split})
         counts = Counter(row.brand for row in usable if row.split == split)
         lines += check_counts(folder, split, {brand: counts[brand] for brand in brands})
     return lines

@@ -143,6 +143,18 @@ def test_severities_do_what_they_say(project):
         run(project, duplicate="error")
 
 
+@pytest.mark.parametrize("place", [".ipynb_checkpoints", "asta/.ipynb_checkpoints", "__MACOSX"])
+def test_folders_that_tools_leave_behind_are_named_and_no_brand(project, place):
+    for split in ("train", "test"):
+        folder = Path("Datasets", split, place)
+        folder.mkdir()
+        shutil.copy("Datasets/train/asta/001.png", folder / "001.png")
+    rows, summary = run(project)
+    assert rows[f"Datasets/train/{place}/001.png"].issues == ("hidden",)
+    assert (summary["images"], summary["leaked"]) == (27, 0)
+    assert list(summary["train"]) == ["asta", "bolt", "cirro"]
+
+
 def test_files_that_are_no_photos_are_named_and_stay_out(project):
     Path("Datasets/train/asta/.DS_Store").write_bytes(b"x")
     Path("Datasets/train/asta/notes.txt").write_bytes(b"x")
