@@ -9,31 +9,37 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from carbrand.alignment import grey_thumbnail
 from carbrand.batches import BATCH_SIZE, in_batches, map_ahead
 from carbrand.errors import UserError
 from carbrand.heatmap import class_activation
 from carbrand.model_file import NotAModel, read_about
-from carbrand.photo import ResizePolicy, UnreadablePhoto, read_photo
+from carbrand.photo import ResizePolicy, UnreadablePhoto, open_photo
 from carbrand.quiet_keras import import_keras
+from carbrand.views import TEST_VIEWS, TestViews, make_test_views
 
 
 @dataclass(frozen=True)
 class Prediction:
     """What the model makes of one photo.
 
-    probabilities (brands,) float32, adding up to 1; vector (d,) float32: the pooled features that
-    the head saw; heatmap (h, w) float32 in 0…1: where in the square that the model saw the evidence
-    for the predicted brand lies.
+    probabilities (brands,) float32, adding up to 1: the mean over the views that the file asks for.
+    Of the photo as it is: vector (d,) float32, the pooled features that the head saw; heatmap
+    (h, w) float32 in 0…1, where in the square that the model saw the evidence for the predicted
+    brand lies; thumbnail (s, s) uint8, that square in grey.
     """
 
     probabilities: np.ndarray
     vector: np.ndarray
     heatmap: np.ndarray
+    thumbnail: np.ndarray
 
 
 class Classifier:
@@ -45,6 +51,8 @@ class Classifier:
         self.brands: list[str] = about["brands"]
         self.size_px: int = about["size_px"]
         self.resize: ResizePolicy = about["resize"]
+        self.temperature: float = about["temperature"]
+        self.test_views: TestViews = about["test_views"]
         model = _load_network(path, (self.size_px, self.size_px, 3), len(self.brands))
         head = model.get_layer("head")
         maps = next(layer.input for layer in model.layers if layer.name in ("pool_avg", "pool_max"))
@@ -64,32 +72,42 @@ class Classifier:
         A file that cannot be read is put into `unreadable` and passed over; without such a list it
         raises UnreadablePhoto.
         """
-        done: deque[str] = deque()
+        done: deque[tuple[str, np.ndarray]] = deque()
+        views = TEST_VIEWS[self.test_views]
 
-        def photos() -> Iterator[np.ndarray]:
-            for path, photo in map_ahead(self._try_to_read, paths, ahead=2 * BATCH_SIZE):
-                if isinstance(photo, UnreadablePhoto):
+        def every_view() -> Iterator[np.ndarray]:
+            ahead = max(2, 2 * BATCH_SIZE // views)
+            for path, photo_views in map_ahead(self._try_to_read, paths, ahead):
+                if isinstance(photo_views, UnreadablePhoto):
                     if unreadable is None:
-                        raise photo
-                    unreadable.append(photo)
+                        raise photo_views
+                    unreadable.append(photo_views)
                 else:
-                    done.append(path)
-                    yield photo
+                    done.append((path, grey_thumbnail(Image.fromarray(photo_views[0]))))
+                    yield from photo_views
 
-        for batch, count in in_batches(photos(), BATCH_SIZE):
+        outputs = self._look_at(every_view())
+        for maps, vector, plain in outputs:
+            others = [probabilities for _, _, probabilities in islice(outputs, views - 1)]
+            probabilities = np.stack([plain, *others]).mean(axis=0)
+            heatmap = class_activation(maps, self._map_weights[:, probabilities.argmax()])
+            path, thumbnail = done.popleft()
+            yield path, Prediction(probabilities, vector, heatmap, thumbnail)
+
+    def _look_at(
+        self, every_view: Iterable[np.ndarray]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Maps, vector and probabilities of each view, in order."""
+        for batch, count in in_batches(every_view, BATCH_SIZE):
             maps, vectors, probabilities = self._network.predict_on_batch(batch)
-            for index in range(count):
-                heatmap = class_activation(
-                    maps[index], self._map_weights[:, probabilities[index].argmax()]
-                )
-                prediction = Prediction(probabilities[index], vectors[index], heatmap)
-                yield done.popleft(), prediction
+            yield from zip(maps[:count], vectors[:count], probabilities[:count], strict=True)
 
     def _try_to_read(self, path: str) -> tuple[str, np.ndarray | UnreadablePhoto]:
         try:
-            return path, read_photo(path, self.size_px, self.resize)
+            photo = open_photo(path)
         except UnreadablePhoto as error:
             return path, error
+        return path, make_test_views(photo, self.size_px, self.resize, self.test_views)
 
 
 def _load_network(path: Path, photo_shape: tuple[int, int, int], brands: int) -> Any:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from carbrand.table import read_table, write_table
+from carbrand.vector_copies import PhotoSet
 
 
 @dataclass(frozen=True)
-class Origin:
+class Recipe:
     """Everything that prediction must repeat to get the same vectors."""
 
     pooling: str
@@ -33,7 +34,7 @@ class Features:
     paths: list[str]
     photo_brands: list[str]
     groups: list[str]
-    origin: Origin
+    recipe: Recipe
     backbone: Path
 
     @property
@@ -47,6 +48,27 @@ class Features:
         index = {brand: label for label, brand in enumerate(self.brands)}
         return np.array([index[brand] for brand in self.photo_brands])
 
+    def without(self, paths: Collection[str]) -> Features:
+        """The same without some photos."""
+        kept = [row for row, path in enumerate(self.paths) if path not in paths]
+        return replace(
+            self,
+            vectors=self.vectors[kept],
+            paths=[self.paths[row] for row in kept],
+            photo_brands=[self.photo_brands[row] for row in kept],
+            groups=[self.groups[row] for row in kept],
+        )
+
+
+@dataclass(frozen=True)
+class StoredPhoto:
+    """Whose vectors a row holds; `aspect`: width / height of what the network saw of it."""
+
+    path: str
+    brand: str
+    group: str
+    aspect: float
+
 
 def backbone_file(folder: Path) -> Path:
     """Where the network lies in a folder of features."""
@@ -54,22 +76,50 @@ def backbone_file(folder: Path) -> Path:
 
 
 def write_features(
-    folder: Path, vectors: np.ndarray, photos: Sequence[tuple[str, str, str]], origin: Origin
+    folder: Path,
+    vectors: np.ndarray,
+    thumbnails: np.ndarray,
+    photos: Sequence[StoredPhoto],
+    recipe: Recipe,
 ) -> None:
-    """Write all but the network. `photos` are (path, brand, group), row by row."""
+    """Write all but the network; vectors and thumbnails as in Features and PhotoSet, by row."""
     np.save(folder / "vectors.npy", vectors)
-    write_table(folder / "photos.csv", ("path", "brand", "group"), photos)
-    (folder / "origin.json").write_text(json.dumps(asdict(origin), indent=2) + "\n", "utf-8")
+    np.save(folder / "thumbnails.npy", thumbnails)
+    header = [field.name for field in fields(StoredPhoto)]
+    write_table(folder / "photos.csv", header, [astuple(photo) for photo in photos])
+    (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n", "utf-8")
 
 
 def read_features(folder: Path) -> Features:
-    """What `write_features` wrote."""
-    photos = read_table(folder / "photos.csv")[1]
+    """What training needs of what `write_features` wrote."""
+    photos = _read_photos(folder)
     return Features(
         vectors=np.load(folder / "vectors.npy", allow_pickle=False),
-        paths=[photo["path"] for photo in photos],
-        photo_brands=[photo["brand"] for photo in photos],
-        groups=[photo["group"] for photo in photos],
-        origin=Origin(**json.loads((folder / "origin.json").read_text("utf-8"))),
+        paths=[photo.path for photo in photos],
+        photo_brands=[photo.brand for photo in photos],
+        groups=[photo.group for photo in photos],
+        recipe=read_recipe(folder),
         backbone=backbone_file(folder),
     )
+
+
+def read_originals(folder: Path) -> tuple[list[StoredPhoto], PhotoSet]:
+    """The training photos as they are, to look for copies of them."""
+    photos = _read_photos(folder)
+    # Mapped: of all views, only the first is wanted.
+    vectors = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
+    thumbnails = np.load(folder / "thumbnails.npy", mmap_mode="r", allow_pickle=False)
+    aspects = np.array([photo.aspect for photo in photos])
+    return photos, PhotoSet(np.asarray(vectors[:, 0]), thumbnails, aspects)
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """How the vectors were made."""
+    return Recipe(**json.loads((folder / "recipe.json").read_text("utf-8")))
+
+
+def _read_photos(folder: Path) -> list[StoredPhoto]:
+    return [
+        StoredPhoto(row["path"], row["brand"], row["group"], float(row["aspect"]))
+        for row in read_table(folder / "photos.csv")[1]
+    ]

@@ -217,7 +217,7 @@ def brands(results: Results, dpi: int) -> bytes:
             2.3 + 0.66 * rows,
             f"Averaged over {count(counted, 'brand')}, F1 is {percent(metrics.macro.f1)}",
             "Precision: how many of the photos given this name are right. Recall: how many of "
-            f"this brand's photos are found. n = {metrics.images:,} leak-free test photos.",
+            f"this brand's photos are found. n = {len(results.leak_free):,} leak-free test photos.",
         )
         for panel, axes in enumerate(figure.subplots(1, panels, squeeze=False)[0]):
             shown = slice(panel * rows, (panel + 1) * rows)

@@ -37,15 +37,21 @@ class HeadParams:
 class TrainedHead:
     """`kernel` (d, brands) and `bias` (brands,), for vectors as they come from the backbone.
 
-    `held_out` (n, brands): the probabilities of every training photo by the head that has not
-    seen it, at the best epoch.
+    `held_out_logits` (n, brands): those of every training photo, as it is, by the head that has
+    not seen it, at the best epoch. `folds` (n,) int: which head that is.
     """
 
     kernel: np.ndarray
     bias: np.ndarray
-    held_out: np.ndarray
+    held_out_logits: np.ndarray
+    folds: np.ndarray
     history: list[Epoch]
     best_epoch: int
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """The same as probabilities."""
+        return softmax(self.held_out_logits)
 
 
 def assign_folds(labels: np.ndarray, groups: Sequence[str], folds: int, seed: int) -> np.ndarray:
@@ -94,7 +100,7 @@ def train_head(
     sees = np.stack([folds != fold for fold in range(heads - 1)] + [np.ones(photos, bool)], axis=1)
 
     # Centred and near 1, so that one learning rate fits every backbone; undone in the end.
-    mean, scale = _standardize(vectors, blocks)
+    mean, scale = standardize(vectors, blocks)
     plain = (vectors[:, 0] - mean) / scale
     every_view = (vectors.reshape(-1, width) - mean) / scale
     weights = np.repeat(sees * photo_weights[:, None], views, axis=0)
@@ -112,8 +118,8 @@ def train_head(
             rows = order[start : start + params.batch_size]
             model.train_on_batch(every_view[rows], targets[rows], sample_weight=weights[rows])
         kernel, bias = _split(model.get_weights(), heads, brands)
-        probabilities = softmax(np.tensordot(plain, kernel, axes=1) + bias)
-        epoch, held_out = _score(number, probabilities, labels, sees)
+        logits = np.tensordot(plain, kernel, axes=1) + bias
+        epoch, held_out = _score(number, logits, labels, sees)
         history.append(epoch)
         if epoch.val_loss < best.val_loss:
             best = _Best(number, epoch.val_loss, kernel[:, -1], bias[-1], held_out)
@@ -122,7 +128,8 @@ def train_head(
     return TrainedHead(
         kernel=(best.kernel / scale[:, None]).astype(np.float32),
         bias=(best.bias - (mean / scale) @ best.kernel).astype(np.float32),
-        held_out=best.held_out,
+        held_out_logits=best.held_out_logits,
+        folds=folds,
         history=history,
         best_epoch=best.epoch,
     )
@@ -136,17 +143,18 @@ class _Best:
     val_loss: float = np.inf
     kernel: np.ndarray = field(default_factory=lambda: np.empty(0))
     bias: np.ndarray = field(default_factory=lambda: np.empty(0))
-    held_out: np.ndarray = field(default_factory=lambda: np.empty(0))
+    held_out_logits: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 def _score(
-    number: int, probabilities: np.ndarray, labels: np.ndarray, sees: np.ndarray
+    number: int, logits: np.ndarray, labels: np.ndarray, sees: np.ndarray
 ) -> tuple[Epoch, np.ndarray]:
-    """One row of the history from probabilities (n, heads, brands), and those held out (n, brands).
+    """One row of the history from logits (n, heads, brands), and those held out (n, brands).
 
     `sees` (n, heads) bool: which head learned from which photo.
     """
     rows = np.arange(len(labels))
+    probabilities = softmax(logits)
     folds = sees[:, :-1]
     unseen = np.argmin(folds, axis=1)  # the one head that does not see the photo
     losses = -np.log(np.maximum(probabilities[rows, :, labels], 1e-12))
@@ -158,10 +166,10 @@ def _score(
         val_loss=float(losses[rows, unseen].mean()),
         val_accuracy=float(right[rows, unseen].mean()),
     )
-    return epoch, probabilities[rows, unseen]
+    return epoch, logits[rows, unseen]
 
 
-def _standardize(vectors: np.ndarray, blocks: int) -> tuple[np.ndarray, np.ndarray]:
+def standardize(vectors: np.ndarray, blocks: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and scale, (d,) float32 each, that centre the vectors and bring their length near 1.
 
     The scale is one number per block of features (averages, maxima): a number per feature would

@@ -1,49 +1,99 @@
-"""What can be said of the photos before any model sees them: of each alone, and between them."""
+"""What can be said of a file on its own, before any model sees it."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from carbrand.damage import is_damaged
 from carbrand.dataset import FoundFile
-from carbrand.manifest import ERROR, EXCLUDED, KEPT, Row
-from carbrand.photo import UnreadablePhoto, open_photo, read_file
-
-# In the order in which the manifest lists them.
-CODES = ("hidden", "not_a_photo", "unreadable", "label_conflict", "leaked", "duplicate")
-# Files that nobody meant as photos stay out without a question.
-NEVER_PHOTOS = ("hidden", "not_a_photo")
-SEVERITIES = ("error", "exclude", "warn", "ignore")
+from carbrand.fingerprint import Frame, fingerprint, perceptual_hash
+from carbrand.formats import extension_fits
+from carbrand.manifest import Row
+from carbrand.photo import UnreadablePhoto, leads_outside, open_photo, read_file
+from carbrand.quality import measure, quality_issues
 
 
-def inspect_file(file: FoundFile) -> tuple[Row, str]:
-    """The row of one file, and in words what is wrong with it (empty when nothing is)."""
+@dataclass(frozen=True)
+class PhotoLimits:
+    """What is still a photo. `folders`: where its file may lie; links must not lead out of them.
+
+    `max_pixels` are checked before anything is decoded; `max_aspect` is the longer side in
+    multiples of the shorter.
+    """
+
+    folders: Sequence[Path]
+    max_pixels: int
+    min_side_px: int
+    max_aspect: float
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """The row of one file, its status not judged yet, and what copies of it are known by."""
+
+    row: Row
+    frames: tuple[Frame, ...] = ()
+
+
+def inspect_file(file: FoundFile, limits: PhotoLimits) -> Inspected:
+    """Look at one file; raises nothing whatever the file is."""
     row = Row(path=file.path, split=file.split, brand=file.brand)
     if file.is_hidden:
-        return dataclasses.replace(row, issues=("hidden",)), "hidden file"
-    if not file.is_photo:
-        return dataclasses.replace(row, issues=("not_a_photo",)), "not named like a photo"
+        return Inspected(replace(row, issues=("hidden",)))
+    # A file named .heic may hold a JPEG: its bytes decide.
+    if not (file.is_photo or file.is_unsupported_photo):
+        reason = "a photo in no brand folder" if file.is_named_like_a_photo else ""
+        return Inspected(replace(row, issues=("not_a_photo",), reason=reason))
     try:
+        _check_place(file.path, limits.folders)
         data = read_file(file.path)
-        row = dataclasses.replace(row, sha256=hashlib.sha256(data).hexdigest())
-        photo = open_photo(file.path, data)
+        row = replace(row, sha256=hashlib.sha256(data).hexdigest())
+        photo = open_photo(file.path, data, limits.max_pixels)
     except UnreadablePhoto as error:
-        return dataclasses.replace(row, issues=("unreadable",)), error.reason
-    row = dataclasses.replace(
-        row,
-        width=photo.width,
-        height=photo.height,
-        format=photo.info["source_format"],
-        mode=photo.info["source_mode"],
-        pixel_sha256=hash_pixels(photo),
-        phash=perceptual_hash(photo),
+        return Inspected(replace(row, issues=(error.code,), reason=error.reason))
+    return _inspect_photo(row, photo, data, limits)
+
+
+def _check_place(path: str, folders: Sequence[Path]) -> None:
+    """Raise UnreadablePhoto for a link to somewhere else: in no clone would there be a photo."""
+    if all(leads_outside(path, folder) for folder in folders):
+        raise UnreadablePhoto(path, "a link to a file outside the folders of photos")
+
+
+def _inspect_photo(row: Row, photo: Image.Image, data: bytes, limits: PhotoLimits) -> Inspected:
+    quality = measure(photo)
+    damage = is_damaged(data) or ""
+    source_format = photo.info["source_format"]
+    shorter, longer = sorted(photo.size)
+    found = {
+        "damaged": bool(damage),
+        "wrong_extension": not extension_fits(row.path, source_format),
+        "too_small": shorter < limits.min_side_px,
+        "extreme_aspect": longer > limits.max_aspect * shorter,
+    }
+    issues = [code for code, applies in found.items() if applies]
+    return Inspected(
+        replace(
+            row,
+            width=photo.width,
+            height=photo.height,
+            format=source_format,
+            mode=photo.info["source_mode"],
+            brightness=quality.brightness,
+            sharpness=quality.sharpness,
+            pixel_sha256=hash_pixels(photo),
+            phash=f"{perceptual_hash(photo):016x}",
+            issues=(*issues, *photo.info["oddities"], *quality_issues(quality)),
+            reason=damage,
+        ),
+        fingerprint(photo),
     )
-    return row, ""
 
 
 def hash_pixels(photo: Image.Image) -> str:
@@ -51,67 +101,3 @@ def hash_pixels(photo: Image.Image) -> str:
     digest = hashlib.sha256(f"{photo.width}x{photo.height}:".encode())
     digest.update(np.ascontiguousarray(photo).data)
     return digest.hexdigest()
-
-
-def perceptual_hash(photo: Image.Image) -> str:
-    """64 bits of the photo's coarse structure (DCT), in hex; a few bits apart for a re-encode."""
-    import imagehash  # brings scipy: only those who hash pay for it
-
-    return str(imagehash.phash(photo))
-
-
-def find_copies(rows: Sequence[Row]) -> list[Row]:
-    """`rows` with the issues that show between photos: the same pixels more than once.
-
-    Of the copies inside one split the first by path stays, the rest are `duplicate`. A test photo
-    with a copy in `train` is `leaked`. Copies under two brands are a `label_conflict`, each one.
-    """
-    groups = defaultdict(list)
-    for row in sorted(rows, key=lambda row: row.path):
-        if row.pixel_sha256:
-            groups[row.pixel_sha256].append(row)
-    marked = {row.path: row for group in groups.values() for row in _mark_copies(group)}
-    return [marked.get(row.path, row) for row in rows]
-
-
-def _mark_copies(group: Sequence[Row]) -> Iterable[Row]:
-    """`group` are all the files of the same pixels, sorted by path."""
-    first: dict[str, Row] = {}
-    by_brand: dict[str, Row] = {}
-    for row in group:
-        first.setdefault(row.split, row)
-        by_brand.setdefault(row.brand, row)
-    for row in group:
-        issues, copy_of = list(row.issues), ""
-        if len(by_brand) > 1:
-            issues.append("label_conflict")
-            copy_of = next(other.path for brand, other in by_brand.items() if brand != row.brand)
-        if row.split == "test" and "train" in first:
-            issues.append("leaked")
-            copy_of = first["train"].path
-        elif row is not first[row.split]:
-            issues.append("duplicate")
-            copy_of = first[row.split].path
-        ordered = tuple(sorted(issues, key=CODES.index))
-        yield dataclasses.replace(row, issues=ordered, duplicate_of=copy_of)
-
-
-def judge(row: Row, severities: dict[str, str]) -> Row:
-    """`row` with the status that its issues have under `severities` (issue code → severity).
-
-    Issues to be ignored are dropped from the row. So is a leak where photos under two brands are
-    not used: the training photo is not learned from, and what brand the test photo has, nobody
-    knows.
-    """
-    unknown_brand = "label_conflict" in row.issues and severities["label_conflict"] in (
-        "error",
-        "exclude",
-    )
-    issues = tuple(
-        code
-        for code in row.issues
-        if severities[code] != "ignore" and not (code == "leaked" and unknown_brand)
-    )
-    grades = {severities[code] for code in issues}
-    status = ERROR if "error" in grades else EXCLUDED if "exclude" in grades else KEPT
-    return dataclasses.replace(row, issues=issues, status=status)

@@ -16,9 +16,13 @@ KEPT, EXCLUDED, ERROR = "kept", "excluded", "error"
 class Row:
     """One file. Width and height are those of the upright photo; 0 where nothing could be read.
 
-    `sha256` is that of the bytes, `pixel_sha256` that of the upright RGB pixels and their size,
-    `phash` a 64-bit perceptual hash; all in hex, empty where nothing could be read. `issues` are
-    codes, in a fixed order. `duplicate_of` is the path of the photo that this one is a copy of.
+    `brightness` and `sharpness` are in 0…1. `sha256` is that of the bytes, `pixel_sha256` that of
+    the upright RGB pixels and their size, `phash` a 64-bit perceptual hash; all in hex, empty where
+    nothing could be read. `issues` are codes (carbrand/issues.py), in a fixed order; `reason` says
+    in words why a file cannot be read, or what is damaged in it.
+
+    Of copies, `duplicate_of` is the path of the photo that this one is a copy of, `match` how that
+    shows (`bytes`, `pixels` or `hash`), `cluster` the path of the first of all that show the same.
     """
 
     path: str
@@ -28,12 +32,17 @@ class Row:
     height: int = 0
     format: str = ""
     mode: str = ""
+    brightness: float = 0.0
+    sharpness: float = 0.0
     sha256: str = ""
     pixel_sha256: str = ""
     phash: str = ""
     status: str = KEPT
     issues: tuple[str, ...] = ()
+    reason: str = ""
     duplicate_of: str = ""
+    match: str = ""
+    cluster: str = ""
 
     @property
     def leaked(self) -> bool:
@@ -59,7 +68,13 @@ def read_manifest(path: Path) -> list[Row]:
 
 
 def _parse(record: dict[str, Any]) -> Row:
-    record["width"], record["height"] = int(record["width"]), int(record["height"])
+    for name, kind in (
+        ("width", int),
+        ("height", int),
+        ("brightness", float),
+        ("sharpness", float),
+    ):
+        record[name] = kind(record[name])
     record["issues"] = tuple(code for code in record["issues"].split(";") if code)
     return Row(**record)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ import h5py
 import numpy as np
 
 from carbrand.errors import UserError
-from carbrand.feature_store import Origin
+from carbrand.feature_store import Recipe
+from carbrand.origin import version_of
 from carbrand.photo import MAX_SIZE_PX, RESIZE_POLICIES
 from carbrand.pooling import add_pooling
 from carbrand.quiet_keras import import_keras
+from carbrand.views import TEST_VIEWS, TestViews
 
 _ATTRIBUTE = "carbrand"
 MEND = "Make one with `dvc repro`, or name another with --model."
@@ -24,42 +26,44 @@ MEND = "Make one with `dvc repro`, or name another with --model."
 def save_classifier(
     path: Path,
     backbone: Any,
-    origin: Origin,
+    recipe: Recipe,
     kernel: np.ndarray,
     bias: np.ndarray,
     brands: Sequence[str],
+    temperature: float = 1.0,
+    test_views: TestViews = "plain",
 ) -> None:
     """Write backbone, pooling and head (kernel (d, brands), bias (brands,)) as one Keras model.
 
+    The head is written divided by `temperature`, so that whoever opens the file has calibrated
+    probabilities without knowing of it.
+
     Beside the network the file holds, as JSON in its attribute `carbrand`: the brands in the order
-    of the outputs, the size and the resize policy of the input, and the versions it was made with.
+    of the outputs, the size and the resize policy of the input, the temperature, the views that a
+    prediction averages over, and the versions it was made with.
     """
     keras = import_keras()
     head = keras.layers.Dense(len(brands), activation="softmax", name="head")
     model = keras.Model(
-        backbone.inputs, head(add_pooling(backbone, origin.pooling)), name="carbrand"
+        backbone.inputs, head(add_pooling(backbone, recipe.pooling)), name="carbrand"
     )
-    head.set_weights([kernel, bias])
+    head.set_weights([kernel / temperature, bias / temperature])
     model.save(path)
     about = {
         "brands": list(brands),
-        "size_px": origin.size_px,
-        "resize": origin.resize,
-        "versions": {name: _version(name) for name in ("carbrand", "keras", "numpy", "pillow")},
+        "size_px": recipe.size_px,
+        "resize": recipe.resize,
+        "temperature": temperature,
+        "test_views": test_views,
+        "versions": {name: version_of(name) for name in ("carbrand", "keras", "numpy", "pillow")},
     }
     with h5py.File(path, "r+") as file:
         file.attrs[_ATTRIBUTE] = json.dumps(about, ensure_ascii=False, sort_keys=True)
 
 
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:  # run from a source tree, not installed
-        return "unknown"
-
-
 def read_about(path: Path) -> dict[str, Any]:
-    """What the file says of itself: `brands`, `size_px`, `resize`, `versions`.
+    """What the file says of itself: `brands`, `size_px`, `resize`, `temperature`, `test_views`,
+    `versions`.
 
     Raises UserError when it is no file that `save_classifier` wrote.
     """
@@ -85,6 +89,11 @@ def _check_about(about: Any) -> None:
         raise ValueError(about["resize"])
     if not (type(size_px) is int and 0 < size_px <= MAX_SIZE_PX):
         raise ValueError(size_px)
+    temperature = about["temperature"]
+    if not (type(temperature) in (int, float) and 0 < temperature < math.inf):
+        raise ValueError(temperature)
+    if about["test_views"] not in TEST_VIEWS:
+        raise ValueError(about["test_views"])
 
 
 class NotAModel(UserError):

@@ -7,21 +7,63 @@ rotation, palette, CMYK, 16 bits, transparency, animation) comes out as the same
 from __future__ import annotations
 
 import io
+import os
+import re
 import struct
 import warnings
+import zlib
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from carbrand.errors import UserError
+from carbrand.formats import (
+    SUFFIXES_OF,
+    ends_early,
+    holds_more_pictures,
+    identify,
+    name_other,
+    name_unsupported,
+    tiff_directory,
+)
 
-# An allow-list: Pillow would start Ghostscript for EPS bytes in a file named .jpg.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-# Checked against the header, before a pixel is decoded; 12 bytes each at the worst (transparency).
+# An allow-list: Pillow would start Ghostscript for EPS bytes in a file named .jpg. Its classes are
+# called by name, not through Image.open, which hides why it could not make out a file, and fails
+# on photos of phones whose second picture (MPO) is odd; the first is all that is needed.
+_READERS: dict[str, type[ImageFile.ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
+    "BMP": BmpImageFile,
+    "GIF": GifImageFile,
+    "TIFF": TiffImageFile,
+}
+FORMATS = tuple(_READERS)
+SUFFIXES = frozenset(suffix for suffixes in SUFFIXES_OF.values() for suffix in suffixes)
+# Checked against the header, before a pixel is decoded; 8 bytes each at the worst.
 MAX_PIXELS = 100_000_000
+# libwebp holds a picture four times over while it decodes: 16 bytes each.
+MAX_PIXELS_WEBP = 50_000_000
+# Nothing that holds MAX_PIXELS of 8 bits is larger.
+MAX_BYTES = 320_000_000
+# Scans of a progressive JPEG, each of which goes over all pixels. Cameras and editors write 10.
+MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
+# Pixels that are converted at a time where that takes several copies of them.
+BAND_PIXELS = 4_000_000
+
+# What a file may have had, in the order in which `info["oddities"]` lists it.
+ODDITIES = ("sixteen_bit", "cmyk", "palette", "alpha", "exif_rotated", "animated")
+# Why a file cannot be read.
+PROBLEMS = ("unreadable", "truncated", "unsupported_format", "too_large")
+
 # The EXIF tag, and what undoes each of its values (EXIF 2.32, table 6).
 ORIENTATION = 0x0112
 TURNS = {
@@ -33,6 +75,8 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Of a TIFF: 0 is white where the tag says 0, and what the numbers are (TIFF 6.0, section 8).
+_BITS, _WHITE_IS_ZERO, _SAMPLE_FORMAT, _TILE = 258, 262, 339, (322, 323)
 
 ResizePolicy = Literal["stretch", "crop", "pad"]
 RESIZE_POLICIES: tuple[ResizePolicy, ...] = ("stretch", "crop", "pad")
@@ -41,105 +85,268 @@ MAX_SIZE_PX = 1024
 # Letterbox bars: the mean of ImageNet, which a backbone sees as "nothing here".
 PAD_COLOUR = (124, 116, 104)
 
+# What Pillow says of variants that it knows and does not read.
+_OF_A_KIND_NOT_READ = re.compile(
+    r"unsupported|not supported|unknown pixel mode|unknown data organization|cannot handle", re.I
+)
+# .dvc/cache/files/md5/0a/1b2c…, and without `files/md5` before DVC 3.
+_IN_DVC_CACHE = re.compile(r"/[0-9a-f]{2}/[0-9a-f]{30}$")
+
 _DECODERS_RAISE = (
     *(OSError, ValueError, SyntaxError, TypeError, AttributeError, RuntimeError),
-    *(LookupError, ArithmeticError, EOFError, struct.error),
+    *(
+        LookupError,
+        ArithmeticError,
+        EOFError,
+        AssertionError,
+        BufferError,
+        struct.error,
+        zlib.error,
+    ),
 )
 
 
 class UnreadablePhoto(UserError):
-    """The file is no photo that can be read; `reason` says why, without the path."""
+    """The file is no photo that can be read; `reason` says why, without the path, and `code`, one
+    of PROBLEMS, what kind of trouble it is.
+    """
 
-    def __init__(self, path: Path | str, reason: str) -> None:
+    def __init__(self, path: Path | str, reason: str, code: str = "unreadable") -> None:
         super().__init__(f"{path} is not a readable photo ({reason}). Replace or remove it.")
         self.reason = reason
+        self.code = code
 
 
 def read_file(path: Path | str) -> bytes:
     """The bytes of a photo's file. Raises UnreadablePhoto."""
     path = Path(path)
-    if path.exists() and not path.is_file():  # a pipe would block whoever opens it
-        raise UnreadablePhoto(path, "not a regular file")
     try:
+        if path.exists() and not path.is_file():  # a pipe would block whoever opens it
+            raise UnreadablePhoto(path, "not a regular file")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            reason = f"{size / 1e6:,.0f} MB, at most {MAX_BYTES / 1e6:,.0f} MB"
+            raise UnreadablePhoto(path, reason, "too_large")
         return path.read_bytes()
     except OSError as error:
         raise UnreadablePhoto(path, error.strerror or str(error)) from None
 
 
-def open_photo(path: Path | str, data: bytes | None = None) -> Image.Image:
+def leads_outside(path: Path | str, folder: Path | str) -> bool:
+    """Whether `path` is a link to a file outside `folder`, which no clone of the folder would have.
+
+    DVC's own links into its cache are none: it puts them wherever the folder goes.
+    """
+    if not Path(path).is_symlink():
+        return False
+    target = os.path.realpath(path)
+    inside = target.startswith(os.path.join(os.path.realpath(folder), ""))  # noqa: PTH118
+    return not inside and not _IN_DVC_CACHE.search(Path(target).as_posix())
+
+
+def open_photo(
+    path: Path | str, data: bytes | None = None, max_pixels: int = MAX_PIXELS
+) -> Image.Image:
     """The photo as an upright RGB image of 8 bits, its original size kept.
 
-    Transparent pixels are laid on white; 16-bit grey is scaled, not clipped; of an animation, the
-    first frame is taken. `data` are the bytes of the file where the caller has them already.
-    `info["source_format"]` and `info["source_mode"]` of the image say what the file held.
+    Transparent pixels are laid on white; deep grey is scaled, not clipped; of an animation or of
+    several pages, the first is taken. `data` are the bytes of the file where the caller has them
+    already. `max_pixels` lowers the limit; MAX_PIXELS and MAX_PIXELS_WEBP hold whatever it says.
+
+    `info["source_format"]` and `info["source_mode"]` of the image say what the file held,
+    `info["oddities"]` which of ODDITIES it had (a tuple, in that order).
 
     Raises UnreadablePhoto.
     """
     data = read_file(path) if data is None else data
     if not data:
         raise UnreadablePhoto(path, "0 bytes")
+    format = _identify(path, data)
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large photos; the limit below is ours and is an error.
+            # Pillow warns of odd tags; whatever matters of them is an error or an oddity here.
             warnings.simplefilter("ignore")
-            return _to_rgb(_open(path, data))
-    except UnidentifiedImageError:
-        raise UnreadablePhoto(path, f"none of {', '.join(FORMATS)}") from None
+            return _to_rgb(_decode(path, data, format, max_pixels), data, format)
     except (Image.DecompressionBombError, MemoryError):
-        raise UnreadablePhoto(path, "too many pixels") from None
-    # Pillow's decoders raise whatever the bytes provoke; to the user it is all one thing.
+        raise UnreadablePhoto(path, "too many pixels", "too_large") from None
+    # Pillow's decoders raise whatever the bytes provoke.
     except _DECODERS_RAISE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UnreadablePhoto(path, reason) from None
+        raise UnreadablePhoto(path, *_explain(error, data, format)) from None
 
 
-def _open(path: Path | str, data: bytes) -> Image.Image:
-    photo = Image.open(io.BytesIO(data), formats=FORMATS)
-    width, height = photo.size
-    if width * height > MAX_PIXELS:
-        raise UnreadablePhoto(path, f"{width}x{height} pixels, at most {MAX_PIXELS:,}")
+def _identify(path: Path | str, data: bytes) -> str:
+    unsupported = name_unsupported(path, data)
+    if unsupported:
+        reason = f"{unsupported}, which is not read: convert it to JPEG"
+        raise UnreadablePhoto(path, reason, "unsupported_format")
+    format = identify(data)
+    if not format:
+        if ends_early(data):
+            raise UnreadablePhoto(path, _cut(data), "truncated")
+        other = name_other(data)
+        known = f"none of {', '.join(FORMATS)}"
+        raise UnreadablePhoto(path, f"{other}, {known}" if other else known)
+    return format
+
+
+def _explain(error: Exception, data: bytes, format: str) -> tuple[str, str]:
+    """The reason and the code of what a decoder raised."""
+    words = re.sub(r"<[^>]*>", "it", " ".join(str(error).split()))
+    if "truncated" in words.lower() or ends_early(data, format):
+        return _cut(data), "truncated"
+    if "too large" in words.lower():  # texts and profiles of a PNG
+        return "what is packed into it unpacks to far too much", "too_large"
+    if _OF_A_KIND_NOT_READ.search(words):
+        reason = f"{format} of a kind that is not read, {words}: convert it to JPEG"
+        return reason, "unsupported_format"
+    detail = words if words and not isinstance(error, LookupError) else type(error).__name__
+    return f"its {format} data is broken: {detail}", "unreadable"
+
+
+def _cut(data: bytes) -> str:
+    return f"truncated after {len(data):,} bytes"
+
+
+def _decode(path: Path | str, data: bytes, format: str, max_pixels: int) -> ImageFile.ImageFile:
+    """The photo, decoded; `info["orientation"]` is that of the file."""
+    photo = _READERS[format](io.BytesIO(data))
+    _check_size(path, data, format, photo, max_pixels)
+    # Pillow turns a TIFF upright while it loads, and then no longer says so. Of a PNG it would load
+    # the pixels to say it, and its errors must not be taken for those of a tag.
+    orientation = _orientation(photo) if format == "TIFF" else 1
     photo.load()  # `verify` does not notice a truncated file; only decoding does
+    photo.info["orientation"] = orientation if format == "TIFF" else _orientation(photo)
     return photo
 
 
-def _to_rgb(photo: Image.Image) -> Image.Image:
-    source_format, source_mode = photo.format or "", photo.mode
-    upright = _turn_upright(photo)
+def _check_size(
+    path: Path | str, data: bytes, format: str, photo: ImageFile.ImageFile, max_pixels: int
+) -> None:
+    width, height = photo.size
+    if not (width and height):
+        raise UnreadablePhoto(path, f"{width}x{height} pixels")
+    limit = min(max_pixels, MAX_PIXELS_WEBP if format == "WEBP" else MAX_PIXELS)
+    if width * height > limit:
+        reason = f"{width}x{height} pixels, at most {limit:,}"
+        raise UnreadablePhoto(path, reason, "too_large")
+    if format == "JPEG":
+        scans = data.count(b"\xff\xda")
+        if scans * width * height > MAX_SCANNED_PIXELS:
+            reason = f"{width}x{height} pixels in {scans:,} scans"
+            raise UnreadablePhoto(path, reason, "too_large")
+    if format == "TIFF":
+        across, down = (tiff_directory(data).first(tag) for tag in _TILE)
+        if across * down > MAX_PIXELS:
+            raise UnreadablePhoto(path, f"tiles of {across}x{down} pixels", "too_large")
+
+
+def _orientation(photo: Image.Image) -> int:
+    """1 to 8, and 1 where a damaged EXIF block does not say; nothing else of it is needed."""
+    try:
+        value = photo.getexif().get(ORIENTATION, 1)
+        return value if value in TURNS else 1
+    except Exception:
+        return 1
+
+
+def _to_rgb(photo: ImageFile.ImageFile, data: bytes, format: str) -> Image.Image:
+    source_mode, orientation = photo.mode, photo.info["orientation"]
+    had = {
+        "sixteen_bit": _bits(photo, data, format) > 8,
+        "cmyk": source_mode == "CMYK",
+        "palette": source_mode in ("P", "PA"),
+        "exif_rotated": orientation != 1,
+        "animated": _has_more_pictures(photo, data, format),
+    }
+    # `ImageOps.exif_transpose` would write all tags anew and fail on odd ones.
+    turn = None if format == "TIFF" else TURNS.get(orientation)
+    upright = photo if turn is None else photo.transpose(turn)
     if upright.mode.startswith("I") or upright.mode == "F":
-        upright = _scale_to_8_bits(upright)
+        rgb, had["alpha"] = _from_deep_grey(upright, data, format)
     # Also a palette or RGB photo may name one of its colours transparent.
-    if upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info:
-        layer = upright.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        upright = Image.alpha_composite(white, layer)
-    rgb = upright.convert("RGB")
-    rgb.info = {"source_format": source_format, "source_mode": source_mode}
+    elif upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info:
+        rgb, had["alpha"] = _onto_white(upright, had["sixteen_bit"])
+    else:
+        rgb, had["alpha"] = upright.convert("RGB"), False
+    rgb.info = {
+        "source_format": format,
+        "source_mode": source_mode,
+        "oddities": tuple(code for code in ODDITIES if had[code]),
+    }
     return rgb
 
 
-def _turn_upright(photo: Image.Image) -> Image.Image:
-    """As the camera was held. `ImageOps.exif_transpose` would write all tags anew and fail on odd
-    ones; of a damaged EXIF block nothing is needed but the orientation, or nothing.
+def _has_more_pictures(photo: ImageFile.ImageFile, data: bytes, format: str) -> bool:
+    if format in ("PNG", "WEBP"):  # whose headers say it
+        return bool(getattr(photo, "is_animated", False))
+    return holds_more_pictures(data, format)
+
+
+def _bits(photo: Image.Image, data: bytes, format: str) -> int:
+    """Bits of each channel as the file holds them."""
+    if format == "PNG":
+        return data[24]
+    if format == "TIFF":
+        return max(tiff_directory(data).tags.get(_BITS, (1,)))
+    return 16 if photo.mode.startswith("I") else 8
+
+
+def _bands(size: tuple[int, int]) -> list[tuple[int, int, int, int]]:
+    """Boxes that cover a photo of that size from top to bottom, BAND_PIXELS each."""
+    width, height = size
+    rows = max(1, BAND_PIXELS // width)
+    return [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def _onto_white(photo: Image.Image, sixteen_bit: bool) -> tuple[Image.Image, bool]:
+    """The photo on white paper, and whether any of the paper shows."""
+    key = photo.info.get("transparency")
+    if sixteen_bit and isinstance(key, tuple):  # Pillow keeps the upper byte of the pixels only
+        photo.info["transparency"] = tuple(value >> 8 for value in key)
+    rgb, opaque = Image.new("RGB", photo.size), True
+    for box in _bands(photo.size):
+        layer = photo.crop(box).convert("RGBA")
+        opaque = opaque and layer.getchannel("A").getextrema()[0] == 255
+        white = Image.new("RGBA", layer.size, "white")
+        rgb.paste(Image.alpha_composite(white, layer).convert("RGB"), box)
+    return rgb, not opaque
+
+
+def _from_deep_grey(photo: Image.Image, data: bytes, format: str) -> tuple[Image.Image, bool]:
+    """Deep grey by its full range, where Pillow's own conversion clips everything to white; and
+    whether a grey that the file names transparent occurs, which becomes white.
     """
-    try:
-        turn = TURNS.get(photo.getexif().get(ORIENTATION, 1))
-    except Exception:
-        turn = None
-    return photo if turn is None else photo.transpose(turn)
+    tags = tiff_directory(data) if format == "TIFF" else None
+    unsigned = tags is not None and tags.first(_BITS) == 32 and tags.first(_SAMPLE_FORMAT) <= 1
+    boxes = _bands(photo.size)
 
+    def values(box: tuple[int, int, int, int]) -> np.ndarray:
+        band = np.asarray(photo.crop(box))
+        if band.dtype.kind == "f" and not np.isfinite(band).all():
+            return np.nan_to_num(band, posinf=0, neginf=0)
+        return band.view(np.uint32) if unsigned and band.dtype == np.int32 else band
 
-def _scale_to_8_bits(photo: Image.Image) -> Image.Image:
-    """Deep grey to 8 bits by its full range; Pillow's own conversion clips everything to white."""
-    values = np.asarray(photo)
-    if photo.mode == "F":
-        top = 1.0 if np.nanmax(values, initial=0.0) <= 1.0 else 255.0
-        scaled = np.clip(np.nan_to_num(values) * (255 / top), 0, 255)
-        return Image.fromarray(np.rint(scaled).astype(np.uint8))
-    # A table instead of arithmetic: no copy of the photo in a wider type.
-    sixteen_bits = photo.mode.startswith("I;16") or values.max(initial=0) > 255
-    top = 65535 if sixteen_bits else 255
-    table = np.rint(np.arange(top + 1) * (255 / top)).astype(np.uint8)
-    return Image.fromarray(table[np.clip(values, 0, top)])
+    if photo.mode.startswith("I;16"):
+        bits = tags.first(_BITS) if tags is not None else 16
+        top = 2.0 ** (bits if 8 < bits < 16 else 16) - 1
+    else:  # what the numbers go up to is written nowhere
+        highest = max(values(box).max() for box in boxes)
+        tops = (1.0, 255.0, 65535.0) if photo.mode == "F" else (255.0, 65535.0)
+        widest = 2.0 ** (32 if unsigned else 31) - 1
+        top = next((top for top in tops if highest <= top), widest)
+    inverted = tags is not None and _WHITE_IS_ZERO in tags.tags and not tags.first(_WHITE_IS_ZERO)
+    key = photo.info.get("transparency")
+    grey, opaque = Image.new("L", photo.size), True
+    for box in boxes:
+        band = values(box)
+        scaled = np.rint(np.clip(band * (255 / top), 0, 255)).astype(np.uint8)
+        if inverted:
+            scaled = 255 - scaled
+        if isinstance(key, int) and (band == key).any():
+            opaque = False
+            scaled[band == key] = 255
+        grey.paste(Image.fromarray(scaled), box)
+    return grey.convert("RGB"), not opaque
 
 
 def resize(photo: Image.Image, size_px: int, policy: ResizePolicy) -> Image.Image:

@@ -8,43 +8,71 @@ File and brand names are whatever a user's folder holds: the templates escape al
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from carbrand import wording
+from carbrand import issue_words, wording
+from carbrand.copy_clusters import Cluster, CopiedPhoto, find_clusters
 from carbrand.curve_chart import CurveChart, curve_chart
-from carbrand.manifest import Row
+from carbrand.data_fingerprint import fingerprints
+from carbrand.photo_map import SHAPES, MapPoint, nearest_agreement
+from carbrand.photo_map import photo_map as map_of
+from carbrand.reliability_chart import reliability_chart
 from carbrand.results import (
     JudgedPhoto,
+    Origin,
     Results,
     Scores,
     one_brand_after_another,
     surest_first,
 )
+from carbrand.suspects_file import Suspect
 from carbrand.thumbnail import heat_overlay, jpeg_uri, png_uri, thumbnail
-from carbrand.verdict import leaks_sentence, right_sentence, share_right, training_set
+from carbrand.verdict import (
+    leaks_sentence,
+    right_sentence,
+    share_right,
+    sureness_sentence,
+    training_set,
+)
 
 BARS = 5  # brands per photo
 LARGEST_TABLE = 6  # brands; a larger confusion matrix does not fit a phone as a table
 MIX_UPS = 8
 LISTED_FILES = 200  # a line of text each
+LISTED_NOTES = 50
+PHOTOS_PER_CLUSTER = 8
+# Of the map, in units of its viewBox: small, so that a phone does not shrink its letters.
+MAP_WIDTH, MAP_EDGE = 400.0, 8.0
+MANY_POINTS = 400  # from here on they are drawn smaller
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is shown, and how large; see `plot` in params.yaml."""
+
+    photos: int
+    mistakes: int
+    pairs: int
+    suspects: int
+    thumbnail_px: int
 
 
 @dataclass(frozen=True)
 class Material:
-    """The run, and how much of it to show."""
+    """The run, how much of it to show, the folder of both splits, and what makes this page."""
 
     run: Results
+    limits: Limits
     confusion_png: bytes
-    photos: int
-    mistakes: int
-    pairs: int
-    thumbnail_px: int
+    datasets: str
+    own: Origin
 
 
 Context = dict[str, Any]
@@ -72,16 +100,13 @@ class ShownPhoto:
 
 
 def render_report(
-    run: Results,
-    *,
-    confusion_png: bytes,
-    photos: int,
-    mistakes: int,
-    pairs: int,
-    thumbnail_px: int,
+    run: Results, limits: Limits, *, confusion_png: bytes, datasets: str, own: Origin
 ) -> bytes:
-    """The page in UTF-8; the same bytes for the same run. Raises UnreadablePhoto."""
-    material = Material(run, confusion_png, photos, mistakes, pairs, thumbnail_px)
+    """The page in UTF-8; the same bytes for the same run. Raises UnreadablePhoto.
+
+    datasets: the folder of both splits. own: parameters and versions that make this page.
+    """
+    material = Material(run, limits, confusion_png, datasets, own)
     sections = [
         {"name": context.__name__, "title": title or right_sentence(run), **context(material)}
         for title, context in SECTIONS
@@ -99,7 +124,7 @@ def verdict(material: Material) -> Context:
     return {
         "leaks": leaks_sentence(run),
         "metrics": run.metrics,
-        "leaked": len(run.photos) - len(run.leak_free),
+        "cards": [run.metrics.leak_free] if run.leak_free else [],
         "baseline": min(most_frequent, key=lambda pair: (-pair[1], pair[0]), default=None),
     }
 
@@ -174,6 +199,19 @@ def brands(material: Material) -> Context:
     }
 
 
+def reliability(material: Material) -> Context:
+    """May it be believed when it says that it is sure?"""
+    run = material.run
+    return {
+        "sureness": sureness_sentence(run),
+        "bins": run.reliability,
+        "chart": reliability_chart(run.reliability),
+        "n": len(run.leak_free),
+        "metrics": run.metrics,
+        "temperature": run.training.get("temperature"),
+    }
+
+
 def mistakes(material: Material) -> Context:
     """Every photo it named wrong; those that count come first."""
     run = material.run
@@ -183,32 +221,33 @@ def mistakes(material: Material) -> Context:
         "counted": len(run.wrong),
         "leaked": len(leaked),
         "of": len(run.leak_free),
-        "shown": [_judged(photo, material) for photo in wrong[: material.mistakes]],
-        "rest": len(wrong[material.mistakes :]),
+        "shown": [_judged(photo, material) for photo in wrong[: material.limits.mistakes]],
+        "rest": len(wrong[material.limits.mistakes :]),
     }
 
 
 def confident(material: Material) -> Context:
     """What does it see where it is right and sure?"""
     run = material.run
-    shown = one_brand_after_another(run.right)[: material.photos]
+    shown = one_brand_after_another(run.right)[: material.limits.photos]
     return {
         "of": len(run.right),
-        "shown": [_judged(photo, material, material.thumbnail_px // 2) for photo in shown],
+        "shown": [_judged(photo, material, material.limits.thumbnail_px // 2) for photo in shown],
     }
 
 
 def findings(material: Material) -> Context:
     """What is wrong with the photos themselves?"""
-    manifest = material.run.manifest
-    leaked_first = sorted(
-        (file for file in manifest if file.duplicate_of),
-        key=lambda file: ("leaked" not in file.issues, file.path),
-    )
+    run = material.run
+    manifest = run.manifest
     alone = [file for file in manifest if file.issues and not file.duplicate_of]
-    issues = Counter(code for file in manifest for code in file.issues)
     splits = sorted({file.split for file in manifest}, reverse=True)  # train before test
     kept = Counter((file.brand, file.split) for file in manifest if file.status == "kept")
+    clusters = find_clusters(run)
+    shown = clusters[: material.limits.pairs]
+    known = {file.path for file in manifest if file.duplicate_of}
+    by_network = {copy.path for copy in (*run.train_copies, *run.test_copies)} - known
+    tested = {copy.path for copy in run.test_copies}
     return {
         "files": len(manifest),
         "statuses": sorted(Counter(file.status for file in manifest).items()),
@@ -217,17 +256,83 @@ def findings(material: Material) -> Context:
             brand: [kept[brand, split] for split in splits]
             for brand in sorted({brand for brand, _ in kept})
         },
-        "issues": sorted(issues.items(), key=lambda issue: (-issue[1], issue[0])),
-        "pairs": list(_pairs(leaked_first[: material.pairs], material)),
-        "more_pairs": len(leaked_first[material.pairs :]),
+        "folders": run.folders[:LISTED_NOTES],
+        "more_folders": len(run.folders[LISTED_NOTES:]),
+        "issues": _issues(run),
+        "clusters": [_shown_cluster(cluster, material) for cluster in shown],
+        "all_clusters": len(clusters),
+        "more_clusters": len(clusters) - len(shown),
+        "by_network": len(by_network),
+        "by_network_train": len(by_network - tested),
+        "by_network_test": len(by_network & tested),
         "alone": alone[:LISTED_FILES],
         "more_alone": len(alone[LISTED_FILES:]),
     }
 
 
+def suspects(material: Material) -> Context:
+    """Which training photos may lie in the wrong folder?"""
+    run = material.run
+    named = [suspect for suspect in run.suspects if suspect.issue]
+    others = [suspect for suspect in run.suspects if not suspect.issue]
+    shown = [*named, *others][: material.limits.suspects]
+    return {
+        "named": len(named),
+        "others": len(shown) > len(named),
+        "of": sum(file.split == "train" and file.status == "kept" for file in run.manifest),
+        "shown": [_shown_suspect(suspect, material) for suspect in shown],
+        "more": max(0, len(named) - len(shown)),
+    }
+
+
+def photo_map(material: Material) -> Context:
+    """Which photos look alike to the network?"""
+    shown = map_of(material.run)
+    alike, of = nearest_agreement(material.run)
+    scale = MAP_WIDTH - 2 * MAP_EDGE
+    size = 3.2 if len(shown.points) <= MANY_POINTS else 1.8
+
+    def place(share: float) -> float:
+        return MAP_EDGE + scale * share
+
+    return {
+        "points": [
+            {
+                "path": _outline(point.shape, place(point.x), place(point.y), size),
+                "kind": _kind(point),
+                "shape": point.shape,
+                "ring": (place(point.x), place(point.y), 2.6 * size) if point.taken_for else None,
+                "said": _said_of(point),
+            }
+            for point in shown.points
+        ],
+        "height": round(2 * MAP_EDGE + scale * shown.height, 1),
+        "width": MAP_WIDTH,
+        "brands": [(brand, _outline(i, 10, 10, 6.0), i) for i, brand in enumerate(shown.shapes)],
+        "circle": _outline(0, 10, 10, 5.0),
+        "labels": [(label.brand, place(label.x), place(label.y)) for label in shown.labels],
+        "unlabelled": shown.unlabelled,
+        "photos": shown.photos,
+        "drawn": len(shown.points),
+        "alike": alike,
+        "of": of,
+    }
+
+
 def reproduce(material: Material) -> Context:
-    """How does one get this page again?"""
-    return {"training": list(_flat(material.run.training))}
+    """How does one get this page again, and was it made of the same?"""
+    run = material.run
+    origins = {**run.origins, "plot": material.own}
+    return {
+        "training": list(_flat(run.training)),
+        "fingerprints": fingerprints(run.manifest, material.datasets),
+        "parameters": [
+            (f"{node}.{name}", _as_yaml(value))
+            for node, origin in origins.items()
+            for name, value in origin.parameters.items()
+        ],
+        "versions": list(_versions(origins)),
+    }
 
 
 # In reading order; the first has the verdict itself for a title.
@@ -236,15 +341,18 @@ SECTIONS: tuple[tuple[str, Callable[[Material], Context]], ...] = (
     ("How it learned", curves),
     ("What it takes for what", confusion),
     ("Brand by brand", brands),
+    ("Can it be believed when it is sure?", reliability),
     ("Photos it named wrong", mistakes),
     ("Photos it named right", confident),
     ("What is in the photo folders", findings),
+    ("Training photos that may lie in the wrong folder", suspects),
+    ("A map of the photos", photo_map),
     ("How to get this page again", reproduce),
 )
 
 
 def _judged(photo: JudgedPhoto, material: Material, size_px: int | None = None) -> ShownPhoto:
-    small = thumbnail(photo.path, size_px or material.thumbnail_px)
+    small = thumbnail(photo.path, size_px or material.limits.thumbnail_px)
     heat = heat_overlay(small, material.run.heat_maps[photo.row])
     bars = {brand: photo.probabilities[brand] for brand in photo.likeliest(BARS)}
     said = f"{photo.actual}, taken for {photo.predicted}"
@@ -257,19 +365,87 @@ def _judged(photo: JudgedPhoto, material: Material, size_px: int | None = None) 
     )
 
 
-def _pairs(files: Sequence[Row], material: Material) -> Iterator[Context]:
-    size_px = material.thumbnail_px // 2
-    for file in files:
-        yield {
-            "issues": file.issues,
-            "sides": [
-                {
-                    "path": path,
-                    "picture": _picture(thumbnail(path, size_px), f"Photo {path}"),
-                }
-                for path in (file.path, file.duplicate_of)
-            ],
+def _issues(run: Results) -> list[Context]:
+    """The codes of the manifest with how many files have each, and how many of those are out."""
+    found = Counter(code for file in run.manifest for code in file.issues)
+    out = Counter(code for file in run.manifest if file.status != "kept" for code in file.issues)
+    return [
+        {
+            "name": issue_words.issue_name(code),
+            "meaning": issue_words.meaning(code),
+            "files": found[code],
+            "out": out[code],
         }
+        for code in sorted(found, key=issue_words.place)
+    ]
+
+
+def _shown_cluster(cluster: Cluster, material: Material) -> Context:
+    size_px = material.limits.thumbnail_px // 2
+    names = " and ".join(cluster.splits)
+    return {
+        "across": len(cluster.splits) > 1,
+        "where": f"In {names}" if len(cluster.splits) > 1 else f"Inside {names}",
+        "brands": cluster.brands if len(cluster.brands) > 1 else (),
+        "photos": [
+            {
+                "copied": photo,
+                "picture": _picture(thumbnail(photo.row.path, size_px), _alt(photo)),
+                "issues": [issue_words.issue_name(code) for code in photo.codes],
+            }
+            for photo in cluster.photos[:PHOTOS_PER_CLUSTER]
+        ],
+        "first": cluster.photos[0].row.path,
+        "more": len(cluster.photos[PHOTOS_PER_CLUSTER:]),
+    }
+
+
+def _alt(photo: CopiedPhoto) -> str:
+    name = wording.one_line(photo.row.path)
+    return f"Photo {name}, {photo.how}" if photo.how else f"Photo {name}"
+
+
+def _shown_suspect(suspect: Suspect, material: Material) -> Context:
+    small = thumbnail(suspect.path, material.limits.thumbnail_px // 2)
+    return {"suspect": suspect, "picture": _picture(small, f"Photo in the folder {suspect.brand}")}
+
+
+def _outline(shape: int, x: float, y: float, size: float) -> str:
+    """The `d` of a <path> around a place."""
+    if not SHAPES[shape]:
+        r = f"{size:g}"
+        return (
+            f"M{x - size:.1f} {y:.1f}a{r} {r} 0 1 0 {2 * size:g} 0a{r} {r} 0 1 0 {-2 * size:g} 0z"
+        )
+    return "M" + "L".join(f"{x + size * a:.1f} {y + size * b:.1f}" for a, b in SHAPES[shape]) + "z"
+
+
+def _kind(point: MapPoint) -> str:
+    return "learned" if point.photo.split == "train" else "tested"
+
+
+def _said_of(point: MapPoint) -> str:
+    wrong = f", taken for {point.taken_for}" if point.taken_for else ""
+    return f"{point.photo.path}: {point.photo.brand}{wrong}"
+
+
+def _as_yaml(value: object) -> str:
+    """A value as params.yaml has it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _versions(origins: Mapping[str, Origin]) -> Iterator[tuple[str, str]]:
+    """Packages by name; where nodes had several versions, each with its nodes."""
+    packages = sorted({name for origin in origins.values() for name in origin.versions})
+    for name in packages:
+        nodes: dict[str, list[str]] = {}
+        for node, origin in origins.items():
+            if name in origin.versions:
+                nodes.setdefault(str(origin.versions[name]), []).append(node)
+        if len(nodes) == 1:
+            yield name, next(iter(nodes))
+        else:
+            yield name, "; ".join(f"{version} in {', '.join(of)}" for version, of in nodes.items())
 
 
 def _picture(image: Any, alt: str) -> Picture:
@@ -299,6 +475,7 @@ def _templates() -> jinja2.Environment:
         "percent_range": lambda low_high: wording.percent_range(*low_high),
         "number": wording.number,
         "humanise": wording.humanise,
+        "issue": issue_words.issue_name,
         "plural": wording.count,
     }
     return templates

@@ -1,31 +1,23 @@
-"""What a run wrote, read back and put together: the material of every figure and of the report.
-
-The files come from earlier nodes, so whatever is wrong with one is mended by running those again.
-"""
+"""What a run found, put together: the material of every figure and of the report."""
 
 from __future__ import annotations
 
-import csv
-import json
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, zip_longest
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from carbrand.errors import UserError
-from carbrand.evaluation import PredictedPhoto
-from carbrand.history import Epoch, read_history
-from carbrand.manifest import Row, read_manifest
-from carbrand.predictions_file import read_predictions
-
-MEND = "Run `dvc repro`, which makes it anew."
+from carbrand.copies_file import Copy
+from carbrand.evaluation import PredictedPhoto, ReliabilityBin, reliability
+from carbrand.folders import JudgedFinding
+from carbrand.history import Epoch
+from carbrand.manifest import Row
+from carbrand.map_file import MappedPhoto
+from carbrand.suspects_file import Suspect
 
 
 @dataclass(frozen=True)
@@ -63,19 +55,44 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Metrics:
-    """metrics.json: leak-free test photos, except for `as_given`, which counts all of them."""
+class Accuracy:
+    """A share of photos named right in 0…1, its 95 % interval, and of how many photos."""
 
     accuracy: float
     accuracy_low: float
     accuracy_high: float
     images: int
-    log_loss: float
+
+
+@dataclass(frozen=True)
+class Honesty:
+    """How far probabilities are from what happens; each is best at 0."""
+
     ece: float
+    log_loss: float
+    brier: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """metrics.json: leak-free test photos, except for `as_given`, which counts all of them."""
+
+    leak_free: Accuracy
+    as_given: Accuracy
+    leaked: int
+    calibrated: Honesty
+    uncalibrated: Honesty
     macro: Scores
     brand: Mapping[str, Scores]
-    as_given_accuracy: float
-    as_given_images: int
+    top_5: float | None  # only where there are more than 5 brands
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What made the artifacts of a node: its section of params.yaml, and versions by package."""
+
+    parameters: Mapping[str, Any]
+    versions: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -83,12 +100,18 @@ class Results:
     """One run: what was found, how training went, and what the model says of the test photos."""
 
     manifest: tuple[Row, ...]
+    folders: tuple[JudgedFinding, ...]
     history: tuple[Epoch, ...]
     training: Mapping[str, Any]  # nested numbers: what training says of itself
     brands: tuple[str, ...]  # sorted names
     photos: tuple[JudgedPhoto, ...]  # one per test photo
     metrics: Metrics
     heat_maps: np.ndarray  # (n, h, w) in 0…1, in the order of `photos`
+    train_copies: tuple[Copy, ...]  # training photos, copies of training photos
+    test_copies: tuple[Copy, ...]  # test photos, copies of training photos
+    suspects: tuple[Suspect, ...]  # most suspicious first
+    map: tuple[MappedPhoto, ...]
+    origins: Mapping[str, Origin]  # by node
 
     @cached_property
     def leak_free(self) -> tuple[JudgedPhoto, ...]:
@@ -115,6 +138,23 @@ class Results:
         return counts
 
     @cached_property
+    def reliability(self) -> tuple[ReliabilityBin, ...]:
+        """Leak-free photos in bins of how sure the model was; bins without a photo are left out."""
+        photos = [
+            PredictedPhoto(
+                photo.path,
+                photo.actual,
+                photo.predicted,
+                photo.confidence,
+                photo.leaked,
+                tuple(photo.probabilities.values()),
+            )
+            for photo in self.leak_free
+        ]
+        bins = int(self.origins["evaluate"].parameters["ece_bins"])
+        return tuple(b for b in reliability(photos, bins) if b.photos)
+
+    @cached_property
     def best_epoch(self) -> Epoch:
         """The epoch that training chose."""
         return next(e for e in self.history if e.epoch == self.training["best_epoch"])
@@ -132,133 +172,3 @@ def one_brand_after_another(photos: Iterable[JudgedPhoto]) -> tuple[JudgedPhoto,
         by_brand[photo.actual].append(photo)
     rounds = zip_longest(*(by_brand[brand] for brand in sorted(by_brand)))
     return tuple(photo for photo in chain.from_iterable(rounds) if photo is not None)
-
-
-def read_results(
-    *,
-    manifest: Path,
-    history: Path,
-    training: Path,
-    predictions: Path,
-    metrics: Path,
-    heat_maps: Path,
-) -> Results:
-    """Everything a run wrote. Raises UserError: for all files that are missing at once, for one
-    that cannot be read, and for files that are not of one run.
-    """
-    files = (manifest, history, training, predictions, metrics, heat_maps)
-    missing = [f"{path} does not exist. {MEND}" for path in files if not path.is_file()]
-    if missing:
-        raise UserError(*missing)
-    with _made_anew(manifest):
-        rows = tuple(read_manifest(manifest))
-    with _made_anew(predictions):
-        predicted, brands = read_predictions(predictions)
-    with _made_anew(history):
-        epochs = tuple(read_history(history))
-    results = Results(
-        manifest=rows,
-        history=epochs,
-        training=_read_numbers(training),
-        brands=tuple(brands),
-        photos=_judge(predicted, brands),
-        metrics=_read_metrics(metrics),
-        heat_maps=_read_heat_maps(heat_maps),
-    )
-    _check_of_one_run(results)
-    return results
-
-
-def _check_of_one_run(results: Results) -> None:
-    """Raise UserError unless the files fit: a page that contradicts itself helps nobody."""
-    problems = []
-    best = results.training.get("best_epoch")
-    if best not in {epoch.epoch for epoch in results.history}:
-        problems.append(f"Training names {best!r} its best epoch, which is not in its history.")
-    counted = (results.metrics.images, results.metrics.as_given_images)
-    rows = (len(results.leak_free), len(results.photos))
-    if counted != rows:
-        problems.append(
-            f"The metrics count {counted[0]:,} leak-free of {counted[1]:,} test photos, "
-            f"the predictions hold {rows[0]:,} of {rows[1]:,}."
-        )
-    unknown = {photo.path for photo in results.photos} - {row.path for row in results.manifest}
-    if unknown:
-        problems.append(f"The manifest does not know {min(unknown)}, which has a prediction.")
-    if len(results.heat_maps) != len(results.photos):
-        problems.append(
-            f"There are {len(results.heat_maps):,} heat maps for {rows[1]:,} test photos."
-        )
-    if problems:
-        mend = "These files are not of one run. Run `dvc repro --force`."
-        raise UserError(*(f"{problem} {mend}" for problem in problems))
-
-
-def _judge(photos: Sequence[PredictedPhoto], brands: Sequence[str]) -> tuple[JudgedPhoto, ...]:
-    return tuple(
-        JudgedPhoto(
-            row=row,
-            path=photo.path,
-            actual=photo.actual,
-            predicted=photo.predicted,
-            confidence=photo.confidence,
-            leaked=photo.leaked,
-            probabilities=dict(zip(brands, photo.probabilities, strict=True)),
-        )
-        for row, photo in enumerate(photos)
-    )
-
-
-def _read_metrics(path: Path) -> Metrics:
-    content = _read_numbers(path)
-    with _made_anew(path):
-        return Metrics(
-            **{
-                name: content[name]
-                for name in ("accuracy", "accuracy_low", "accuracy_high", "log_loss", "ece")
-            },
-            images=content["images"],
-            macro=Scores(**content["macro"], support=content["images"]),
-            brand={brand: Scores(**scores) for brand, scores in content["brand"].items()},
-            as_given_accuracy=content["as_given"]["accuracy"],
-            as_given_images=content["as_given"]["images"],
-        )
-
-
-def _read_heat_maps(path: Path) -> np.ndarray:
-    """From disk only as far as they are used: of 10,000 photos, few are shown."""
-    with _made_anew(path):
-        heat_maps = np.load(path, mmap_mode="r", allow_pickle=False)
-        if heat_maps.ndim != 3 or 0 in heat_maps.shape[1:]:
-            raise ValueError(f"expected a shape of (n, h, w), got {heat_maps.shape}")
-    return heat_maps
-
-
-def _read_numbers(path: Path) -> dict[str, Any]:
-    """Nested numbers of a JSON file."""
-    with _made_anew(path):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise TypeError("expected names and numbers")
-        _check_numbers(content)
-    return content
-
-
-def _check_numbers(content: Mapping[str, Any]) -> None:
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            _check_numbers(value)
-        elif not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise ValueError(f"expected a number for {name}, got {value!r}")
-
-
-@contextmanager
-def _made_anew(path: Path) -> Iterator[None]:
-    """What reading a file of ours raises when somebody changed it, as a UserError."""
-    try:
-        yield
-    except KeyError as error:
-        raise UserError(f"{path} is damaged (no {error.args[0]}). {MEND}") from None
-    except (ValueError, TypeError, AttributeError, EOFError, csv.Error) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is damaged ({reason}). {MEND}") from None

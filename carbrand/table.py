@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -25,3 +26,27 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         reader = csv.DictReader(file)
         return list(reader.fieldnames or []), list(reader)
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a table that has at least `columns`. Raises KeyError where one is missing."""
+    header, rows = read_table(path)
+    for column in columns:
+        if column not in header:
+            raise KeyError(f"column {column}")
+    return rows
+
+
+def finite(cell: str) -> float:
+    """The number in a cell. Raises ValueError where it is none, or infinite."""
+    number = float(cell)
+    if not math.isfinite(number):
+        raise ValueError(f"expected a number, got {cell}")
+    return number
+
+
+def yes_or_no(cell: str) -> bool:
+    """The truth in a cell, `true` or `false`. Raises ValueError where it is neither."""
+    if cell not in ("true", "false"):
+        raise ValueError(f"expected true or false, got {cell}")
+    return cell == "true"

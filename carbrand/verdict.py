@@ -8,7 +8,7 @@ from carbrand.wording import NO_BREAK, count, percent, percent_range
 
 def share_right(results: Results) -> str:
     """`34 of 38 leak-free test photos named right (89.5 %)`."""
-    accuracy = percent(results.metrics.accuracy)
+    accuracy = percent(results.metrics.leak_free.accuracy)
     return f"{len(results.right):,} of {_photos(results)} named right ({accuracy})"
 
 
@@ -20,7 +20,7 @@ def share_wrong(results: Results) -> str:
 
 def right_sentence(results: Results) -> str:
     """Is it any good?"""
-    metrics = results.metrics
+    metrics = results.metrics.leak_free
     interval = percent_range(metrics.accuracy_low, metrics.accuracy_high)
     return (
         f"This model names the right brand for {len(results.right):,} of {_photos(results)}: "
@@ -33,12 +33,30 @@ def leaks_sentence(results: Results) -> str:
     photos = len(results.photos)
     leaked = photos - len(results.leak_free)
     if not leaked:
-        return "No test photo has exactly the pixels of a training photo, so all of them count."
+        return (
+            "No test photo was found to be a copy of a training photo (same bytes, same pixels, "
+            "near-duplicates, crops), so all of them count."
+        )
     copies = "is a copy of a training photo" if leaked == 1 else "are copies of training photos"
     them = "it" if leaked == 1 else "them"
     return (
         f"{leaked:,} of the {count(photos, 'test photo')} {copies}; counting {them} as if the "
-        f"model had never seen {them} would say {percent(results.metrics.as_given_accuracy)}."
+        f"model had never seen {them} would say {percent(results.metrics.as_given.accuracy)}."
+    )
+
+
+def sureness_sentence(results: Results) -> str:
+    """May its confidence be believed?"""
+    photos, accuracy = results.leak_free, results.metrics.leak_free
+    sure = sum(photo.confidence for photo in photos) / max(len(photos), 1)
+    said = (
+        f"On average it says that it is {percent(sure)} sure, and it is right for "
+        f"{percent(accuracy.accuracy)} of the photos"
+    )
+    if accuracy.accuracy_low <= sure <= accuracy.accuracy_high:
+        return f"{said}: no more apart than chance could make it with {_photos(results)}."
+    return (
+        f"{said}: it is {'too sure' if sure > accuracy.accuracy else 'less sure than it may be'}."
     )
 
 

@@ -1,17 +1,28 @@
-"""Augmented views of a training photo: what the article's ImageDataGenerator does, plus crops.
+"""Views of a photo: augmented ones to learn from, plain and regular ones to predict from.
 
-Every view depends on the photo and the view's number alone, never on the order in which photos
-are worked on, so a photo added to the folder leaves the views of all others as they were.
+The augmented ones are what the article's ImageDataGenerator does, plus crops. Every view depends on
+the photo and the view's number alone, never on the order in which photos are worked on, so a photo
+added to the folder leaves the views of all others as they were.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from carbrand.photo import ResizePolicy, resize
+
+TestViews = Literal["plain", "flip", "flip_crop"]
+# How many views of a photo each averages over.
+TEST_VIEWS: dict[TestViews, int] = {"plain": 1, "flip": 2, "flip_crop": 12}
+# Share of width and of height, as in 224 of 256 (Krizhevsky et al., NeurIPS 2012, section 4.1).
+TEST_CROP = 0.875
+# Left and top of each crop, as shares of what is cut off: the corners and the centre.
+TEST_CROP_PLACES = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.5, 0.5))
 
 
 @dataclass(frozen=True)
@@ -53,11 +64,39 @@ def make_view(
     return np.ascontiguousarray(view[:, ::-1]) if mirror else view
 
 
+def make_test_views(
+    photo: Image.Image, size_px: int, policy: ResizePolicy, kind: TestViews
+) -> np.ndarray:
+    """What a prediction averages over, (TEST_VIEWS[kind], size_px, size_px, 3) uint8; no chance.
+
+    plain: the photo as it is. flip: that and its mirror image. flip_crop: those, then four corners
+    and the centre of the photo, then their mirror images. View 0 is always the photo as it is.
+    """
+    plain = np.asarray(resize(photo, size_px, policy))
+    if kind == "plain":
+        return plain[None]
+    if kind == "flip":
+        return np.stack([plain, plain[:, ::-1]])
+    boxes = [_crop_box(photo.size, (TEST_CROP, TEST_CROP), place) for place in TEST_CROP_PLACES]
+    crops = [np.asarray(resize(photo.crop(box), size_px, policy)) for box in boxes]
+    return np.stack([plain, plain[:, ::-1], *crops, *(crop[:, ::-1] for crop in crops)])
+
+
 def _draw_crop(
     size: tuple[int, int], smallest: float, rng: np.random.Generator
 ) -> tuple[int, int, int, int]:
     """A box (left, top, right, bottom) in pixels, of at least one pixel."""
     shares, places = rng.uniform(smallest, 1.0, 2), rng.uniform(0.0, 1.0, 2)
+    return _crop_box(size, shares.tolist(), places.tolist())
+
+
+def _crop_box(
+    size: tuple[int, int], shares: Sequence[float], places: Sequence[float]
+) -> tuple[int, int, int, int]:
+    """The box (left, top, right, bottom) that keeps `shares` of width and height.
+
+    `places` say where: 0 at the left (the top), 1 at the right (the bottom). At least one pixel.
+    """
     sides = [max(1, round(length * share)) for length, share in zip(size, shares, strict=True)]
     left, top = (
         round((length - side) * place)

@@ -26,9 +26,9 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def count(how_many: int, noun: str) -> str:
-    """`1 photo`, `2,000 photos`."""
-    return f"{how_many:,}{NO_BREAK}{noun}{'' if how_many == 1 else 's'}"
+def count(how_many: int, noun: str, nouns: str = "") -> str:
+    """`1 photo`, `2,000 photos`; `nouns` where an `s` does not do."""
+    return f"{how_many:,}{NO_BREAK}{noun if how_many == 1 else nouns or f'{noun}s'}"
 
 
 def humanise(code: str) -> str:

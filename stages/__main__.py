@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,9 @@ def check_params(path: Path) -> dict[str, Any]:
 
 def check() -> None:
     """Raise UserError for what would stop a node later. Opens no photo, imports no TensorFlow."""
-    features = check_params(PARAMS)["features"]
-    problems = check_layout(FOLDERS)
+    sections = check_params(PARAMS)
+    features = sections["features"]
+    problems = check_layout(FOLDERS, asdict(sections["validate"]))
     if problems:
         raise UserError(*problems)
     check_weights(features.backbone, features.weights)

@@ -1,9 +1,10 @@
 """Predict every test photo with the model that ships, and count honestly.
 
-Reads the model, the manifest and the test photos: the numbers come from the very file and the very
-decode function that `carbrand predict` uses.
-Writes `predictions.csv`, `metrics.json`, `brands.csv` (its scores per brand, for `dvc plots`), and
-for the report `heatmaps.npy` and `vectors.npy`.
+Reads the model, what `validate` found, the test photos, and the vectors of the training photos, to
+find copies that no hash told. The numbers come from the very file and the very decode function that
+`carbrand predict` uses.
+Writes `predictions.csv`, `metrics.json`, `brands.csv` (its scores per brand, for `dvc plots`),
+`copies.csv`, `map.csv`, `origin.json`, and for the report `heatmaps.npy` and `vectors.npy`.
 """
 
 from __future__ import annotations
@@ -11,20 +12,38 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from carbrand.classifier import Classifier, Prediction
+from carbrand.copies_file import Copy, write_copies
 from carbrand.errors import UserError
-from carbrand.evaluation import PredictedPhoto, evaluate_photos
+from carbrand.evaluation import (
+    PredictedPhoto,
+    count_confusion,
+    evaluate_photos,
+    make_predicted,
+)
+from carbrand.feature_store import read_originals, read_recipe
 from carbrand.heatmap import spread_over_photo
+from carbrand.leaks import find_leaks, mark_leaks
 from carbrand.manifest import Row, photos_to_predict, read_manifest
+from carbrand.map_file import MappedPhoto, write_map
 from carbrand.metrics_file import DECIMALS, write_metrics
+from carbrand.origin import write_origin
 from carbrand.params import knob, read_section
-from carbrand.predictions_file import PROBABILITY_DECIMALS, write_predictions
+from carbrand.pooling import POOLINGS
+from carbrand.predictions_file import PROBABILITY_DECIMALS, read_predictions, write_predictions
 from carbrand.progress import track
+from carbrand.projection import lay_out
+from carbrand.promises import check_accuracy, check_brands, check_probabilities, check_rows
+from carbrand.rules import read_rules
 from carbrand.stage import start
 from carbrand.table import write_table
+from carbrand.vector_copies import PhotoSet, Space, seen_aspect
+
+PACKAGES = ("carbrand", "keras", "numpy", "pillow", "tensorflow")
 
 
 @dataclass(frozen=True)
@@ -35,27 +54,47 @@ class EvaluateParams:
 
 
 def tabulate(
-    rows: Sequence[Row], predictions: Sequence[Prediction], brands: Sequence[str]
+    rows: Sequence[Row], predicted: Sequence[tuple[str, Prediction]], brands: Sequence[str]
 ) -> list[PredictedPhoto]:
-    """Photos and predictions side by side. `predicted` is the argmax of the probabilities."""
-    photos = []
-    for row, prediction in zip(rows, predictions, strict=True):
-        probabilities = tuple(
-            round(float(p), PROBABILITY_DECIMALS) for p in prediction.probabilities
+    """What was predicted of which path, beside what the manifest says of that row.
+
+    That both are the same photo, `count` makes sure of.
+    """
+    return [
+        # Rounded first: whoever reads the row must come to the same brand.
+        make_predicted(
+            path=path,
+            actual=row.brand,
+            leaked=row.leaked,
+            probabilities=[round(float(p), PROBABILITY_DECIMALS) for p in found.probabilities],
+            brands=brands,
         )
-        # Of the rounded ones: whoever reads the row must come to the same brand.
-        label = int(np.argmax(probabilities))
-        photos.append(
-            PredictedPhoto(
-                path=row.path,
-                actual=row.brand,
-                predicted=brands[label],
-                confidence=probabilities[label],
-                leaked=row.leaked,
-                probabilities=probabilities,
-            )
-        )
-    return photos
+        for row, (path, found) in zip(rows, predicted, strict=False)
+    ]
+
+
+def count(
+    predictions: Path,
+    rows: Sequence[Row],
+    brands: Sequence[str],
+    temperature: float,
+    ece_bins: int,
+) -> dict[str, Any]:
+    """The metrics of the file `predictions`. Raises BrokenPromise where it cannot be right.
+
+    From what was written, not from what was meant to be: a reader of the file gets the same.
+    `brands` and `temperature` are those of the model.
+    """
+    photos, columns = read_predictions(predictions)
+    check_rows(photos, rows)
+    check_probabilities(photos, PROBABILITY_DECIMALS)
+    check_brands(photos, columns, brands)
+    metrics = evaluate_photos(photos, columns, ece_bins, temperature)
+    confusion = metrics.get("confusion")  # not where brands are too many for it
+    check_accuracy(
+        confusion or count_confusion([p for p in photos if not p.leaked], columns), metrics
+    )
+    return metrics
 
 
 def check_test_photos(rows: Sequence[Row], brands: Sequence[str]) -> None:
@@ -82,24 +121,59 @@ def write_brands(path: Path, scores: Mapping[str, Mapping[str, float]]) -> None:
     write_table(path, ["brand", "precision", "recall", "f1", "support"], rows)
 
 
-def main(params_file: Path, model: Path, manifest: Path, out: Path) -> None:
+def search_copies(
+    rows: Sequence[Row], predictions: Sequence[Prediction], features: Path, policy: str
+) -> tuple[list[Copy], list[MappedPhoto]]:
+    """Copies that only vectors show, and every photo, training and test, laid out by them."""
+    originals, training = read_originals(features)
+    space = Space.of(training.vectors, POOLINGS[read_recipe(features).pooling])
+    tests = PhotoSet(
+        np.stack([prediction.vector for prediction in predictions]),
+        np.stack([prediction.thumbnail for prediction in predictions]),
+        np.array([seen_aspect(row.width, row.height, policy) for row in rows]),
+    )
+    copies = find_leaks(rows, tests, originals, training, space)
+    here, there = lay_out(space.directions(training.vectors), space.directions(tests.vectors))
+    return copies, [
+        *(
+            MappedPhoto(photo.path, "train", photo.brand, float(x), float(y))
+            for photo, (x, y) in zip(originals, here, strict=True)
+        ),
+        *(
+            MappedPhoto(row.path, "test", row.brand, float(x), float(y))
+            for row, (x, y) in zip(rows, there, strict=True)
+        ),
+    ]
+
+
+def main(params_file: Path, model: Path, validate: Path, features: Path, out: Path) -> None:
     """Predict the test photos, write the predictions and what they add up to."""
     params = read_section(params_file, "evaluate", EvaluateParams)
-    rows = photos_to_predict(read_manifest(manifest))
+    listed = photos_to_predict(read_manifest(validate / "manifest.csv"))
     classifier = Classifier(model)
+    check_test_photos(listed, classifier.brands)
+    found = classifier.predict([row.path for row in listed])
+    everything = list(track(found, "Predicting test photos", len(listed)))
+    copies, places = search_copies(
+        listed, [prediction for _, prediction in everything], features, classifier.resize
+    )
+    rows = mark_leaks(listed, copies, read_rules(validate / "rules.json"))
     check_test_photos(rows, classifier.brands)
-    predicted = classifier.predict([row.path for row in rows])
-    predictions = [p for _, p in track(predicted, "Predicting test photos", len(rows))]
-    photos = tabulate(rows, predictions, classifier.brands)
-    metrics = evaluate_photos(photos, classifier.brands, params.ece_bins)
+    counted = {row.path for row in rows}
+    predicted = [(path, prediction) for path, prediction in everything if path in counted]
     out.mkdir(parents=True, exist_ok=True)
-    write_predictions(out / "predictions.csv", photos, classifier.brands)
+    table = out / "predictions.csv"
+    write_predictions(table, tabulate(rows, predicted, classifier.brands), classifier.brands)
+    metrics = count(table, rows, classifier.brands, classifier.temperature, params.ece_bins)
     write_metrics(out / "metrics.json", metrics)
     write_brands(out / "brands.csv", metrics["brand"])
-    np.save(out / "vectors.npy", np.stack([p.vector for p in predictions]))
+    write_copies(out / "copies.csv", copies)
+    write_map(out / "map.csv", places)
+    write_origin(out / "origin.json", params, PACKAGES)
+    np.save(out / "vectors.npy", np.stack([prediction.vector for _, prediction in predicted]))
     heatmaps = [
         spread_over_photo(prediction.heatmap, row.width, row.height, classifier.resize)
-        for row, prediction in zip(rows, predictions, strict=True)
+        for row, (_, prediction) in zip(rows, predicted, strict=True)
     ]
     np.save(out / "heatmaps.npy", np.stack(heatmaps))
 

@@ -1,25 +1,36 @@
 """Look at every training photo once with a frozen backbone, so that training costs seconds.
 
 Reads the manifest and the training photos it keeps.
-Writes a folder: vectors of K views per photo, whose they are, and the backbone itself.
+Writes a folder: vectors of K views per photo, whose they are, which photos the vectors show to be
+copies of one another, and the backbone itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from carbrand.alignment import THUMBNAIL_PX, grey_thumbnail
 from carbrand.backbones import BACKBONES, MIN_SIZE_PX, build_backbone
+from carbrand.clusters import Clusters
+from carbrand.copies_file import Copy, write_copies
 from carbrand.extraction import extract
-from carbrand.feature_store import Origin, backbone_file, write_features
+from carbrand.feature_store import Recipe, StoredPhoto, backbone_file, write_features
 from carbrand.manifest import Row, photos_to_learn_from, read_manifest
+from carbrand.origin import write_origin
 from carbrand.params import knob, read_section
 from carbrand.photo import MAX_SIZE_PX, RESIZE_POLICIES, open_photo
 from carbrand.pooling import POOLINGS
 from carbrand.stage import start
+from carbrand.vector_copies import Pair, PhotoSet, Space, find_copies, seen_aspect
 from carbrand.views import Augmentation, make_view
+
+PACKAGES = ("keras", "numpy", "pillow", "tensorflow")
 
 
 @dataclass(frozen=True)
@@ -59,17 +70,64 @@ def make_views(row: Row, params: FeaturesParams) -> np.ndarray:
     )
 
 
+def look_at(
+    rows: Sequence[Row], backbone: Any, params: FeaturesParams
+) -> tuple[np.ndarray, np.ndarray]:
+    """The vectors of the photos, (n, views, d) float32, and their grey thumbnails, (n, s, s)."""
+    thumbnails = np.empty((len(rows), THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
+
+    def views_of(number: int) -> np.ndarray:
+        views = make_views(rows[number], params)
+        thumbnails[number] = grey_thumbnail(Image.fromarray(views[0]))
+        return views
+
+    return extract(range(len(rows)), views_of, params.views, backbone, params.pooling), thumbnails
+
+
+def find_copies_among(rows: Sequence[Row], photos: PhotoSet, pooling: str) -> list[Pair]:
+    """Pairs of photos, by row, that show the same although no hash told so."""
+    pairs = find_copies(photos, None, Space.of(photos.vectors, POOLINGS[pooling]))
+    known = [row.cluster or row.path for row in rows]
+    return [pair for pair in pairs if known[pair.photo] != known[pair.original]]
+
+
+def group(rows: Sequence[Row], pairs: Sequence[Pair]) -> list[str]:
+    """A name for each photo that all copies of it have too: the path of the first of them."""
+    clusters = Clusters(len(rows))
+    first: dict[str, int] = {}
+    for number, row in enumerate(rows):
+        known = first.setdefault(row.cluster or row.path, number)
+        clusters.join(np.array([number]), np.array([known]))
+    for pair in pairs:
+        clusters.join(np.array([pair.photo]), np.array([pair.original]))
+    return [rows[label].path for label in clusters.labels()]
+
+
+def describe(rows: Sequence[Row], pair: Pair) -> Copy:
+    """A pair by its paths, with what it means."""
+    photo, original = rows[pair.photo], rows[pair.original]
+    issue = "duplicate" if photo.brand == original.brand else "label_conflict"
+    return Copy(photo.path, original.path, issue, pair.similarity, pair.mirrored)
+
+
 def main(params_file: Path, manifest: Path, out: Path) -> None:
     """Read the photos to learn from, write what the backbone sees in them."""
     params = read_section(params_file, "features", FeaturesParams)
     rows = photos_to_learn_from(read_manifest(manifest))
     backbone = build_backbone(params.backbone, params.size_px, params.weights)
-    vectors = extract(
-        rows, lambda row: make_views(row, params), params.views, backbone, params.pooling
-    )
+    vectors, thumbnails = look_at(rows, backbone, params)
+    aspects = [seen_aspect(row.width, row.height, params.resize) for row in rows]
+    photos = PhotoSet(vectors[:, 0], thumbnails, np.array(aspects))
+    pairs = find_copies_among(rows, photos, params.pooling)
+    stored = [
+        StoredPhoto(row.path, row.brand, name, aspect)
+        for row, name, aspect in zip(rows, group(rows, pairs), aspects, strict=True)
+    ]
+    recipe = Recipe(pooling=params.pooling, resize=params.resize, size_px=params.size_px)
     out.mkdir(parents=True, exist_ok=True)
-    origin = Origin(pooling=params.pooling, resize=params.resize, size_px=params.size_px)
-    write_features(out, vectors, [(row.path, row.brand, row.pixel_sha256) for row in rows], origin)
+    write_features(out, vectors, thumbnails, stored, recipe)
+    write_copies(out / "copies.csv", [describe(rows, pair) for pair in pairs])
+    write_origin(out / "origin.json", params, PACKAGES)
     backbone.save(backbone_file(out))
 
 

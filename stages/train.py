@@ -1,26 +1,45 @@
 """Train a head on the cached vectors and put it on the backbone: the model that ships.
 
-Reads the folder of features; opens no photo.
-Writes `model.h5`, `history.csv` (a row per epoch) and `summary.json`.
+Reads the folder of features, and what to do with copies among the photos; opens no photo.
+Writes `model.h5`, `history.csv` (a row per epoch), `summary.json`, `suspects.csv` (training photos
+whose brand looks wrong) and `origin.json`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from carbrand.calibration import cross_fit, fit_temperature
+from carbrand.copies_file import Copy, read_copies
 from carbrand.errors import UserError
+from carbrand.evaluation import (
+    PredictedPhoto,
+    expected_calibration_error,
+    log_loss,
+    make_predicted,
+)
 from carbrand.feature_store import Features, read_features
-from carbrand.head import HeadParams, TrainedHead, assign_folds, balance, train_head
+from carbrand.head import HeadParams, TrainedHead, assign_folds, balance, softmax, train_head
 from carbrand.history import write_history
 from carbrand.metrics_file import write_metrics
 from carbrand.model_file import save_classifier
+from carbrand.origin import write_origin
 from carbrand.params import knob, read_section
 from carbrand.pooling import POOLINGS
 from carbrand.quiet_keras import import_keras
+from carbrand.rules import MIN_TRAIN_PHOTOS, CopyRules, paths_left_out, read_rules, stop_at_errors
 from carbrand.stage import start
+from carbrand.suspects import find_suspects
+from carbrand.suspects_file import write_suspects
+from carbrand.views import TEST_VIEWS
+
+PACKAGES = ("carbrand", "cleanlab", "keras", "numpy", "scipy", "tensorflow")
+# As by default of evaluate.ece_bins, on which no training may depend.
+ECE_BINS = 10
 
 
 @dataclass(frozen=True)
@@ -36,6 +55,8 @@ class TrainParams:
     class_weight: str = knob(choices=("balanced", "none"))
     folds: int = knob(low=2, high=20)
     seed: int = knob(low=0)
+    calibrate: bool = knob()
+    test_views: str = knob(choices=tuple(TEST_VIEWS))
 
 
 def train(features: Features, params: TrainParams) -> TrainedHead:
@@ -53,7 +74,7 @@ def train(features: Features, params: TrainParams) -> TrainedHead:
         label_smoothing=params.label_smoothing,
         seed=params.seed,
     )
-    blocks = POOLINGS[features.origin.pooling]
+    blocks = POOLINGS[features.recipe.pooling]
     head = train_head(features.vectors, labels, folds, weights, brands, blocks, settings)
     if not np.isfinite(head.kernel).all() or not head.best_epoch:
         raise UserError(
@@ -63,7 +84,22 @@ def train(features: Features, params: TrainParams) -> TrainedHead:
     return head
 
 
-def summarize(head: TrainedHead, features: Features) -> dict[str, object]:
+def calibrate(
+    head: TrainedHead, features: Features, params: TrainParams
+) -> tuple[float, np.ndarray]:
+    """The temperature for the model, and the logits (n, brands) of held-out photos over theirs.
+
+    Those are divided by the temperature of the other folds, to measure what calibration gives.
+    """
+    if not params.calibrate:
+        return 1.0, head.held_out_logits
+    temperature = fit_temperature(head.held_out_logits, features.labels)
+    return temperature, cross_fit(head.held_out_logits, features.labels, head.folds)
+
+
+def summarize(
+    head: TrainedHead, features: Features, temperature: float, calibrated: np.ndarray
+) -> dict[str, object]:
     """What the head that ships is expected to do, from photos that its folds had not seen."""
     best = head.history[head.best_epoch - 1]
     return {
@@ -75,21 +111,70 @@ def summarize(head: TrainedHead, features: Features) -> dict[str, object]:
         "accuracy": best.accuracy,
         "val_loss": best.val_loss,
         "val_accuracy": best.val_accuracy,
+        "temperature": temperature,
+        **score_held_out(calibrated, features),
+        "uncalibrated": score_held_out(head.held_out_logits, features),
     }
 
 
-def main(params: Path, features_folder: Path, out: Path) -> None:
+def score_held_out(logits: np.ndarray, features: Features) -> dict[str, float]:
+    """Log loss and calibration error of the training photos, from logits (n, brands)."""
+    photos = _as_predicted(softmax(logits), features.paths, features.photo_brands, features.brands)
+    return {
+        "log_loss": log_loss(photos, features.brands),
+        "ece": expected_calibration_error(photos, ECE_BINS),
+    }
+
+
+def _as_predicted(
+    probabilities: np.ndarray, paths: Sequence[str], actual: Sequence[str], brands: Sequence[str]
+) -> list[PredictedPhoto]:
+    return [
+        make_predicted(path, brand, False, shares, brands)
+        for path, brand, shares in zip(paths, actual, probabilities, strict=True)
+    ]
+
+
+def leave_copies_out(features: Features, copies: Sequence[Copy], rules: CopyRules) -> Features:
+    """The features without copies that only vectors showed, as far as the rules say so.
+
+    Raises UserError where copies must stop the pipeline, or a brand would be left with one photo.
+    """
+    stop_at_errors(copies, rules)
+    kept = features.without(paths_left_out(copies, rules))
+    for brand in features.brands:
+        count = kept.photo_brands.count(brand)
+        if count < MIN_TRAIN_PHOTOS:
+            raise UserError(
+                f"{brand} has {count} training photo without copies of one another, expected at "
+                f"least {MIN_TRAIN_PHOTOS}: one to learn from and one to validate on. Add photos."
+            )
+    return kept
+
+
+def main(params: Path, rules: Path, features_folder: Path, out: Path) -> None:
     """Read the features, write the model and what its training looked like."""
     settings = read_section(params, "train", TrainParams)
-    features = read_features(features_folder)
+    copies = read_copies(features_folder / "copies.csv")
+    features = leave_copies_out(read_features(features_folder), copies, read_rules(rules))
     head = train(features, settings)
+    temperature, calibrated = calibrate(head, features, settings)
     backbone = import_keras().models.load_model(features.backbone, compile=False)
     out.mkdir(parents=True, exist_ok=True)
     save_classifier(
-        out / "model.h5", backbone, features.origin, head.kernel, head.bias, features.brands
+        out / "model.h5",
+        backbone,
+        features.recipe,
+        head.kernel,
+        head.bias,
+        features.brands,
+        temperature=temperature,
+        test_views=settings.test_views,  # type: ignore[arg-type]
     )
     write_history(out / "history.csv", head.history)
-    write_metrics(out / "summary.json", summarize(head, features))
+    write_metrics(out / "summary.json", summarize(head, features, temperature, calibrated))
+    write_suspects(out / "suspects.csv", find_suspects(features))
+    write_origin(out / "origin.json", settings, PACKAGES)
 
 
 if __name__ == "__main__":

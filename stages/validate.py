@@ -1,69 +1,187 @@
-"""Look at every photo before any model does: what can be read, what is a copy of what.
+"""Look at every photo before any model does: what is wrong with each, what is a copy of what.
 
-Reads the photos of both splits; changes, moves and deletes none of them.
-Writes `manifest.csv` (one row per file) and `summary.json` (counts).
+Reads the photos of both splits; changes, moves and deletes none of them. Writes `manifest.csv` (one
+row per file), `folders.csv` (what is odd about folders), `rules.json` (how severe copies are, for
+the nodes that find more of them), `summary.json` (counts) and `origin.json`.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from carbrand.dataset import check_counts, check_layout, find_files
+from carbrand.copies import WAYS_TO_MATCH, mark_copies
+from carbrand.dataset import check_counts, find_dataset
 from carbrand.errors import UserError
-from carbrand.inspection import CODES, NEVER_PHOTOS, SEVERITIES, find_copies, inspect_file, judge
+from carbrand.folders import (
+    FOLDER_CODES,
+    FOLDER_SEVERITIES,
+    JudgedFinding,
+    Limits,
+    brands_left_out,
+    compare_photos,
+    error_lines,
+    judge_folders,
+    write_findings,
+)
+from carbrand.hash_search import MAX_DISTANCE
+from carbrand.inspection import Inspected, PhotoLimits, inspect_file
+from carbrand.issues import CODES, NEVER_PHOTOS, SEVERITIES, UNUSABLE, judge
 from carbrand.manifest import ERROR, EXCLUDED, KEPT, Row, write_manifest
 from carbrand.metrics_file import write_metrics
+from carbrand.origin import write_origin
 from carbrand.params import knob, read_section
+from carbrand.photo import MAX_PIXELS
+from carbrand.pool import map_in_processes
 from carbrand.progress import track
+from carbrand.rules import CopyRules, write_rules
 from carbrand.stage import start
+
+MEGAPIXEL = 1_000_000
+
+
+def _severity() -> str:
+    return knob(choices=SEVERITIES)
+
+
+def _unusable() -> str:
+    return knob(choices=("error", "exclude"))
 
 
 @dataclass(frozen=True)
 class ValidateParams:
-    """How severe each finding is; see params.yaml."""
+    """How severe each finding is, and where it begins; see params.yaml."""
 
-    unreadable: str = knob(choices=("error", "exclude"))
-    label_conflict: str = knob(choices=SEVERITIES)
+    unreadable: str = _unusable()
+    truncated: str = _unusable()
+    unsupported_format: str = _unusable()
+    too_large: str = _unusable()
+    damaged: str = _severity()
+    wrong_extension: str = _severity()
+    too_small: str = _severity()
+    extreme_aspect: str = _severity()
+    sixteen_bit: str = _severity()
+    cmyk: str = _severity()
+    palette: str = _severity()
+    alpha: str = _severity()
+    exif_rotated: str = _severity()
+    animated: str = _severity()
+    one_colour: str = _severity()
+    dark: str = _severity()
+    bright: str = _severity()
+    blurry: str = _severity()
+    low_information: str = _severity()
+    label_conflict: str = _severity()
     leaked: str = knob(choices=("error", "exclude", "warn"))
-    duplicate: str = knob(choices=SEVERITIES)
+    duplicate: str = _severity()
+    no_brand: str = knob(choices=FOLDER_SEVERITIES["no_brand"])
+    missing_brand: str = knob(choices=FOLDER_SEVERITIES["missing_brand"])
+    similar_names: str = knob(choices=FOLDER_SEVERITIES["similar_names"])
+    few_photos: str = knob(choices=FOLDER_SEVERITIES["few_photos"])
+    imbalance: str = knob(choices=FOLDER_SEVERITIES["imbalance"])
+    drift: str = knob(choices=FOLDER_SEVERITIES["drift"])
+    max_megapixels: int = knob(low=1, high=MAX_PIXELS // MEGAPIXEL)
+    min_side_px: int = knob(low=1, high=1000)
+    max_aspect: float = knob(low=1.0, high=100.0)
+    near_distance: int = knob(low=0, high=MAX_DISTANCE)
+    min_train_photos: int = knob(low=1)
+    min_test_photos: int = knob(low=1)
+    max_imbalance: float = knob(low=1.0)
+    max_drift: float = knob(low=0.0, high=1.0)
 
 
-def validate(
-    folders: Mapping[str, Path], params: ValidateParams
-) -> tuple[list[Row], dict[str, str]]:
-    """The manifest of the folders of both splits, and the reason of every file's trouble by path.
+@dataclass(frozen=True)
+class Validated:
+    """A row for every file, and what was found about the folders."""
+
+    rows: list[Row]
+    findings: list[JudgedFinding]
+
+
+def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
+    """Look at all files and folders of both splits.
 
     Raises UserError when the folders are none a classifier can be made of.
     """
-    problems = check_layout(folders)
-    if problems:
-        raise UserError(*problems)
-    files = [file for split, folder in folders.items() for file in find_files(folder, split)]
-    # Pillow and hashlib release the lock. No more threads than cores: each holds a whole photo.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        inspected = list(track(pool.map(inspect_file, files), "Looking at photos", len(files)))
     severities = asdict(params) | dict.fromkeys(NEVER_PHOTOS, "exclude")
-    rows = [judge(row, severities) for row in find_copies([row for row, _ in inspected])]
-    return rows, {row.path: reason for row, reason in inspected if reason}
+    dataset = find_dataset(folders, severities)
+    findings = judge_folders(dataset.findings, severities)
+    limits = PhotoLimits(
+        folders=tuple(folders.values()),
+        max_pixels=params.max_megapixels * MEGAPIXEL,
+        min_side_px=params.min_side_px,
+        max_aspect=params.max_aspect,
+    )
+    files = dataset.files
+    looked_at = map_in_processes(partial(inspect_file, limits=limits), files)
+    inspected = list(track(looked_at, "Looking at photos", len(files)))
+    rows = judge_photos(inspected, severities, brands_left_out(findings), params.near_distance)
+    between = compare_photos(
+        rows,
+        dataset.shared_brands,
+        folders,
+        Limits(
+            min_train_photos=params.min_train_photos,
+            min_test_photos=params.min_test_photos,
+            max_imbalance=params.max_imbalance,
+            max_drift=params.max_drift,
+        ),
+    )
+    return Validated(rows, findings + judge_folders(between, severities))
 
 
-def summarize(rows: Sequence[Row]) -> dict[str, object]:
+def judge_photos(
+    inspected: Sequence[Inspected],
+    severities: Mapping[str, str],
+    brands_out: set[str],
+    near_distance: int,
+) -> list[Row]:
+    """The rows with their status: first each on its own, then the copies among those in use.
+
+    A photo that stays out anyway is no original that others could be copies of.
+    """
+    rows = [
+        replace(item.row, issues=(*item.row.issues, "missing_brand"))
+        if item.row.brand in brands_out and not set(item.row.issues) & set(NEVER_PHOTOS)
+        else item.row
+        for item in inspected
+    ]
+    alone = [judge(row, severities) for row in rows]
+    used = [
+        number
+        for number, row in enumerate(alone)
+        if row.status != EXCLUDED and row.pixel_sha256  # a text among them stops the pipeline alone
+    ]
+    marked = mark_copies(
+        [rows[number] for number in used],
+        [inspected[number].frames for number in used],
+        near_distance,
+    )
+    for number, row in zip(used, marked, strict=True):
+        alone[number] = judge(row, severities)
+    return alone
+
+
+def summarize(validated: Validated) -> dict[str, object]:
     """Counts of the manifest; every issue code is there, so that `dvc metrics diff` has a pair."""
-    photos = meant_as_photos(rows)
+    photos = meant_as_photos(validated.rows)
     statuses = Counter(row.status for row in photos)
-    issues = Counter(code for row in rows for code in row.issues)
+    issues = Counter(code for row in validated.rows for code in row.issues)
+    leaks = Counter(row.match for row in validated.rows if row.leaked)
+    # Of folders, the findings are counted; of a missing brand, its photos are too many to compare.
+    found = Counter(finding.code for finding in validated.findings)
     return {
         "images": len(photos),
         "kept": statuses[KEPT],
         "excluded": statuses[EXCLUDED],
         "errors": statuses[ERROR],
         "leaked": issues["leaked"],
-        "issues": {code: issues[code] for code in CODES},
+        "leaked_by": {how: leaks[how] for how in WAYS_TO_MATCH},
+        "issues": {code: issues[code] for code in CODES if code not in FOLDER_CODES}
+        | {code: found[code] for code in FOLDER_CODES},
         **{split: _kept_by_brand(photos, split) for split in ("train", "test")},
     }
 
@@ -80,47 +198,57 @@ def _kept_by_brand(photos: Sequence[Row], split: str) -> dict[str, int]:
 
 
 def find_errors(
-    rows: Sequence[Row], reasons: Mapping[str, str], folders: Mapping[str, Path]
+    validated: Validated, severities: Mapping[str, str], folders: Mapping[str, Path]
 ) -> list[str]:
     """A line for everything that must stop the pipeline."""
-    lines = [_describe(row, reasons) for row in rows if row.status == ERROR]
+    lines = error_lines(validated.findings)
+    lines += [_describe(row, severities) for row in validated.rows if row.status == ERROR]
     # What was left out may have left a brand without photos. A test folder of leaked photos only
     # is no error here: it still counts as given.
-    usable = [row for row in rows if row.status == KEPT or row.leaked]
+    photos = [row for row in meant_as_photos(validated.rows) if "missing_brand" not in row.issues]
     for split, folder in folders.items():
-        brands = sorted({row.brand for row in meant_as_photos(rows) if row.split == split})
-        counts = Counter(row.brand for row in usable if row.split == split)
+        brands = sorted({row.brand for row in photos if row.split == split})
+        counts = Counter(
+            row.brand for row in photos if row.split == split and (row.status == KEPT or row.leaked)
+        )
         lines += check_counts(folder, split, {brand: counts[brand] for brand in brands})
     return lines
 
 
-def _describe(row: Row, reasons: Mapping[str, str]) -> str:
-    if "unreadable" in row.issues:
+def _describe(row: Row, severities: Mapping[str, str]) -> str:
+    code = next(code for code in row.issues if severities[code] == "error")
+    if code in UNUSABLE:
         return (
-            f"{row.path} is not a readable photo ({reasons[row.path]}). Replace or remove it, or "
-            f"set validate.unreadable: exclude"
+            f"{row.path} is not a readable photo ({row.reason}). Replace or remove it, or set "
+            f"validate.{code}: exclude"
         )
-    if "label_conflict" in row.issues:
+    if code == "label_conflict":
         return (
             f"{row.path} holds the same photo as {row.duplicate_of}, under another brand. "
             f"Remove the wrong one, or set validate.label_conflict: exclude"
         )
-    code = row.issues[0]
-    return (
-        f"{row.path} is a copy of {row.duplicate_of} ({code}). "
-        f"Remove it, or set validate.{code}: exclude"
-    )
+    if row.duplicate_of:
+        what = f"is a copy of {row.duplicate_of} ({code})"
+    else:
+        what = f"has the issue {code}{f' ({row.reason})' if row.reason else ''}"
+    return f"{row.path} {what}. Remove it, or set validate.{code}: exclude"
 
 
-def main(params: Path, train: Path, test: Path, out: Path) -> None:
-    """Read the photos, write manifest and summary, then stop the pipeline if it must stop."""
+def main(params_file: Path, train: Path, test: Path, out: Path) -> None:
+    """Read the photos, write what was found, then stop the pipeline if it must stop."""
+    params = read_section(params_file, "validate", ValidateParams)
     folders = {"train": train, "test": test}
-    rows, reasons = validate(folders, read_section(params, "validate", ValidateParams))
+    validated = validate(folders, params)
     out.mkdir(parents=True, exist_ok=True)
     # Also when the pipeline stops here: by hand, the node leaves a manifest to look things up in.
-    write_manifest(out / "manifest.csv", rows)
-    write_metrics(out / "summary.json", summarize(rows))
-    errors = find_errors(rows, reasons, folders)
+    write_manifest(out / "manifest.csv", validated.rows)
+    write_findings(out / "folders.csv", validated.findings)
+    write_metrics(out / "summary.json", summarize(validated))
+    write_rules(
+        out / "rules.json", CopyRules(params.label_conflict, params.leaked, params.duplicate)
+    )
+    write_origin(out / "origin.json", params, ("pillow", "imagehash", "simplejpeg", "numpy"))
+    errors = find_errors(validated, asdict(params), folders)
     if errors:
         raise UserError(*errors)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,9 +14,20 @@ from carbrand.evaluation import PredictedPhoto, evaluate_photos
 from carbrand.manifest import Row, write_manifest
 from carbrand.metrics_file import write_metrics
 from carbrand.predictions_file import write_predictions
-from carbrand.results import Results, read_results
+from carbrand.results import Results
+from carbrand.run_files import read_results
+from carbrand.table import write_table
+from stages.plot import files_of_run
 
-PARAMS = {"dpi": 60, "photos": 4, "mistakes": 5, "pairs": 3, "thumbnail_px": 96}
+PARAMS = {"dpi": 60, "photos": 4, "mistakes": 5, "pairs": 3, "suspects": 3, "thumbnail_px": 96}
+BINS = 10
+TEMPERATURE = 1.25
+MADE_BY = {
+    "validate": {"duplicate": "exclude", "leaked": "exclude"},
+    "features": {"backbone": "made_up_net", "flip": True},
+    "train": {"epochs": 6},
+    "evaluate": {"ece_bins": BINS},
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,8 @@ class MadeUpRun:
     """What shall have happened; `write` makes the files of it in a project's folder.
 
     Of each brand there are `right` + `wrong` leak-free test photos and `leaked` ones, which the
-    model names right, each a copy of a training photo.
+    model names right, each a copy of a training photo. Of these the last is found by vectors only.
+    All training photos are suspects.
     """
 
     brands: tuple[str, ...] = ("asta", "bolt", "cirro")
@@ -35,6 +46,7 @@ class MadeUpRun:
     epochs: int = 6
     best_epoch: int = 4
     other_issues: tuple[Row, ...] = ()
+    notes: tuple[tuple[str, str, str, str], ...] = ()  # of folders: code, severity, folder, message
     params: dict[str, int] = field(default_factory=lambda: dict(PARAMS))
 
     def write(self, root: Path) -> Path:
@@ -42,18 +54,28 @@ class MadeUpRun:
         predicted, rows = self._photos()
         for row in rows:
             draw_photo(root / row.path, seed=len(row.brand))
-        validate, train, evaluate = (
-            root / "artifacts" / node for node in ("validate", "train", "evaluate")
-        )
-        for folder in (validate, train, evaluate):
-            folder.mkdir(parents=True)
+        artifacts = root / "artifacts"
+        for node, parameters in MADE_BY.items():
+            (artifacts / node).mkdir(parents=True)
+            origin = {"parameters": parameters, "versions": {"made-up-net": "1.2.3"}}
+            (artifacts / node / "origin.json").write_text(json.dumps(origin), encoding="utf-8")
         brands = sorted(self.brands)
-        write_manifest(validate / "manifest.csv", [*rows, *self.other_issues])
-        write_predictions(evaluate / "predictions.csv", predicted, brands)
-        write_metrics(evaluate / "metrics.json", evaluate_photos(predicted, brands, 10))
+        rows += self.other_issues
+        write_manifest(artifacts / "validate/manifest.csv", rows)
+        write_table(
+            artifacts / "validate/folders.csv",
+            ("code", "severity", "folder", "message"),
+            self.notes,
+        )
+        write_predictions(artifacts / "evaluate/predictions.csv", predicted, brands)
+        write_metrics(
+            artifacts / "evaluate/metrics.json",
+            evaluate_photos(predicted, brands, BINS, TEMPERATURE),
+        )
         heat = np.linspace(0, 1, 7 * 7, dtype=np.float32).reshape(7, 7)
-        np.save(evaluate / "heatmaps.npy", np.stack([heat] * len(predicted)))
-        self._write_training(train)
+        np.save(artifacts / "evaluate/heatmaps.npy", np.stack([heat] * len(predicted)))
+        self._write_training(artifacts / "train")
+        self._write_hints(artifacts, rows)
         sections = {"plot": self.params}
         (root / "params.yaml").write_text(json.dumps(sections), encoding="utf-8")  # JSON is YAML
         return root
@@ -72,9 +94,11 @@ class MadeUpRun:
                     source = replace(
                         row, path=f"Datasets/train/{brand}/{number}.png", split="train"
                     )
-                    issues = ("leaked", "made_up_issue")
-                    row = replace(row, status="excluded", issues=issues, duplicate_of=source.path)
                     rows.append(source)
+                    if number < len(names) - 1:
+                        issues = ("leaked", "made_up_issue")
+                        row = replace(row, status="excluded", issues=issues, match="pixels")
+                        row = replace(row, duplicate_of=source.path, cluster=source.path)
                 rows.append(row)
                 probabilities = self._probabilities(brands.index(name), 0.6 + 0.03 * number)
                 predicted.append(
@@ -91,31 +115,54 @@ class MadeUpRun:
     def _write_training(self, folder: Path) -> None:
         columns = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
         epochs = range(1, self.epochs + 1)
-        write_csv(
+        write_table(
             folder / "history.csv",
             columns,
             [(e, 1 / e, 1 - 0.5 / e, 1.2 / e + 0.01 * e, 1 - 0.6 / e) for e in epochs],
         )
         summary = {"epochs": self.epochs, "best_epoch": self.best_epoch, "photos": 64}
-        write_metrics(folder / "summary.json", summary)
+        write_metrics(folder / "summary.json", summary | {"temperature": TEMPERATURE})
+
+    def _write_hints(self, artifacts: Path, rows: Sequence[Row]) -> None:
+        """What only the network shows: copies, suspects, a map with a line for each brand."""
+        copies = ("path", "copy_of", "issue", "similarity", "mirrored")
+        last = f"/{self.right + self.wrong + self.leaked - 1}.png"
+        found = [row.path for row in rows if self.leaked and row.split == "test"]
+        write_table(artifacts / "features/copies.csv", copies, ())
+        write_table(
+            artifacts / "evaluate/copies.csv",
+            copies,
+            [
+                (path, path.replace("/test/", "/train/"), "leaked", 0.975, "true")
+                for path in found
+                if path.endswith(last)
+            ],
+        )
+        brands = sorted(self.brands)
+        suspects = [
+            (row.path, row.brand, brands[brands.index(row.brand) - 1], 0.9, 0.8, str(not n).lower())
+            for n, row in enumerate(
+                row for row in rows if row.split == "train" and row.brand in brands
+            )
+        ]
+        columns = ("path", "brand", "suggested", "confidence", "suspicion", "issue")
+        write_table(artifacts / "train/suspects.csv", columns, suspects)
+        places = [
+            (row.path, row.split, row.brand, n / 7, brands.index(row.brand))
+            for n, row in enumerate(rows)
+            if row.brand in brands
+        ]
+        write_table(artifacts / "evaluate/map.csv", ("path", "split", "brand", "x", "y"), places)
 
 
 def read_run(root: Path) -> Results:
     """What a made-up run wrote, as the stage reads it."""
-    artifacts = root / "artifacts"
-    return read_results(
-        manifest=artifacts / "validate/manifest.csv",
-        history=artifacts / "train/history.csv",
-        training=artifacts / "train/summary.json",
-        predictions=artifacts / "evaluate/predictions.csv",
-        metrics=artifacts / "evaluate/metrics.json",
-        heat_maps=artifacts / "evaluate/heatmaps.npy",
-    )
+    return read_results(files_of_run(*(root / "artifacts" / node for node in MADE_BY)))
 
 
 def plot_arguments(root: Path) -> list[Path]:
     """The arguments of the stage's `main`, in order."""
-    nodes = [root / "artifacts" / node for node in ("validate", "train", "evaluate")]
+    nodes = [root / "artifacts" / node for node in MADE_BY]
     return [root / "params.yaml", *nodes, root / "Datasets", root / "artifacts/plot"]
 
 
@@ -125,11 +172,3 @@ def draw_photo(path: Path, seed: int, size: tuple[int, int] = (120, 80)) -> None
     photo = Image.new("RGB", size, (40 + 37 * seed % 200, 90, 160))
     ImageDraw.Draw(photo).ellipse((30, 20, 90, 60), fill="white")
     photo.save(path)
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A CSV file as the nodes write it."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(columns)
-        table.writerows(rows)

@@ -12,11 +12,13 @@ import pytest
 
 from carbrand.classifier import Classifier
 from carbrand.errors import UserError
-from carbrand.feature_store import Origin
+from carbrand.feature_store import Recipe
+from carbrand.head import softmax
 from carbrand.model_file import save_classifier
-from carbrand.photo import UnreadablePhoto, read_photo
+from carbrand.photo import UnreadablePhoto, open_photo, read_photo
 from carbrand.pooling import POOLINGS, add_pooling
 from carbrand.quiet_keras import import_keras
+from carbrand.views import TEST_VIEWS, make_test_views
 from tests.conftest import draw_photo, run
 
 BRANDS = ["asta", "bolt", "cirro"]
@@ -34,11 +36,12 @@ def backbone():
     return keras.Model(photos, x, name="backbone")
 
 
-def save(path: Path, backbone, pooling: str = "avg_max", resize: str = "pad") -> Path:
+def save(path: Path, backbone, pooling="avg_max", resize="pad", **options) -> Path:
     width = 4 * POOLINGS[pooling]
     kernel = np.random.default_rng(0).normal(0, 3, (width, 3)).astype(np.float32)
-    origin = Origin(pooling, resize, SIZE)
-    save_classifier(path, backbone, origin, kernel, np.zeros(3, np.float32), BRANDS)
+    recipe = Recipe(pooling, resize, SIZE)
+    bias = np.array([0.5, 0.0, -0.5], np.float32)
+    save_classifier(path, backbone, recipe, kernel, bias, BRANDS, **options)
     return path
 
 
@@ -66,6 +69,54 @@ def test_predictions_are_what_the_files_network_says(tmp_path, backbone, photos,
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
+def predict(path: Path, photos: list[str]):
+    return [prediction for _, prediction in Classifier(path).predict(photos)]
+
+
+def test_the_temperature_divides_the_logits_inside_the_file(tmp_path, backbone, photos):
+    plain = predict(save(tmp_path / "plain.h5", backbone), photos)
+    scaled = predict(save(tmp_path / "scaled.h5", backbone, temperature=2.5), photos)
+    for before, after in zip(plain, scaled, strict=True):
+        expected = softmax(np.log(before.probabilities.astype(np.float64)) / 2.5)
+        assert np.allclose(after.probabilities, expected, atol=1e-5)
+        assert not np.allclose(after.probabilities, before.probabilities, atol=1e-2)
+        assert np.array_equal(after.vector, before.vector)
+        assert np.allclose(after.heatmap, before.heatmap, atol=1e-5)
+    assert Classifier(tmp_path / "scaled.h5").temperature == 2.5
+    assert Classifier(tmp_path / "plain.h5").temperature == 1.0
+
+
+@pytest.mark.parametrize("kind", TEST_VIEWS)
+def test_probabilities_are_the_mean_over_the_views(tmp_path, backbone, photos, kind):
+    path = save(tmp_path / "model.h5", backbone, test_views=kind)
+    model = import_keras().models.load_model(path, compile=False)
+    plain = predict(save(tmp_path / "plain.h5", backbone), photos)
+    found = predict(path, photos)
+    for photo, prediction, as_it_is in zip(photos, found, plain, strict=True):
+        views = make_test_views(open_photo(photo), SIZE, "pad", kind)
+        expected = model.predict(views, verbose=0).mean(axis=0)
+        assert np.allclose(prediction.probabilities, expected, atol=1e-6)
+        # The rest is that of the photo as it is.
+        assert np.allclose(prediction.vector, as_it_is.vector, atol=1e-5)
+        if prediction.probabilities.argmax() == as_it_is.probabilities.argmax():
+            assert np.allclose(prediction.heatmap, as_it_is.heatmap, atol=1e-5)
+    if kind != "plain":
+        assert not np.allclose([p.probabilities for p in found], [p.probabilities for p in plain])
+
+
+@pytest.mark.parametrize("kind", TEST_VIEWS)
+def test_an_unreadable_photo_shifts_no_views(tmp_path, backbone, photos, kind):
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no photo")
+    classifier = Classifier(save(tmp_path / "model.h5", backbone, test_views=kind))
+    unreadable: list[UnreadablePhoto] = []
+    mixed = [photos[0], str(bad), *photos[1:4], str(bad), photos[4]]
+    found = dict(classifier.predict(mixed, unreadable))
+    assert len(unreadable) == 2
+    for name, prediction in classifier.predict(photos[:5]):
+        assert np.allclose(found[name].probabilities, prediction.probabilities, atol=1e-6)
+
+
 def test_a_prediction_has_a_vector_and_a_heat_map(tmp_path, backbone, photos):
     prediction = next(Classifier(save(tmp_path / "m.h5", backbone)).predict(photos))[1]
     assert prediction.vector.shape == (8,)
@@ -77,7 +128,9 @@ def test_the_file_knows_brands_size_and_policy(tmp_path, backbone):
     classifier = Classifier(save(tmp_path / "model.h5", backbone, resize="crop"))
     assert (classifier.brands, classifier.size_px, classifier.resize) == (BRANDS, SIZE, "crop")
     with h5py.File(tmp_path / "model.h5") as file:
-        assert "keras" in json.loads(file.attrs["carbrand"])["versions"]
+        about = json.loads(file.attrs["carbrand"])
+    assert "keras" in about["versions"]
+    assert (about["temperature"], about["test_views"]) == (1.0, "plain")
 
 
 def test_two_files_of_one_model_have_the_same_bytes(tmp_path, backbone):
@@ -140,6 +193,16 @@ def test_what_is_no_model_is_one_line(tmp_path, content):
         {"size_px": 100_000},
         {"size_px": 64},  # the network takes 32
         {"resize": "x"},
+        {"temperature": 0},
+        {"temperature": -1.5},
+        {"temperature": "1"},
+        {"temperature": True},
+        {"temperature": None},
+        {"temperature": float("inf")},
+        {"temperature": float("nan")},
+        {"test_views": "all"},
+        {"test_views": ["plain"]},
+        {"test_views": None},
         None,
     ],
 )

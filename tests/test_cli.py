@@ -12,15 +12,23 @@ from pathlib import Path
 import pytest
 
 from carbrand.cli import build_parser
-from tests.conftest import run
+from tests.conftest import edit_params, run
 
 
 def carbrand(project: Path, *arguments: str):
     return run([sys.executable, "-m", "carbrand.cli", *arguments], project)
 
 
-def test_predict_says_what_evaluate_said(finished):
-    """Same file, same decode function: the same numbers to the last digit written."""
+@pytest.mark.parametrize("test_views", ["plain", "flip", "flip_crop"])
+def test_predict_says_what_evaluate_said(finished, test_views):
+    """Same file, same decode function, same views: the same numbers to the last digit written."""
+    if test_views != "plain":
+        edit_params(finished, train__test_views=test_views)
+        run_node(finished, "train", "artifacts/validate/rules.json", "artifacts/features")
+        run_node(
+            *(finished, "evaluate", "artifacts/train/model.h5"),
+            *("artifacts/validate", "artifacts/features"),
+        )
     result = carbrand(finished, "predict", "Datasets/test", "--json")
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""  # no start-up noise, no progress bar in a pipe
@@ -34,6 +42,13 @@ def test_predict_says_what_evaluate_said(finished):
         assert f"{record['confidence']:.6f}" == row["confidence"]
         for brand, probability in record["probabilities"].items():
             assert f"{probability:.6f}" == row[f"p_{brand}"]
+
+
+def run_node(project: Path, node: str, *inputs: str) -> None:
+    """One node alone, as DVC would start it."""
+    module = [sys.executable, "-m", f"stages.{node}", "params.yaml"]
+    result = run([*module, *inputs, f"artifacts/{node}"], project)
+    assert result.returncode == 0, result.stderr
 
 
 def test_predict_prints_brands_and_probabilities_likeliest_first(finished):

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from carbrand.evaluation import (
+    MOST_BRANDS_OF_CONFUSION,
     PredictedPhoto,
+    brier_score,
     evaluate_photos,
     expected_calibration_error,
     log_loss,
+    make_predicted,
+    reliability,
     score_brand,
+    share_in_top,
+    uncalibrate,
     wilson_interval,
 )
+from carbrand.head import softmax
+from carbrand.metrics_file import write_metrics
 
 BRANDS = ["a", "b"]
 
@@ -37,21 +46,36 @@ PHOTOS = [
 def test_leaked_photos_count_as_given_only():
     metrics = evaluate_photos(PHOTOS, BRANDS, 10)
     assert (metrics["images"], metrics["accuracy"]) == (5, 3 / 5)
-    assert metrics["as_given"] == {"accuracy": 5 / 7, "images": 7}
+    low, high = wilson_interval(5, 7)
+    assert metrics["as_given"] == {
+        "accuracy": 5 / 7,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "images": 7,
+    }
+    assert metrics["leaked"] == 2
 
 
 def test_leaked_photos_change_no_other_number():
     with_leaks = evaluate_photos(PHOTOS, BRANDS, 10)
     without = evaluate_photos([p for p in PHOTOS if not p.leaked], BRANDS, 10)
-    del with_leaks["as_given"], without["as_given"]
+    for metrics in (with_leaks, without):
+        del metrics["as_given"], metrics["leaked"]
     assert with_leaks == without
 
 
 def test_the_metrics_are_those_of_their_functions():
     honest = [p for p in PHOTOS if not p.leaked]
-    metrics = evaluate_photos(PHOTOS, BRANDS, 7)
+    metrics = evaluate_photos(PHOTOS, BRANDS, 7, temperature=2.0)
     assert metrics["ece"] == expected_calibration_error(honest, 7)
     assert metrics["log_loss"] == log_loss(honest, BRANDS)
+    assert metrics["brier"] == brier_score(honest, BRANDS)
+    before = uncalibrate(honest, BRANDS, 2.0)
+    assert metrics["uncalibrated"] == {
+        "log_loss": log_loss(before, BRANDS),
+        "brier": brier_score(before, BRANDS),
+        "ece": expected_calibration_error(before, 7),
+    }
     assert metrics["brand"] == {brand: score_brand(honest, brand) for brand in BRANDS}
     assert (metrics["accuracy_low"], metrics["accuracy_high"]) == wilson_interval(3, 5)
     assert metrics["macro"]["f1"] == pytest.approx((2 / 3 + 1 / 2) / 2)
@@ -111,3 +135,111 @@ def test_calibration_error_is_the_gap():
     assert expected_calibration_error([photo("b", 0.85)] * 4, 10) == pytest.approx(0.85)
     mixed = [photo("a", 1.0)] * 2 + [photo("b", 0.55)] * 2
     assert expected_calibration_error(mixed, 10) == pytest.approx(0.275)
+
+
+def test_confidence_on_the_edge_of_a_bin_belongs_to_the_upper_one():
+    (found,) = reliability([photo("a", 0.57)], 100)
+    assert (found.low, found.high) == (0.57, 0.58)
+    (last,) = reliability([photo("a", 1.0)], 10)
+    assert (last.low, last.high) == (0.9, 1.0)
+
+
+def test_reliability_bins_hold_every_photo_once_and_say_how_many_were_right():
+    photos = [photo("a", 0.85), photo("b", 0.86), photo("a", 0.81), photo("b", 0.45)]
+    lower, upper = reliability(photos, 10)
+    assert (lower.photos, lower.confidence, lower.accuracy) == (1, 0.55, 1.0)
+    assert upper.photos == 3
+    assert upper.confidence == pytest.approx(0.84)
+    assert upper.accuracy == pytest.approx(2 / 3)
+    assert (upper.accuracy_low, upper.accuracy_high) == wilson_interval(2, 3)
+
+
+def test_brier_is_the_squared_distance_summed_over_brands():
+    assert brier_score([photo("a", 0.7)], BRANDS) == pytest.approx(0.3**2 + 0.3**2)
+    assert brier_score([photo("a", 0.0)], BRANDS) == pytest.approx(2.0)
+    assert brier_score([photo("a", 1.0), photo("b", 0.0)], BRANDS) == 0.0
+
+
+def test_confusion_counts_leak_free_photos_by_actual_and_predicted_brand():
+    counts = evaluate_photos(PHOTOS, BRANDS, 10)["confusion"]
+    assert counts == {"a": {"a": 2, "b": 1}, "b": {"a": 1, "b": 1}}
+
+
+def many(brands: int) -> tuple[list[PredictedPhoto], list[str]]:
+    """Forty photos of so many brands, with made-up probabilities."""
+    names = [f"{number:03}" for number in range(brands)]
+    shares = softmax(np.random.default_rng(brands).normal(0, 1, (40, brands)))
+    photos = [
+        make_predicted(f"{n}.jpg", names[n % brands], False, row, names)
+        for n, row in enumerate(shares)
+    ]
+    return photos, names
+
+
+def test_the_same_brands_have_the_same_keys_whatever_was_predicted():
+    photos, names = many(7)
+    some = evaluate_photos(photos[:3], names, 10, 2.0)
+    everything = evaluate_photos(photos, names, 10)
+    assert keys(some) == keys(everything)
+
+
+def keys(metrics: dict) -> list[str]:
+    return sorted(
+        f"{key}.{inner}" if inner else key
+        for key, value in metrics.items()
+        for inner in (keys(value) if isinstance(value, dict) else [""])
+    )
+
+
+def test_every_metric_can_be_written_as_a_finite_number(tmp_path):
+    for brands in (2, 7, 60):
+        photos, names = many(brands)
+        for part in (photos, photos[:1]):
+            write_metrics(tmp_path / "metrics.json", evaluate_photos(part, names, 10, 3.0))
+
+
+def test_confusion_is_left_out_where_it_would_be_most_of_the_file():
+    for brands in (MOST_BRANDS_OF_CONFUSION, MOST_BRANDS_OF_CONFUSION + 1):
+        photos, names = many(brands)
+        metrics = evaluate_photos(photos, names, 10)
+        assert ("confusion" in metrics) == (brands <= MOST_BRANDS_OF_CONFUSION)
+
+
+def test_top_5_is_there_where_there_are_more_than_5_brands():
+    for brands in (5, 6):
+        photos, names = many(brands)
+        assert ("top_5" in evaluate_photos(photos, names, 10)) == (brands > 5)
+
+
+def test_top_5_counts_photos_whose_brand_is_among_the_five_likeliest():
+    names = list("abcdefg")
+    shares = [0.3, 0.2, 0.15, 0.12, 0.1, 0.08, 0.05]
+    photos = [make_predicted("x.jpg", actual, False, shares, names) for actual in "aefg"]
+    assert share_in_top(photos, names, 5) == 0.5
+    assert share_in_top(photos, names, 1) == 0.25
+
+
+def test_of_equally_likely_brands_the_first_ones_are_the_top():
+    names = list("abcdef")
+    photos = [make_predicted("x.jpg", actual, False, [1 / 6] * 6, names) for actual in "aef"]
+    assert [photo.predicted for photo in photos] == ["a", "a", "a"]
+    assert share_in_top(photos, names, 5) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
+def test_uncalibrated_probabilities_are_those_before_the_temperature(temperature):
+    logits = np.random.default_rng(0).normal(0, 2, (30, 4))
+    names = list("abcd")
+    written = np.round(softmax(logits / temperature), 6)
+    photos = [make_predicted("x.jpg", "a", False, row, names) for row in written]
+    before = uncalibrate(photos, names, temperature)
+    assert np.allclose([p.probabilities for p in before], softmax(logits), atol=1e-3)
+    for photo, old in zip(photos, before, strict=True):
+        assert old.predicted == photo.predicted
+        assert old.confidence == max(old.probabilities)
+
+
+def test_a_probability_rounded_to_zero_is_no_trouble_uncalibrated():
+    (old,) = uncalibrate([make_predicted("x.jpg", "a", False, (0.0, 1.0), BRANDS)], BRANDS, 20.0)
+    assert sum(old.probabilities) == pytest.approx(1.0)
+    assert math.isfinite(log_loss([old], BRANDS))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import math
+from collections import Counter
 from collections.abc import Callable
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -12,6 +15,12 @@ from PIL import Image
 
 from carbrand import canvas, figures
 from carbrand.curve_chart import curve_chart, round_numbers
+from carbrand.evaluation import ReliabilityBin
+from carbrand.map_figure import COLOURS, map_of_photos
+from carbrand.map_file import MappedPhoto
+from carbrand.photo_map import MOST_POINTS, MOST_SHAPES, SHAPES, nearest_agreement, photo_map
+from carbrand.reliability_chart import BOTTOM, LEFT, RIGHT, TOP, reliability_chart
+from carbrand.reliability_figure import reliability
 from carbrand.results import Results
 from carbrand.thumbnail import heat_overlay, thumbnail
 from carbrand.wording import one_line, percent, shorten
@@ -36,6 +45,8 @@ FIGURES: dict[str, Callable[[Results], bytes]] = {
     "accuracy": lambda run: figures.accuracy_curves(run, DPI),
     "confusion": lambda run: figures.confusion(run, DPI),
     "brands": lambda run: figures.brands(run, DPI),
+    "reliability": lambda run: reliability(run, DPI),
+    "map": lambda run: map_of_photos(run, DPI),
     "photos": lambda run: figures.photo_page(run, DPI, photos=4),
 }
 
@@ -146,6 +157,106 @@ def test_a_loss_that_is_no_number_leaves_a_gap_in_its_curve():
     assert len(curve.pieces) == 2
     assert len(curve.dots) == 1
     assert "nan" not in str(chart)
+
+
+def test_the_reliability_diagram_puts_each_bin_where_its_numbers_are():
+    bins = [
+        ReliabilityBin(0.4, 0.5, 2, 0.5, 0.0, 0.0, 0.66),
+        ReliabilityBin(0.9, 1.0, 8, 1.0, 1.0, 0.68, 1.0),
+    ]
+    low, high = reliability_chart(bins).points
+    assert (low.x, low.y) == ((LEFT + RIGHT) / 2, BOTTOM)
+    assert (high.x, high.y, high.y_high) == (RIGHT, TOP, TOP)
+    assert high.y_low > high.y_high
+    assert high.bar_height == 4 * low.bar_height
+    assert reliability_chart(bins).counts_shown
+    assert not reliability_chart([ReliabilityBin(0.98, 1.0, 1, 0.99, 1.0, 0.2, 1.0)]).counts_shown
+
+
+def test_the_map_keeps_distances_and_puts_up_what_is_up(tmp_path):
+    run = read_run(MadeUpRun().write(tmp_path))
+    corners = {"a": (0.0, 0.0), "b": (20.0, 0.0), "c": (0.0, 15.0)}
+    run = dataclasses.replace(
+        run, map=tuple(MappedPhoto(name, "test", "asta", *xy) for name, xy in corners.items())
+    )
+    place = {point.photo.path: np.array((point.x, point.y)) for point in photo_map(run).points}
+    across, up = place["b"] - place["a"], place["c"] - place["a"]
+    assert across == pytest.approx((1.0, 0.0))
+    assert up == pytest.approx((0.0, -0.75))
+
+
+@pytest.mark.parametrize("places", [[], [(3.0, 3.0)], [(1.0, 1.0), (1.0, 1.0)], [(0, 0), (0, 9)]])
+def test_a_map_of_few_or_equal_places_lies_inside_its_frame(places, tmp_path):
+    run = read_run(MadeUpRun().write(tmp_path))
+    run = dataclasses.replace(
+        run,
+        map=tuple(MappedPhoto(f"{n}", "train", "asta", x, y) for n, (x, y) in enumerate(places)),
+    )
+    shown = photo_map(run)
+    assert len(shown.points) == len(places)
+    assert all(0 <= point.x <= 1 and 0 <= point.y <= shown.height for point in shown.points)
+    assert map_of_photos(run, DPI)
+
+
+def test_of_very_many_photos_the_map_shows_some_of_every_brand_and_split(tmp_path):
+    run = read_run(MadeUpRun().write(tmp_path))
+    many = tuple(
+        MappedPhoto(f"{split}/{brand}/{n:05}", split, brand, n, n % 97)
+        for split in ("test", "train")
+        for brand in run.brands
+        for n in range(2000)
+    )
+    shown = photo_map(dataclasses.replace(run, map=many))
+    assert shown.photos == len(many)
+    assert len(shown.points) == MOST_POINTS
+    kinds = Counter((point.photo.split, point.photo.brand) for point in shown.points)
+    assert set(kinds.values()) <= {MOST_POINTS // 6, MOST_POINTS // 6 + 1, MOST_POINTS // 6 - 1}
+
+
+def test_each_brand_on_the_map_has_a_shape_and_colour_of_its_own_until_there_are_too_many(tmp_path):
+    assert len(set(SHAPES)) == len(set(COLOURS)) == MOST_SHAPES
+    few = photo_map(read_run(MadeUpRun().write(tmp_path / "few")))
+    assert few.shapes == ("asta", "bolt", "cirro")
+    assert few.labels == ()
+    names = tuple(f"brand {n:02}" for n in range(MOST_SHAPES + 1))
+    many = photo_map(read_run(MadeUpRun(brands=names).write(tmp_path / "many")))
+    assert many.shapes == ()
+    assert sorted(label.brand for label in many.labels) == list(names)
+
+
+def test_no_name_on_the_map_lies_on_another_and_those_left_out_are_counted(tmp_path):
+    names = tuple(f"brand {n:02}" for n in range(40))
+    run = read_run(MadeUpRun(brands=names, right=1, wrong=0).write(tmp_path))
+    many = tuple(
+        MappedPhoto(f"{brand}/{n}", "test", brand, n % 7, n % 11)
+        for n, brand in enumerate(names * 5)
+    )
+    shown = photo_map(dataclasses.replace(run, map=many))
+    assert 1 < len(shown.labels) < len(names)
+    assert shown.unlabelled == len(names) - len(shown.labels)
+    for label, other in combinations(shown.labels, 2):
+        assert abs(label.y - other.y) > 0.02 or abs(label.x - other.x) > 0.1
+
+
+def test_mistakes_are_marked_on_the_map_and_lie_on_top(tmp_path):
+    run = read_run(MadeUpRun(right=2, wrong=1, leaked=1).write(tmp_path))
+    points = photo_map(run).points
+    assert {point.photo.path for point in points if point.taken_for} == {p.path for p in run.wrong}
+    assert all(point.taken_for for point in points[-len(run.wrong) :])
+
+
+def test_the_nearest_training_photo_is_looked_for_from_leak_free_test_photos(tmp_path):
+    run = read_run(MadeUpRun(right=1, wrong=1, leaked=1).write(tmp_path))
+    assert nearest_agreement(run) == (6, 6)  # each brand lies on a line of its own
+    swapped = {"asta": "bolt", "bolt": "asta"}
+    wrong = tuple(
+        dataclasses.replace(it, brand=swapped.get(it.brand, it.brand))
+        if it.split == "train"
+        else it
+        for it in run.map
+    )
+    assert nearest_agreement(dataclasses.replace(run, map=wrong)) == (2, 6)
+    assert nearest_agreement(dataclasses.replace(run, map=())) == (0, 0)
 
 
 def test_the_heat_map_covers_the_whole_photo(tmp_path):

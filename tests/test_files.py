@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from carbrand.evaluation import PredictedPhoto
-from carbrand.feature_store import Origin, read_features, write_features
+from carbrand.feature_store import (
+    Features,
+    Recipe,
+    StoredPhoto,
+    read_features,
+    read_originals,
+    read_recipe,
+    write_features,
+)
 from carbrand.history import Epoch, read_history, write_history
 from carbrand.manifest import (
     Row,
@@ -25,7 +33,14 @@ ODD = 'Datasets/train/é/a,b "c"\nd\re\udcff.jpg'
 
 def test_the_manifest_comes_back(tmp_path):
     rows = [
-        Row(ODD, "train", "é", 3, 2, "PNG", "P", "00", "11", "22", "kept", ("a", "b"), "x.jpg"),
+        Row(
+            *(ODD, "train", "é", 3, 2, "PNG", "P", 0.25, 0.5, "00", "11", "22", "kept"),
+            issues=("a", "b"),
+            reason="cut, after\n3 bytes",
+            duplicate_of="x.jpg",
+            match="hash",
+            cluster=ODD,
+        ),
         Row("Datasets/test/é/a.jpg", "test", "é"),
     ]
     write_manifest(tmp_path / "m.csv", rows)
@@ -52,13 +67,37 @@ def test_predictions_come_back(tmp_path):
 
 def test_features_come_back(tmp_path):
     vectors = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
-    write_features(tmp_path, vectors, [(ODD, "b", "g"), ("y", "a", "h")], Origin("avg", "pad", 64))
+    thumbnails = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
+    photos = [StoredPhoto(ODD, "b", "g", 4 / 3), StoredPhoto("y", "a", "h", 1.0)]
+    recipe = Recipe("avg", "pad", 64)
+    write_features(tmp_path, vectors, thumbnails, photos, recipe)
     features = read_features(tmp_path)
     assert np.array_equal(features.vectors, vectors)
     assert (features.paths, features.brands) == ([ODD, "y"], ["a", "b"])
     assert features.groups == ["g", "h"]
     assert features.labels.tolist() == [1, 0]
-    assert features.origin == Origin("avg", "pad", 64)
+    assert features.recipe == read_recipe(tmp_path) == recipe
+    found, originals = read_originals(tmp_path)
+    assert found == photos
+    assert np.array_equal(originals.vectors, vectors[:, 0])
+    assert np.array_equal(originals.thumbnails, thumbnails)
+    assert originals.aspects.tolist() == [4 / 3, 1.0]
+
+
+def test_photos_can_be_taken_out_of_features(tmp_path):
+    vectors = np.arange(6, dtype=np.float32).reshape(3, 1, 2)
+    features = Features(
+        vectors,
+        ["x", "y", "z"],
+        ["b", "a", "b"],
+        ["g", "h", "g"],
+        Recipe("avg", "pad", 8),
+        tmp_path,
+    )
+    rest = features.without({"x", "not there"})
+    assert np.array_equal(rest.vectors, vectors[1:])
+    assert (rest.paths, rest.photo_brands, rest.groups) == (["y", "z"], ["a", "b"], ["h", "g"])
+    assert features.without(set()).paths == ["x", "y", "z"]
 
 
 def test_the_history_comes_back_rounded(tmp_path):

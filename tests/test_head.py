@@ -111,6 +111,12 @@ def test_history_and_best_epoch_fit_each_other():
     assert -np.log(of_actual).mean() == pytest.approx(min(losses), rel=1e-5)
 
 
+def test_what_is_held_out_is_one_fold_at_a_time():
+    head = learn(*clouds())
+    assert sorted(set(head.folds)) == [0, 1, 2, 3, 4]
+    assert np.array_equal(head.held_out, softmax(head.held_out_logits))
+
+
 def test_training_stops_early():
     assert len(learn(*clouds(spread=2.0), epochs=200, patience=2, l2=0.0).history) < 100
 

@@ -36,6 +36,7 @@ def empty_brand(project: Path) -> None:
 
 def text_named_jpg(project: Path) -> None:
     (project / "Datasets/train/asta/text.jpg").write_text("I am no photo")
+    edit_params(project, validate__unreadable="error")
 
 
 def wrong_weights(project: Path) -> None:
@@ -70,7 +71,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a text named .jpg": (
         text_named_jpg,
-        "Datasets/train/asta/text.jpg is not a readable photo (none of JPEG",
+        "Datasets/train/asta/text.jpg is not a readable photo (",
     ),
     "a typo in params.yaml": (params_typo, "Did you mean `learning_rate`?"),
     "a value out of range": (
@@ -129,9 +130,14 @@ def test_a_node_on_its_own_refuses_a_typo_with_status_2(node, finished):
     command = {
         "validate": ["Datasets/train", "Datasets/test", "out"],
         "features": ["artifacts/validate/manifest.csv", "out"],
-        "train": ["artifacts/features", "out"],
-        "evaluate": ["artifacts/train/model.h5", "artifacts/validate/manifest.csv", "out"],
-        "plot": ["artifacts/validate", "artifacts/train", "artifacts/evaluate", "Datasets", "out"],
+        "train": ["artifacts/validate/rules.json", "artifacts/features", "out"],
+        "evaluate": [
+            *("artifacts/train/model.h5", "artifacts/validate", "artifacts/features", "out"),
+        ],
+        "plot": [
+            *(f"artifacts/{name}" for name in ("validate", "features", "train", "evaluate")),
+            *("Datasets", "out"),
+        ],
     }[node]
     result = run([sys.executable, "-m", f"stages.{node}", "params.yaml", *command], finished)
     assert result.returncode == 2
@@ -170,6 +176,7 @@ def test_all_test_photos_leaked_is_said(finished):
     # validate got through, and its findings are new; what came after is as it was
     assert {name for name in before if before[name] != after[name]} <= {
         "artifacts/validate/manifest.csv",
+        "artifacts/validate/folders.csv",
         "artifacts/validate/summary.json",
     }
 

@@ -12,7 +12,16 @@ import pytest
 from PIL import Image, ImageOps
 
 from carbrand import photo as photo_module
-from carbrand.photo import UnreadablePhoto, open_photo, read_photo, resize
+from carbrand.formats import UNSUPPORTED_SUFFIXES, extension_fits, identify
+from carbrand.photo import (
+    SUFFIXES,
+    UnreadablePhoto,
+    leads_outside,
+    open_photo,
+    read_file,
+    read_photo,
+    resize,
+)
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -155,7 +164,7 @@ def png_header(width: int, height: int) -> bytes:
         (b"I am a text\n", "none of JPEG, PNG"),
         (jpeg()[:-600], "truncated"),
         (jpeg()[:30], ""),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "none of JPEG, PNG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "PostScript, which is not read"),
         (png_header(11_000, 11_000), "11000x11000 pixels, at most 100,000,000"),
         (png_header(2**31 - 1, 2**31 - 1), "pixels"),
     ],
@@ -188,6 +197,135 @@ def test_the_pixel_limit_is_checked_before_decoding(tmp_path, monkeypatch):
     monkeypatch.setattr(photo_module, "MAX_PIXELS", 199)
     with pytest.raises(UnreadablePhoto, match="20x10 pixels"):
         open_photo(path)
+
+
+def problem(path, data=None, **options) -> UnreadablePhoto:
+    with pytest.raises(UnreadablePhoto) as caught:
+        open_photo(path, data, **options)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "unreadable"),
+        (b"<html>404</html>", "unreadable"),
+        (jpeg()[:-600], "truncated"),
+        (jpeg()[:-2], "truncated"),
+        (b"8BPS\0\1" + bytes(20), "unsupported_format"),
+        (png_header(11_000, 11_000), "too_large"),
+    ],
+    ids=["empty", "web page", "cut", "no end marker", "Photoshop", "bomb"],
+)
+def test_the_kind_of_trouble_has_a_code(data, code):
+    assert problem("a.jpg", data).code == code
+
+
+def test_of_a_cut_file_it_is_told_how_much_there_is():
+    assert problem("a.jpg", jpeg()[:2112]).reason == "truncated after 2,112 bytes"
+
+
+@pytest.mark.parametrize("name", ["IMG_1.heic", "IMG_1.jpg"])
+def test_a_format_that_is_not_read_is_named_whatever_the_suffix(name):
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
+    assert problem(name, heic).reason == "HEIC, which is not read: convert it to JPEG"
+
+
+def test_what_is_called_unreadable_is_said_alike_each_time():
+    broken = png_header(5, 5)
+    assert problem("a.png", broken).reason == problem("a.png", broken).reason
+    assert " at 0x" not in problem("a.png", broken).reason
+
+
+def test_a_lower_limit_can_be_asked_for_and_a_higher_one_not():
+    data = png_header(20, 10)
+    assert problem("a.png", data, max_pixels=199).code == "too_large"
+    assert problem("a.png", png_header(11_000, 11_000), max_pixels=10**9).code == "too_large"
+
+
+def test_a_huge_file_is_not_even_read(tmp_path):
+    path = tmp_path / "a.tif"
+    with path.open("wb") as file:
+        file.truncate(6 * 10**9)
+    with pytest.raises(UnreadablePhoto, match="6,000 MB, at most 320 MB") as caught:
+        read_file(path)
+    assert caught.value.code == "too_large"
+
+
+def oddities(path, **options) -> tuple[str, ...]:
+    photo = options.pop("photo", two_halves())
+    photo.save(path, **options)
+    return open_photo(path).info["oddities"]
+
+
+def test_what_is_odd_about_a_file_is_told_in_a_fixed_order(tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 3
+    plain, path = two_halves(), tmp_path / "a"
+    layer = Image.new("RGBA", (4, 4), (255, 0, 0, 128))
+    assert oddities(path, format="PNG") == ()
+    assert oddities(path, format="PNG", photo=layer) == ("alpha",)
+    assert oddities(path, format="PNG", photo=plain.convert("RGBA")) == ()  # opaque everywhere
+    assert oddities(path, format="JPEG", photo=plain.convert("CMYK")) == ("cmyk",)
+    assert oddities(path, format="PNG", photo=Image.new("I;16", (4, 4))) == ("sixteen_bit",)
+    assert oddities(path, format="TIFF", exif=turned) == ("exif_rotated",)
+    frames = {"save_all": True, "append_images": [plain.rotate(180)], "exif": turned}
+    assert oddities(path, format="WEBP", **frames) == ("exif_rotated", "animated")
+    assert oddities(path, format="PNG", photo=layer.quantize(4)) == ("palette", "alpha")
+
+
+def test_the_second_picture_of_a_phone_is_no_animation(tmp_path):
+    path = tmp_path / "a.jpg"
+    two_halves().save(path, format="MPO", save_all=True, append_images=[two_halves().rotate(180)])
+    photo = open_photo(path)
+    assert (photo.info["source_format"], photo.info["oddities"]) == ("JPEG", ())
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "fits"),
+    [
+        ("a.jpg", "JPEG", True),
+        ("a.JPEG", "JPEG", True),
+        ("a.jfif", "JPEG", True),
+        ("a.jpg", "PNG", False),
+        ("a.heic", "JPEG", False),
+        ("a.tif", "TIFF", True),
+    ],
+)
+def test_a_suffix_fits_the_bytes_or_not(name, format, fits):
+    assert extension_fits(name, format) is fits
+
+
+def test_no_suffix_is_both_read_and_not_read():
+    assert not SUFFIXES & UNSUPPORTED_SUFFIXES
+    assert {".heic", ".avif", ".nef", ".psd"} <= UNSUPPORTED_SUFFIXES
+
+
+def test_a_format_is_told_by_the_bytes(tmp_path):
+    for format in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"):
+        two_halves().save(tmp_path / "a", format=format)
+        assert identify((tmp_path / "a").read_bytes()) == format
+
+
+def test_a_link_out_of_the_folder_is_told_from_one_that_stays(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"")
+    (tmp_path / "photos_elsewhere.jpg").write_bytes(b"")
+    cached = tmp_path / "cache" / "files" / "md5" / "0a" / ("1b" * 15)
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"")
+    targets = {"stays": "a.jpg", "leaves": "../photos_elsewhere.jpg", "dvc": cached, "self": "self"}
+    for name, target in targets.items():
+        (folder / name).symlink_to(target)
+    leaving = [name for name in (*targets, "a.jpg") if leads_outside(folder / name, folder)]
+    assert leaving == ["leaves"]
+
+
+def test_the_narrowest_photos_become_squares_too():
+    for size in ((1, 1), (1, 5000), (5000, 1)):
+        for policy in photo_module.RESIZE_POLICIES:
+            assert resize(Image.new("RGB", size, RED), 32, policy).size == (32, 32)
 
 
 def test_stretch_keeps_everything():

@@ -14,14 +14,26 @@ from carbrand.errors import UserError
 from stages.plot import main
 from tests.made_up_run import PARAMS, MadeUpRun, plot_arguments
 
-FILES = ["accuracy.png", "brands.png", "confusion.png", "loss.png", "photos.png", "report.html"]
+FILES = [
+    *("accuracy.png", "brands.png", "confusion.png", "loss.png", "map.png", "photos.png"),
+    *("reliability.png", "report.html"),
+]
 INPUTS = [
     "artifacts/validate/manifest.csv",
+    "artifacts/validate/folders.csv",
     "artifacts/train/history.csv",
     "artifacts/train/summary.json",
     "artifacts/evaluate/predictions.csv",
     "artifacts/evaluate/metrics.json",
     "artifacts/evaluate/heatmaps.npy",
+    "artifacts/features/copies.csv",
+    "artifacts/evaluate/copies.csv",
+    "artifacts/train/suspects.csv",
+    "artifacts/evaluate/map.csv",
+    "artifacts/validate/origin.json",
+    "artifacts/features/origin.json",
+    "artifacts/train/origin.json",
+    "artifacts/evaluate/origin.json",
 ]
 PROJECT = Path(__file__).parents[1]
 RELATIVE = Path()
@@ -101,6 +113,28 @@ def test_files_of_two_runs_are_refused(project):
     assert "77" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "path", ["train/suspects.csv", "evaluate/map.csv", "features/copies.csv", "evaluate/copies.csv"]
+)
+def test_a_photo_that_validate_never_saw_is_refused(project, path):
+    row = {
+        "train/suspects.csv": "nowhere.png,asta,bolt,0.9,0.9,true",
+        "evaluate/map.csv": "nowhere.png,train,asta,0.0,0.0",
+    }.get(path, "nowhere.png,nowhere.png,duplicate,0.99,false")
+    with (project / "artifacts" / path).open("a", encoding="utf-8") as file:
+        file.write(row + "\n")
+    with pytest.raises(UserError, match=r"does not know nowhere.png.*dvc repro --force"):
+        main(*plot_arguments(RELATIVE))
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "", "x"])
+def test_a_place_on_the_map_that_is_no_number_is_refused(project, number):
+    with (project / "artifacts/evaluate/map.csv").open("a", encoding="utf-8") as file:
+        file.write(f"Datasets/test/asta/0.png,test,asta,{number},0\n")
+    with pytest.raises(UserError, match=r"map.csv is damaged .* Run `dvc repro`"):
+        main(*plot_arguments(RELATIVE))
+
+
 def test_a_photo_that_vanished_is_named(project):
     wrong = project / "Datasets/test/asta/2.png"  # shown, because the model named it wrong
     wrong.unlink()
@@ -123,7 +157,10 @@ def test_every_knob_changes_what_is_written(tmp_path, monkeypatch):
     for change in ({}, *({knob: value - 1} for knob, value in PARAMS.items())):
         Path("params.yaml").write_text(json.dumps({"plot": PARAMS | change}), encoding="utf-8")
         main(*plot_arguments(RELATIVE))
-        seen.append(written(tmp_path))
+        files = written(tmp_path)
+        # Without the last section, which lists all parameters anyway.
+        files["report.html"] = files["report.html"].partition(b'<section id="reproduce"')[0]
+        seen.append(files)
     for knob, changed in zip(PARAMS, seen[1:], strict=True):
         assert changed != seen[0], knob
 

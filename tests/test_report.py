@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import os
@@ -9,6 +10,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +18,32 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from carbrand.copies_file import Copy
+from carbrand.copy_clusters import find_clusters
+from carbrand.data_fingerprint import fingerprint
+from carbrand.issue_words import MEANINGS, meaning
+from carbrand.issues import CODES
 from carbrand.manifest import Row
-from carbrand.report import SECTIONS, render_report
-from carbrand.results import Results
+from carbrand.map_file import MappedPhoto
+from carbrand.report import SECTIONS, Limits, render_report
+from carbrand.results import Origin, Results
+from carbrand.suspects_file import Suspect
 from tests.made_up_run import MadeUpRun, read_run
 
-LIMITS = {"photos": 4, "mistakes": 5, "pairs": 3, "thumbnail_px": 96}
+LIMITS = {"photos": 4, "mistakes": 5, "pairs": 3, "suspects": 2, "thumbnail_px": 96}
 HOSTILE = ("<script>alert(1)", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }} & sons")
-PHONE_PX, DESKTOP_PX = 375, 1200
+PHONE_PX, PAPER_PX, DESKTOP_PX = 375, 760, 1200
 
 
-def render(run: Results, **limits: int) -> str:
-    return render_report(run, confusion_png=b"PNG", **(LIMITS | limits)).decode("utf-8")
+def render(run: Results, confusion_png: bytes = b"PNG", **limits: int) -> str:
+    page = render_report(
+        run,
+        Limits(**LIMITS | limits),
+        confusion_png=confusion_png,
+        datasets="Datasets",
+        own=Origin({"dpi": 60}, {"matplotlib": "3.2.1"}),
+    )
+    return page.decode("utf-8")
 
 
 def make(what: MadeUpRun, folder: Path, monkeypatch) -> Results:
@@ -45,14 +61,15 @@ def test_the_verdict_says_how_many_and_how_sure(tmp_path, monkeypatch):
 
 def test_without_leaks_the_report_says_that_all_photos_count(tmp_path, monkeypatch):
     page = text_of(render(make(MadeUpRun(leaked=0), tmp_path, monkeypatch)))
-    assert "No test photo has exactly the pixels of a training photo, so all of them count." in page
+    assert "No test photo was found to be a copy of a training photo (same bytes" in page
+    assert "so all of them count." in page
 
 
 def test_every_section_is_there_once_and_linked(tmp_path, monkeypatch):
     page = render(make(MadeUpRun(), tmp_path, monkeypatch))
     for _, section in SECTIONS:
         assert page.count(f'id="{section.__name__}"') == 1
-    links = re.findall(r'href="#(\w+)"', page)
+    links = re.findall(r'<a href="#(\w+)"', page)
     assert links == [section.__name__ for _, section in SECTIONS[1:]]
 
 
@@ -82,16 +99,164 @@ def test_of_many_brands_the_actual_one_always_has_a_bar(tmp_path, monkeypatch):
         assert "7 others" in text_of(article)
 
 
-def test_findings_count_every_issue_and_show_at_most_the_pairs_asked_for(tmp_path, monkeypatch):
+def test_findings_count_and_explain_every_issue(tmp_path, monkeypatch):
     odd = Row("Datasets/test/odd.txt", "test", "", status="excluded", issues=("never_seen_before",))
-    page = render(make(MadeUpRun(leaked=2, other_issues=(odd,)), tmp_path, monkeypatch))
-    text = text_of(page)
-    assert "Leaked 6" in text
-    assert "Made up issue 6" in text
-    assert "Never seen before 1" in text
-    assert page.count('class="pair"') == 3
-    assert "3 more pairs not shown" in text
+    cut = replace(odd, path="Datasets/test/cut.jpg", issues=("truncated",), reason="after 3 bytes")
+    dark = replace(odd, path="Datasets/test/dark.jpg", issues=("dark", "cmyk"), status="kept")
+    issues = (odd, cut, dark)
+    text = text_of(render(make(MadeUpRun(leaked=2, other_issues=issues), tmp_path, monkeypatch)))
+    assert (
+        "Leaked A test photo that is a copy of a training photo: no proof of anything. 3 3" in text
+    )
+    assert "Made up issue 3 3" in text
+    assert "Never seen before 1 1" in text
+    assert "CMYK Colours for print; converted to those of a screen. 1 –" in text
     assert "Datasets/test/odd.txt : Never seen before (excluded)" in text
+    assert "Datasets/test/cut.jpg : Truncated, after 3 bytes (excluded)" in text
+    assert "Datasets/test/dark.jpg : Dark, CMYK (kept)" in text
+
+
+def test_every_code_of_the_manifest_is_explained():
+    assert list(MEANINGS) == list(CODES)
+    assert all(meaning(code) for code in CODES)
+
+
+def test_findings_name_what_stands_out_between_folders(tmp_path, monkeypatch):
+    note = ("few_photos", "warn", "Datasets/train/<b>", "Datasets/train/<b> has 2 photos.")
+    text = text_of(render(make(MadeUpRun(notes=(note,)), tmp_path, monkeypatch)))
+    assert "Few photos (warn): Datasets/train/<b> has 2 photos." in text
+
+
+def clusters_of(page: str) -> list[str]:
+    return [
+        text_of(it) for it in page.partition('<div class="clusters">')[2].split('class="cluster"')
+    ]
+
+
+def test_at_most_the_groups_of_copies_asked_for_are_shown(tmp_path, monkeypatch):
+    page = render(make(MadeUpRun(leaked=2), tmp_path, monkeypatch))
+    assert page.count('class="cluster"') == 3
+    text = text_of(page)
+    assert "6 groups of photos that show the same" in text
+    assert "3 photos of them were found by the network only: 0 for training, 3 for testing." in text
+    assert "3 more groups not shown" in text
+
+
+def test_a_group_of_copies_says_how_each_shows_and_whether_it_counts(tmp_path, monkeypatch):
+    shown = clusters_of(render(make(MadeUpRun(leaked=2), tmp_path, monkeypatch), pairs=99))[1:]
+    assert len(shown) == 6
+    for by_pixels, by_network in zip(shown[::2], shown[1::2], strict=True):
+        assert "In train and test" in by_pixels
+        assert "same pixels in another file Leaked: not counted" in by_pixels
+        assert "a part of it, mirrored, found by the network (similarity 0.975)" in by_network
+        assert "Leaked: not counted" in by_network
+
+
+def test_copies_of_copies_are_one_group_those_across_the_splits_first(tmp_path, monkeypatch):
+    run = make(MadeUpRun(right=4, wrong=0, leaked=0), tmp_path, monkeypatch)
+    a, b, c, d = (row for row in run.manifest if row.brand == "asta")
+    e, f, *_ = (row for row in run.manifest if row.brand == "cirro")
+    inside = [replace(b, duplicate_of=a.path), replace(c, duplicate_of=a.path, match="hash")]
+    across = [replace(e, split="train"), replace(f, duplicate_of=e.path)]
+    run = replace(
+        run,
+        manifest=(a, *inside, d, *across),
+        train_copies=(Copy(d.path, c.path, "duplicate", 0.99, False),),
+    )
+    first, second = find_clusters(run)
+    assert [photo.row.path for photo in first.photos] == [e.path, f.path]
+    assert {photo.row.path for photo in second.photos} == {a.path, b.path, c.path, d.path}
+    assert [photo.codes for photo in second.photos] == [(), (), (), ("duplicate",)]
+
+
+def test_a_group_under_two_brands_names_them(tmp_path, monkeypatch):
+    run = make(MadeUpRun(leaked=1), tmp_path, monkeypatch)
+    manifest = tuple(
+        replace(row, brand="zeta") if row.split == "train" and row.brand == "asta" else row
+        for row in run.manifest
+    )
+    assert "under asta and zeta" in text_of(render(replace(run, manifest=manifest)))
+
+
+def test_a_huge_group_of_copies_is_cut_and_counted(tmp_path, monkeypatch):
+    run = make(MadeUpRun(right=9, wrong=0, leaked=0), tmp_path, monkeypatch)
+    first = run.manifest[0]
+    manifest = (first, *(replace(row, duplicate_of=first.path) for row in run.manifest[1:]))
+    page = render(replace(run, manifest=manifest))
+    assert page.partition('class="clusters"')[2].partition("</section>")[0].count("<img ") == 8
+    assert "19 more photos in this group." in text_of(page)
+
+
+def test_suspects_are_hints_and_as_many_as_asked_for(tmp_path, monkeypatch):
+    run = make(MadeUpRun(leaked=2), tmp_path, monkeypatch)
+    text = text_of(render(run))
+    assert "1 of 6 training photos looks more like another brand" in text
+    assert "lies in the folder asta, looks like cirro, 90.0 % sure Datasets/train" in text
+    assert "Nothing was left out for it" in text
+    assert render(run).count('class="suspect"') == 2
+    assert "lies in the folder asta, less likely cirro : 90.0 %" in text
+    named = tuple(replace(suspect, issue=True) for suspect in run.suspects)
+    assert "4 more not shown; suspects.csv" in text_of(render(replace(run, suspects=named)))
+
+
+def test_without_copies_suspects_and_a_map_the_page_says_so(tmp_path, monkeypatch):
+    run = make(MadeUpRun(leaked=0), tmp_path, monkeypatch)
+    text = text_of(render(replace(run, map=(), suspects=())))
+    assert "Copies, side by side" not in text
+    assert "None of 0 training photos looks as if it lay in the wrong folder" in text
+    assert "The map is empty." in text
+
+
+def test_the_map_draws_every_photo_and_rings_each_mistake(tmp_path, monkeypatch):
+    run = make(MadeUpRun(right=2, wrong=1, leaked=1), tmp_path, monkeypatch)
+    (drawn,) = re.findall(r'<svg class="map".*?</svg>', render(run), re.S)
+    assert drawn.count('class="tested') == 12
+    assert drawn.count('class="learned') == 3
+    assert drawn.count('class="ring"') == len(run.wrong) == 3
+    assert "Datasets/test/asta/2.png: asta, taken for bolt</title>" in drawn
+    assert "For 9 of 9 leak-free test photos (100.0 %), the nearest" in text_of(render(run))
+
+
+def test_the_calibration_error_can_be_computed_from_the_table_of_bins(tmp_path, monkeypatch):
+    run = make(MadeUpRun(right=3, wrong=2), tmp_path, monkeypatch)
+    gaps = [b.photos * abs(b.confidence - b.accuracy) for b in run.reliability]
+    assert sum(b.photos for b in run.reliability) == len(run.leak_free)
+    assert sum(gaps) / len(run.leak_free) == pytest.approx(run.metrics.calibrated.ece, abs=1e-4)
+
+
+def test_the_page_says_what_it_was_made_of(tmp_path, monkeypatch):
+    text = text_of(render(make(MadeUpRun(), tmp_path, monkeypatch)))
+    assert "features.backbone made_up_net features.flip true" in text
+    assert "plot.dpi 60" in text
+    assert "made-up-net 1.2.3" in text
+    assert "matplotlib 3.2.1" in text
+
+
+def test_packages_of_different_nodes_in_different_versions_are_told_apart(tmp_path, monkeypatch):
+    run = make(MadeUpRun(), tmp_path, monkeypatch)
+    origins = {**run.origins, "train": Origin({}, {"made-up-net": "2.0"})}
+    text = text_of(render(replace(run, origins=origins)))
+    assert "made-up-net 1.2.3 in validate, features, evaluate; 2.0 in train" in text
+
+
+def test_the_fingerprint_is_what_sha256sum_says(tmp_path):
+    folder = tmp_path / "Datasets/train"
+    rows = []
+    for name in ("b/2 x.png", "B/1.png", "b/Ünlü.png", "b/10.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        rows.append(Row(f"Datasets/train/{name}", "train", name[0], sha256=digest))
+    listed = "find -L * -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
+    said = subprocess.run(
+        listed, shell=True, cwd=folder, capture_output=True, text=True, check=True
+    )
+    made = fingerprint(rows, "Datasets/train")
+    assert made.sha256 == said.stdout.split()[0]
+    assert made.photos == 4
+    out = replace(rows[0], status="excluded")
+    assert fingerprint([out, *rows[1:]], "Datasets/train").sha256 != made.sha256
+    assert fingerprint(rows[::-1], "Datasets/train") == made
 
 
 def test_names_are_shown_as_text_and_never_become_markup(tmp_path, monkeypatch):
@@ -125,9 +290,9 @@ def test_every_picture_has_a_text_and_every_table_names_its_cells(tmp_path, monk
     assert pictures
     assert all(re.search(r'alt="[^"]{5,}"', picture) for picture in pictures)
     assert all("scope=" in cell for cell in re.findall(r"<th\b[^>]*>", page))
-    assert all(
-        re.search(r'role="img" aria-label=".+"', svg) for svg in re.findall("<svg.*?>", page)
-    )
+    drawings = re.findall("<svg.*?>", page)
+    assert all(re.search(r'role="img" aria-label=".+"|aria-hidden="true"', svg) for svg in drawings)
+    assert sum("aria-label" in svg for svg in drawings) == 4  # two curves, reliability, map
     assert '<html lang="en">' in page
 
 
@@ -142,18 +307,34 @@ def test_ten_thousand_photos_make_less_than_20_mb(tmp_path, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     Image.fromarray(noise).save("noise.png")  # no photo compresses worse
     wrong = next(photo for photo in run.photos if not photo.right)
-    copy = Row("noise.png", "train", "asta", issues=("duplicate",), duplicate_of="noise.png")
+    names = [f"{n:05}.png" for n in range(10_000)]
+    for name in names[:1000]:
+        Path(name).symlink_to("noise.png")
+    first = Row("", "train", "asta", issues=("duplicate", "dark"))
     many = replace(
         run,
         photos=tuple(
             replace(wrong, path="noise.png", confidence=n / 10_000) for n in range(10_000)
         ),
-        manifest=(copy,) * 10_000,
+        # groups of ten
+        manifest=tuple(
+            replace(first, path=name, duplicate_of=names[n - n % 10] if n % 10 else "")
+            for n, name in enumerate(names)
+        ),
+        test_copies=(),
+        suspects=tuple(Suspect(name, "asta", "bolt", 0.9, 0.9, True) for name in names),
+        map=tuple(
+            MappedPhoto(f"a/path/that/is/fairly/long/{name}", "test", "asta", float(n), n % 97)
+            for n, name in enumerate(names)
+        ),
     )
-    page = render(many, photos=12, mistakes=60, pairs=50, thumbnail_px=320)
-    assert len(page) < 20_000_000
-    assert "9,940 more photos named wrong not shown" in text_of(page)
-    assert "9,950 more pairs not shown" in text_of(page)
+    page = render(many, photos=12, mistakes=60, pairs=50, suspects=15, thumbnail_px=320)
+    assert 5_000_000 < len(page) < 20_000_000
+    text = text_of(page)
+    assert "9,940 more photos named wrong not shown" in text
+    assert "950 more groups not shown" in text
+    assert "9,985 more not shown; suspects.csv" in text
+    assert "3,000 of 10,000 photos, evenly chosen" in text
 
 
 def text_of(page: str) -> str:
@@ -177,6 +358,8 @@ addEventListener("load", () => {
     overflow: document.documentElement.scrollWidth - innerWidth,
     too_wide: too_wide.map((it) => it.outerHTML.slice(0, 80)),
     metrics: Object.fromEntries(all("[data-metric]").map((it) => [it.dataset.metric, said(it)])),
+    bins: all("table.reliability tbody tr").map((row) => [...row.cells].map(said)),
+    headings: all("h1, h2, h3, h4").map((it) => Number(it.tagName[1])),
     scores: all("table.scores tbody tr").map((row) => [...row.cells].map(said)),
     text: document.body.innerText,
   }), "*");
@@ -240,7 +423,7 @@ def browser(tmp_path):
     return Browser(program, tmp_path / "profile")
 
 
-@pytest.mark.parametrize("width", [PHONE_PX, DESKTOP_PX])
+@pytest.mark.parametrize("width", [PHONE_PX, PAPER_PX, DESKTOP_PX])
 @pytest.mark.parametrize("brands", [3, 33])
 def test_in_a_browser_every_picture_shows_and_nothing_sticks_out(
     browser, brands, width, tmp_path, monkeypatch
@@ -248,7 +431,7 @@ def test_in_a_browser_every_picture_shows_and_nothing_sticks_out(
     names = ("asta", "W" * 60, "Škoda") if brands == 3 else [f"brand {n:02}" for n in range(33)]
     run = make(MadeUpRun(brands=tuple(names)), tmp_path, monkeypatch)
     png = png_of_a_matrix()
-    page = render_report(run, confusion_png=png, **LIMITS).decode("utf-8")
+    page = render(run, confusion_png=png)
     found = browser.probe(page, width, tmp_path)
     assert len(found["pictures"]) == page.count("<img ")
     assert all(found["pictures"])
@@ -264,18 +447,40 @@ def test_in_a_browser_the_numbers_are_those_of_the_metrics(browser, tmp_path, mo
     def said(share: float) -> str:
         return f"{100 * share:.1f}\xa0%"
 
+    def interval(of: dict[str, float]) -> str:
+        return f"{100 * of['accuracy_low']:.1f}–{said(of['accuracy_high'])}"
+
     assert found["metrics"] == {
         "accuracy": said(metrics["accuracy"]),
-        "interval": f"{100 * metrics['accuracy_low']:.1f}–{said(metrics['accuracy_high'])}",
+        "interval": interval(metrics),
         "as_given": said(metrics["as_given"]["accuracy"]),
-        "log_loss": f"{metrics['log_loss']:.3f}",
+        "as_given-interval": interval(metrics["as_given"]),
+        "leaked": str(metrics["leaked"]),
+        **{name: f"{metrics[name]:.3f}" for name in ("log_loss", "brier")},
+        **{
+            f"uncalibrated-{name}": f"{metrics['uncalibrated'][name]:.3f}"
+            for name in ("log_loss", "brier")
+        },
         "ece": said(metrics["ece"]),
+        "uncalibrated-ece": said(metrics["uncalibrated"]["ece"]),
         **{f"macro-{name}": said(value) for name, value in metrics["macro"].items()},
     }
     assert found["scores"] == [
         [brand, str(scores["support"]), *(said(scores[k]) for k in ("precision", "recall", "f1"))]
         for brand, scores in metrics["brand"].items()
     ]
+    counted = sum(int(row[1]) for row in found["bins"])
+    assert counted == metrics["images"]
+    right = sum(int(row[1]) * float(row[3].rstrip("\xa0%")) / 100 for row in found["bins"])
+    assert right / counted == pytest.approx(metrics["accuracy"], abs=1e-3)
+
+
+def test_in_a_browser_headings_leave_out_no_level(browser, tmp_path, monkeypatch):
+    page = render(make(MadeUpRun(leaked=2), tmp_path, monkeypatch))
+    levels = browser.probe(page, DESKTOP_PX, tmp_path)["headings"]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_in_a_browser_hostile_names_do_nothing_and_can_be_read(browser, tmp_path, monkeypatch):

@@ -10,9 +10,14 @@ import pytest
 from PIL import Image
 
 from carbrand.errors import UserError
+from carbrand.folders import read_findings
+from carbrand.issues import UNUSABLE
 from carbrand.manifest import read_manifest
+from carbrand.photo import open_photo
+from carbrand.rules import CopyRules, read_rules
 from stages import validate
-from tests.conftest import ROOT, draw_dataset, draw_photo, edit_params
+from tests.conftest import PAINTS, ROOT, draw_dataset, draw_photo, edit_params
+from tests.edits import EDITS, Edit, jpeg
 
 
 @pytest.fixture
@@ -23,7 +28,24 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(project: Path, **severities: str):
+def use_drawings(project: Path) -> None:
+    """Photos of the sample, a few of each brand, under the names of this project's brands."""
+    shutil.rmtree(project / "Datasets")
+    for split in ("train", "test"):
+        for brand, source in zip(
+            PAINTS, sorted((ROOT / "Datasets" / split).iterdir()), strict=True
+        ):
+            target = project / "Datasets" / split / brand
+            target.mkdir(parents=True)
+            for number in range(1, 4):
+                shutil.copy(source / f"{number:03}.jpg", target)
+
+
+def plant(edit: Edit, original: str, copy: str) -> None:
+    edit(open_photo(original)).save(copy)
+
+
+def run(project: Path, **severities: object):
     """The manifest by path, and the summary."""
     edit_params(project, **{f"validate__{code}": value for code, value in severities.items()})
     out = Path("out")
@@ -103,9 +125,10 @@ def test_leaks_can_stop_the_pipeline(project):
 def test_an_unreadable_photo_stops_the_pipeline_and_is_in_the_manifest(project):
     Path("Datasets/test/asta/text.jpg").write_text("I am no photo")
     with pytest.raises(UserError) as caught:
-        run(project)
+        run(project, unreadable="error")
     (problem,) = caught.value.problems
-    assert problem.startswith("Datasets/test/asta/text.jpg is not a readable photo (none of JPEG")
+    assert problem.startswith("Datasets/test/asta/text.jpg is not a readable photo (")
+    assert problem.endswith("or set validate.unreadable: exclude")
     rows = {row.path: row for row in read_manifest(Path("out/manifest.csv"))}
     assert rows["Datasets/test/asta/text.jpg"].status == "error"
 
@@ -114,7 +137,7 @@ def test_all_unreadable_photos_are_told_at_once(project):
     for number in range(3):
         Path(f"Datasets/train/asta/bad{number}.png").write_bytes(b"")
     with pytest.raises(UserError) as caught:
-        run(project)
+        run(project, unreadable="error")
     assert len(caught.value.problems) == 3
 
 
@@ -187,10 +210,195 @@ def test_photos_stay_as_they_are(project):
     assert {path: path.read_bytes() for path in Path("Datasets").rglob("*.*")} == before
 
 
-def test_the_articles_photos_have_twenty_leaks(article_photos, tmp_path):
+def test_the_articles_photos_have_twenty_leaks_and_a_mirrored_one(article_photos, tmp_path):
     out = tmp_path / "out"
     validate.main(ROOT / "params.yaml", article_photos / "train", article_photos / "test", out)
     summary = json.loads((out / "summary.json").read_text("utf-8"))
-    assert (summary["images"], summary["leaked"], summary["kept"]) == (122, 20, 102)
-    assert summary["test"] == {"audi": 8, "lamborghini": 11, "mercedes": 19}
-    assert len(read_manifest(out / "manifest.csv")) == 122
+    assert summary["leaked_by"] == {"bytes": 20, "pixels": 0, "hash": 1}
+    assert (summary["images"], summary["leaked"], summary["kept"]) == (122, 21, 101)
+    assert summary["test"] == {"audi": 8, "lamborghini": 10, "mercedes": 19}
+    rows = {
+        Path(row.path).relative_to(article_photos).as_posix(): row
+        for row in read_manifest(out / "manifest.csv")
+    }
+    assert len(rows) == 122
+    assert rows["test/lamborghini/28.jpg"].duplicate_of.endswith("train/lamborghini/12.jpg")
+    wrong = {name for name, row in rows.items() if "wrong_extension" in row.issues}
+    assert wrong == {"train/mercedes/3.jpg", "train/mercedes/4.jpg"}
+    # Nothing else is said of these photos: no false alarm.
+    codes = {code for row in rows.values() for code in row.issues}
+    assert codes == {"leaked", "wrong_extension", "palette"}
+
+
+@pytest.mark.usefixtures("sample_in_place")
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edited_training_photo_among_the_test_photos_is_a_leak(edit, project):
+    use_drawings(project)
+    original = "Datasets/train/asta/001.jpg"
+    plant(EDITS[edit], original, "Datasets/test/asta/planted.png")
+    rows, summary = run(project)
+    planted = rows["Datasets/test/asta/planted.png"]
+    assert (planted.status, planted.issues[-1], planted.match) == ("excluded", "leaked", "hash")
+    assert planted.duplicate_of == original
+    assert summary["leaked"] == summary["leaked_by"]["hash"] == 1
+    assert summary["issues"]["duplicate"] == summary["issues"]["label_conflict"] == 0
+
+
+@pytest.mark.usefixtures("sample_in_place")
+def test_edited_copies_inside_a_split_and_under_two_brands_are_found(project):
+    use_drawings(project)
+    plant(EDITS["mirrored"], "Datasets/train/asta/001.jpg", "Datasets/train/asta/planted.png")
+    plant(EDITS["half as large"], "Datasets/test/bolt/001.jpg", "Datasets/test/bolt/planted.png")
+    rows, _ = run(project)
+    for split, brand in (("train", "asta"), ("test", "bolt")):
+        planted = rows[f"Datasets/{split}/{brand}/planted.png"]
+        assert (planted.status, planted.issues) == ("excluded", ("duplicate",))
+        first = rows[planted.duplicate_of]
+        assert first.path == f"Datasets/{split}/{brand}/001.jpg"
+        assert first.status == "kept"
+        assert first.cluster == planted.cluster == first.path
+    plant(EDITS["saved anew"], "Datasets/train/asta/002.jpg", "Datasets/train/bolt/planted.png")
+    with pytest.raises(UserError, match=r"holds the same photo as .*, under another brand"):
+        run(project)
+
+
+@pytest.mark.usefixtures("sample_in_place")
+def test_near_distance_says_how_near(project):
+    use_drawings(project)
+    for brand in PAINTS:
+        for number in range(1, 4):
+            original = f"Datasets/train/{brand}/{number:03}.jpg"
+            plant(lambda photo: jpeg(photo, 3), original, f"Datasets/test/{brand}/{number}.png")
+    found = [run(project, near_distance=bits)[1]["leaked"] for bits in (0, 4, 11)]
+    assert found[0] < found[1] <= found[2] == 9
+
+
+def test_a_photo_that_stays_out_is_no_original(project):
+    """Else both would be gone: one as too dark, one as its copy."""
+    for name in ("aaa.png", "copy.png"):
+        draw_photo((30, 30, 30), 77).point(lambda value: value // 2).save(
+            f"Datasets/train/asta/{name}"
+        )
+    rows, _ = run(project, dark="exclude")
+    assert rows["Datasets/train/asta/aaa.png"].issues == ("dark",)
+    assert rows["Datasets/train/asta/copy.png"].issues == ("dark",)
+    rows, _ = run(project, dark="warn")
+    assert rows["Datasets/train/asta/aaa.png"].status == "kept"
+    assert rows["Datasets/train/asta/copy.png"].issues == ("dark", "duplicate")
+
+
+def save_tiny(path: Path) -> None:
+    draw_photo((200, 30, 30), 900, (40, 20)).save(path)
+
+
+def save_long(path: Path) -> None:
+    draw_photo((200, 30, 30), 901, (400, 40)).save(path)
+
+
+def save_dark(path: Path) -> None:
+    draw_photo((20, 20, 20), 902).point(lambda value: value // 8).save(path)
+
+
+def save_plain(path: Path) -> None:
+    Image.new("RGB", (60, 60), (120, 90, 200)).save(path)
+
+
+def save_cut(path: Path) -> None:
+    draw_photo((200, 30, 30), 903).save(path)
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def save_broken_checksum(path: Path) -> None:
+    draw_photo((200, 30, 30), 904).save(path)
+    data = bytearray(path.read_bytes())
+    data[-14] ^= 1  # in the checksum of the pixels, before the end marker
+    path.write_bytes(data)
+
+
+SAVE = {
+    "too_small": save_tiny,
+    "extreme_aspect": save_long,
+    "dark": save_dark,
+    "one_colour": save_plain,
+    "damaged": save_broken_checksum,
+    "wrong_extension": lambda path: draw_photo((9, 99, 9), 905).save(path, "BMP"),
+    "palette": lambda path: draw_photo((9, 99, 9), 906).convert("P").save(path),
+    "alpha": lambda path: (
+        draw_photo((9, 99, 9), 907).convert("RGBA").point(lambda v: v // 2).save(path)
+    ),
+    "truncated": save_cut,
+    "unreadable": lambda path: path.write_text("I am no photo"),
+    "unsupported_format": lambda path: path.write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 40),
+}
+
+
+@pytest.mark.parametrize("code", SAVE)
+def test_a_check_has_the_severity_that_params_say(code, project):
+    file = Path("Datasets/train/asta/odd.png")
+    SAVE[code](file)
+    odd = file.as_posix()
+    rows, summary = run(project)
+    assert code in rows[odd].issues
+    assert summary["issues"][code] == 1
+    assert rows[odd].status == ("excluded" if code in UNUSABLE else "kept")
+    rows, _ = run(project, **{code: "exclude"})
+    assert rows[odd].status == "excluded"
+    with pytest.raises(UserError, match=rf"odd\.png .*set validate\.{code}: exclude"):
+        run(project, **{code: "error"})
+    if code not in UNUSABLE:
+        rows, summary = run(project, **{code: "ignore"})
+        assert code not in rows[odd].issues
+        assert summary["issues"][code] == 0
+
+
+def test_limits_are_those_of_the_params(project):
+    photo = "Datasets/train/asta/000.png"  # 48 x 36
+    assert "too_small" not in run(project, min_side_px=36)[0][photo].issues
+    assert "too_small" in run(project, min_side_px=37)[0][photo].issues
+    assert "extreme_aspect" in run(project, max_aspect=1.3)[0][photo].issues
+    draw_photo((9, 9, 99), 908, (1100, 1000)).save("Datasets/train/asta/large.jpg")
+    rows, _ = run(project, max_megapixels=1)
+    assert rows["Datasets/train/asta/large.jpg"].issues == ("too_large",)
+    assert "1100x1000 pixels" in rows["Datasets/train/asta/large.jpg"].reason
+
+
+def test_a_brand_in_one_split_only_can_stay_out(project):
+    shutil.rmtree("Datasets/test/cirro")
+    with pytest.raises(UserError, match=r"set validate\.missing_brand: exclude"):
+        run(project)
+    shutil.copy("Datasets/train/cirro/000.png", "Datasets/test/asta/odd.png")
+    rows, summary = run(project, missing_brand="exclude")
+    assert rows["Datasets/train/cirro/000.png"].issues == ("missing_brand",)
+    assert summary["train"] == {"asta": 6, "bolt": 6, "cirro": 0}
+    assert (summary["excluded"], summary["issues"]["missing_brand"]) == (6, 1)
+    # what is not learned from cannot leak
+    assert rows["Datasets/test/asta/odd.png"].status == "kept"
+
+
+def test_findings_about_folders_are_written_and_can_stop_the_pipeline(project):
+    _, summary = run(project)
+    findings = read_findings(Path("out/folders.csv"))
+    assert {finding.code for finding in findings} == {"few_photos"}
+    assert len(findings) == summary["issues"]["few_photos"] == 6
+    with pytest.raises(UserError) as caught:
+        run(project, few_photos="error")
+    assert len(caught.value.problems) == 6
+    assert run(project, few_photos="ignore")[1]["issues"]["few_photos"] == 0
+
+
+def test_the_nodes_after_it_are_told_how_severe_copies_are(project):
+    run(project, duplicate="warn")
+    assert read_rules(Path("out/rules.json")) == CopyRules("error", "exclude", "warn")
+    origin = json.loads(Path("out/origin.json").read_text("utf-8"))
+    assert origin["parameters"]["duplicate"] == "warn"
+    assert set(origin["versions"]) == {"pillow", "imagehash", "simplejpeg", "numpy", "python"}
+
+
+def test_a_link_out_of_the_folders_is_no_photo(project):
+    draw_photo((9, 9, 9), 3).save(project / "elsewhere.png")
+    Path("Datasets/train/asta/link.png").symlink_to(project / "elsewhere.png")
+    Path("Datasets/train/asta/inside.png").symlink_to(project / "Datasets/train/asta/000.png")
+    rows, _ = run(project)
+    assert rows["Datasets/train/asta/link.png"].issues == ("unreadable",)
+    assert "outside the folders" in rows["Datasets/train/asta/link.png"].reason
+    assert rows["Datasets/train/asta/inside.png"].issues == ("duplicate",)

@@ -1,4 +1,4 @@
-"""Augmented views depend on the photo and the number of the view, and on nothing else."""
+"""Views of a photo: augmented ones depend on the photo and their number alone, as test views do."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from carbrand.photo import resize
-from carbrand.views import Augmentation, make_view
+from carbrand.photo import RESIZE_POLICIES, resize
+from carbrand.views import (
+    TEST_VIEWS,
+    Augmentation,
+    make_test_views,
+    make_view,
+)
 from tests.conftest import draw_photo
 
 KEY = "00112233445566778899aabbccddeeff"
@@ -91,3 +96,36 @@ def test_crop_keeps_at_least_its_share():
     for number in range(1, 10):
         row = make_view(ramp, number, KEY, 64, "stretch", crop, 0)[32, :, 0].astype(int)
         assert 0.78 * 200 <= row[-1] - row[0] <= 200
+
+
+@pytest.mark.parametrize("kind", TEST_VIEWS)
+@pytest.mark.parametrize("policy", RESIZE_POLICIES)
+def test_the_first_test_view_is_the_photo_and_there_are_as_many_as_said(kind, policy):
+    photo = draw_photo((90, 90, 90), 3)
+    views = make_test_views(photo, 32, policy, kind)
+    assert views.shape == (TEST_VIEWS[kind], 32, 32, 3)
+    assert views.dtype == np.uint8
+    assert np.array_equal(views[0], np.asarray(resize(photo, 32, policy)))
+
+
+def test_flip_adds_the_mirror_image():
+    plain, mirrored = make_test_views(draw_photo((90, 90, 90), 3), 32, "stretch", "flip")
+    assert np.array_equal(mirrored, plain[:, ::-1])
+
+
+def test_crops_are_the_corners_and_the_centre_and_their_mirror_images():
+    photo = draw_photo((90, 90, 90), 3, size=(160, 80))
+    views = make_test_views(photo, 32, "stretch", "flip_crop")
+    boxes = [(0, 0, 140, 70), (20, 0, 160, 70), (0, 10, 140, 80), (20, 10, 160, 80)]
+    centre = (10, 5, 150, 75)
+    for number, box in enumerate([*boxes, centre]):
+        crop = np.asarray(resize(photo.crop(box), 32, "stretch"))
+        assert np.array_equal(views[2 + number], crop)
+        assert np.array_equal(views[7 + number], crop[:, ::-1])
+    assert np.array_equal(views[1], views[0][:, ::-1])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1)])
+def test_a_photo_of_one_pixel_has_all_its_test_views(size):
+    photo = Image.new("RGB", size, (9, 8, 7))
+    assert (make_test_views(photo, 16, "stretch", "flip_crop") == (9, 8, 7)).all()

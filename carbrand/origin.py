@@ -1,0 +1,36 @@
+"""origin.json: what made the artifacts of a node, so that a report can say it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+UNKNOWN = "unknown"
+# One package under several names on the index, depending on the machine.
+_NAMES = {"tensorflow": ("tensorflow", "tensorflow-cpu")}
+
+
+def write_origin(path: Path, params: Any, packages: Sequence[str]) -> None:
+    """Write `params`, a dataclass, and the versions of `packages` and of Python, as JSON."""
+    versions = {name: version_of(name) for name in packages}
+    origin = {
+        "parameters": asdict(params),
+        "versions": versions | {"python": platform.python_version()},
+    }
+    text = json.dumps(origin, indent=2, ensure_ascii=False, sort_keys=True)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def version_of(package: str) -> str:
+    """The installed version, or "unknown" where Python runs from a source tree."""
+    for name in _NAMES.get(package, (package,)):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return UNKNOWN

@@ -1,0 +1,37 @@
+"""A map of the photos: their vectors in the two directions in which training photos differ most."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def lay_out(training: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates (n, 2) of the training vectors (n, d), and (m, 2) of the others (m, d).
+
+    The principal components of the training vectors, scaled so that the first has a spread of 1;
+    the direction in which most features grow points right, and up.
+    """
+    mean = training.mean(axis=0)
+    axes = _principal_axes(training - mean)  # (2, d)
+    here, there = ((vectors - mean) @ axes.T for vectors in (training, others))
+    spread = here[:, 0].std()
+    scale = float(spread) if spread > 0 else 1.0
+    return here / scale, there / scale
+
+
+def _principal_axes(centred: np.ndarray) -> np.ndarray:
+    """(2, d): the first two right singular vectors of (n, d); zeros where there are fewer."""
+    axes = np.zeros((2, centred.shape[1]))
+    if not centred.any():
+        return axes
+    if min(centred.shape) > 3:
+        from scipy.sparse.linalg import svds
+
+        # Iterative, for the cost of a few products; from a fixed start, so that it repeats.
+        start = np.ones(min(centred.shape))
+        _, values, found = svds(centred.astype(np.float64), k=2, v0=start)
+        axes[:] = found[np.argsort(-values, kind="stable")]
+    else:
+        found = np.linalg.svd(centred, full_matrices=False)[2][:2]
+        axes[: len(found)] = found
+    return axes * np.where(axes.sum(axis=1, keepdims=True) < 0, -1.0, 1.0)

@@ -1,0 +1,168 @@
+"""Copies that no hash tells are found by the nodes that have vectors, and treated by the rules."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from carbrand.copies_file import Copy, read_copies
+from carbrand.errors import UserError
+from carbrand.feature_store import read_features
+from carbrand.leaks import mark_leaks
+from carbrand.manifest import Row, read_manifest
+from carbrand.map_file import read_map
+from carbrand.photo import open_photo
+from carbrand.predictions_file import read_predictions
+from carbrand.rules import CopyRules, paths_left_out, stop_at_errors
+from stages import evaluate, features, train, validate
+from tests.conftest import ROOT, edit_params
+from tests.edits import CROPS, EDITS
+
+RULES = CopyRules(label_conflict="error", leaked="exclude", duplicate="exclude")
+LEAK = Copy("test/a/1.jpg", "train/a/1.jpg", "leaked", 0.95, False)
+DOUBLE = Copy("test/a/2.jpg", "test/a/3.jpg", "duplicate", 0.95, False)
+CONFLICT = Copy("test/a/4.jpg", "train/b/1.jpg", "label_conflict", 0.95, True)
+ROWS = [Row(f"test/a/{number}.jpg", "test", "a") for number in range(6)]
+
+
+def marked(*copies: Copy, rules: CopyRules = RULES) -> dict[str, bool]:
+    """The numbers of the rows that are left, and whether they leak."""
+    return {row.path[7]: row.leaked for row in mark_leaks(ROWS, copies, rules)}
+
+
+def test_a_leak_is_marked_and_a_duplicate_stays_out():
+    assert marked(LEAK, DOUBLE) == {"0": False, "1": True, "3": False, "4": False, "5": False}
+    kept = marked(LEAK, DOUBLE, rules=replace(RULES, leaked="warn", duplicate="warn"))
+    assert kept == {"0": False, "1": True, "2": False, "3": False, "4": False, "5": False}
+
+
+def test_a_conflict_stops_stays_out_or_is_a_leak():
+    with pytest.raises(UserError) as caught:
+        marked(CONFLICT)
+    assert "test/a/4.jpg shows a mirrored version or part of train/b/1.jpg" in str(caught.value)
+    assert "set validate.label_conflict: exclude" in str(caught.value)
+    assert "4" not in marked(CONFLICT, rules=replace(RULES, label_conflict="exclude"))
+    assert marked(CONFLICT, rules=replace(RULES, label_conflict="warn"))["4"]
+
+
+def test_every_error_is_told_at_once():
+    rules = CopyRules("error", "error", "error")
+    with pytest.raises(UserError) as caught:
+        stop_at_errors([LEAK, DOUBLE, CONFLICT], rules)
+    assert len(caught.value.problems) == 3
+    assert "set validate.leaked: exclude" in str(caught.value)
+
+
+def test_of_two_brands_for_one_photo_both_stay_out_and_of_duplicates_the_copy():
+    rules = CopyRules("exclude", "exclude", "exclude")
+    assert paths_left_out([LEAK, DOUBLE, CONFLICT], rules) == {
+        *("test/a/2.jpg", "test/a/4.jpg", "train/b/1.jpg"),
+    }
+
+
+BRANDS = ("audi", "lamborghini", "mercedes")
+PLANTED = {**EDITS, **CROPS}
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which every edit of a training photo lies among the test photos, as the nodes
+    before `plot` leave it.
+    """
+    root = tmp_path_factory.mktemp("planted")
+    for split, count in (("train", 9), ("test", 4)):
+        for brand in BRANDS:
+            folder = root / "Datasets" / split / brand
+            folder.mkdir(parents=True)
+            for source in sorted((ROOT / "Datasets" / split / brand).iterdir())[:count]:
+                shutil.copy(source, folder)
+    for number, name in enumerate(PLANTED):
+        brand = BRANDS[number % len(BRANDS)]
+        original = sorted((root / "Datasets/train" / brand).iterdir())[number // len(BRANDS)]
+        copy = root / "Datasets/test" / brand / f"{name} of {original.stem}.png"
+        PLANTED[name](open_photo(original)).save(copy)
+    train_folder = root / "Datasets/train"
+    CROPS["crop"](open_photo(train_folder / "audi/007.jpg")).save(train_folder / "audi/part.png")
+    shutil.copy(ROOT / "params.yaml", root)
+    edit_params(root, features__size_px=224, features__views=2, train__epochs=5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        run_nodes()
+    return root
+
+
+def run_nodes() -> None:
+    params, artifacts = Path("params.yaml"), Path("artifacts")
+    checked = artifacts / "validate"
+    validate.main(params, Path("Datasets/train"), Path("Datasets/test"), checked)
+    features.main(params, checked / "manifest.csv", artifacts / "features")
+    train.main(params, checked / "rules.json", artifacts / "features", artifacts / "train")
+    evaluate.main(
+        *(params, artifacts / "train/model.h5", checked, artifacts / "features"),
+        artifacts / "evaluate",
+    )
+
+
+@pytest.mark.usefixtures("sample_in_place")
+def test_every_planted_copy_is_leaked_and_no_other_photo(planted):
+    photos, _ = read_predictions(planted / "artifacts/evaluate/predictions.csv")
+    leaked = {Path(photo.path).name for photo in photos if photo.leaked}
+    assert {name.split(" of ")[0] for name in leaked} == set(PLANTED)
+    assert len(photos) == 3 * 4 + len(PLANTED)
+    metrics = json.loads((planted / "artifacts/evaluate/metrics.json").read_text("utf-8"))
+    assert (metrics["images"], metrics["leaked"]) == (12, len(PLANTED))
+    assert metrics["as_given"]["images"] == len(photos)
+
+
+@pytest.mark.usefixtures("sample_in_place")
+def test_hashes_find_all_edits_and_vectors_the_crops(planted):
+    """Each by whom it was found; together everything, and the right original."""
+    manifest = read_manifest(planted / "artifacts/validate/manifest.csv")
+    by_hash = {row.path: row.duplicate_of for row in manifest if row.leaked}
+    copies = read_copies(planted / "artifacts/evaluate/copies.csv")
+    by_vector = {copy.path: copy.copy_of for copy in copies}
+    assert not set(by_hash) & set(by_vector)
+    assert {name for name in PLANTED if any(f"/{name} of" in path for path in by_vector)} == {
+        *CROPS
+    }
+    for path, original in (by_hash | by_vector).items():
+        assert path.endswith(f" of {Path(original).stem}.png")
+        assert Path(path).parent.name == Path(original).parent.name
+    assert all(copy.mirrored == ("mirrored" in copy.path) for copy in copies)
+    assert {copy.issue for copy in copies} == {"leaked"}
+
+
+@pytest.mark.usefixtures("sample_in_place")
+def test_a_part_of_a_training_photo_is_not_learned_from(planted):
+    artifacts = planted / "artifacts"
+    (copy,) = read_copies(artifacts / "features/copies.csv")
+    assert copy.path == "Datasets/train/audi/part.png"
+    assert (copy.copy_of, copy.issue) == ("Datasets/train/audi/007.jpg", "duplicate")
+    stored = read_features(artifacts / "features")
+    groups = dict(zip(stored.paths, stored.groups, strict=True))
+    assert groups[copy.path] == groups[copy.copy_of] == copy.copy_of  # they share a fold
+    assert len(set(groups.values())) == len(groups) - 1
+    summary = json.loads((artifacts / "train/summary.json").read_text("utf-8"))
+    assert summary["photos"] == len(stored.paths) - 1 == 27
+
+
+@pytest.mark.usefixtures("sample_in_place")
+def test_the_map_holds_every_photo_once(planted):
+    places = read_map(planted / "artifacts/evaluate/map.csv")
+    assert len({place.path for place in places}) == len(places) == 28 + 12 + len(PLANTED)
+    assert {place.split for place in places} == {"train", "test"}
+
+
+@pytest.mark.usefixtures("sample_in_place")
+def test_a_part_of_a_photo_under_another_brand_stops_training(planted, tmp_path):
+    project = Path(shutil.copytree(planted, tmp_path / "project"))
+    folder = project / "Datasets/train"
+    CROPS["crop"](open_photo(folder / "audi/008.jpg")).save(folder / "mercedes/part.png")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        with pytest.raises(UserError, match=r"mercedes/part\.png .* under another brand"):
+            run_nodes()

@@ -1,0 +1,115 @@
+"""Other versions of a photo are found whatever was done to it, and no other photo with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from carbrand.clusters import Clusters
+from carbrand.dataset import find_files
+from carbrand.fingerprint import fingerprint
+from carbrand.hash_search import MAX_DISTANCE, find_near
+from carbrand.near_duplicates import find_near_duplicates
+from carbrand.photo import open_photo
+from tests.conftest import ROOT
+from tests.edits import EDITS, with_border
+
+DISTANCE = 10
+
+
+@pytest.fixture(scope="module")
+def drawings() -> list[Image.Image]:
+    """Thirty photos of the sample, ten of each brand: cars from the front, all much alike."""
+    files = [file.path for file in find_files(ROOT / "Datasets" / "train", "train")]
+    return [open_photo(path) for path in files[::3][:30]]
+
+
+def clusters_of(photos: list[Image.Image]) -> np.ndarray:
+    return find_near_duplicates([fingerprint(photo) for photo in photos], DISTANCE).labels()
+
+
+@pytest.mark.usefixtures("sample_in_place")
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edited_photo_is_found_and_never_taken_for_another(edit, drawings):
+    labels = clusters_of(drawings + [EDITS[edit](photo) for photo in drawings])
+    # Each photo is in a cluster with its copy, and with nothing else.
+    assert labels.tolist() == list(range(len(drawings))) * 2
+
+
+@pytest.mark.usefixtures("sample_in_place")
+def test_different_photos_in_the_same_frame_are_different(drawings):
+    framed = [with_border(photo, "white") for photo in drawings]
+    assert len(set(clusters_of(framed).tolist())) == len(framed)
+
+
+def test_among_the_articles_photos_only_true_copies_are_found(article_photos):
+    """20 pairs have the same bytes. One more was mirrored and saved anew: seen and confirmed."""
+    paths = [file.path for file in find_files(article_photos, "")]
+    photos = [open_photo(path) for path in paths]
+    labels = clusters_of(photos)
+    pixels: dict[bytes, int] = {}
+    by_pixels = [pixels.setdefault(photo.tobytes(), n) for n, photo in enumerate(photos)]
+    beyond = {
+        Path(paths[n]).relative_to(article_photos).as_posix()
+        for n in range(len(paths))
+        if labels[n] != by_pixels[n]
+    }
+    # sorted by path, test/12 comes first of test/12, test/28 and train/12
+    assert beyond == {"test/lamborghini/28.jpg"}
+    assert len(paths) - len(set(labels.tolist())) == 21
+
+
+def test_photos_without_contrast_are_no_copies_of_one_another():
+    plain = [Image.new("RGB", (60, 40), (value, value, value)) for value in (0, 100, 101, 255)]
+    assert [fingerprint(photo) for photo in plain] == [()] * 4
+    assert clusters_of(plain).tolist() == [0, 1, 2, 3]
+
+
+def test_tiny_and_narrow_photos_have_fingerprints():
+    for size in ((1, 1), (1, 300), (300, 1), (2, 2), (3000, 2)):
+        noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        fingerprint(Image.fromarray(noise))
+
+
+def brute_force(queries: np.ndarray, hashes: np.ndarray, distance: int) -> set[tuple[int, int]]:
+    apart = np.bitwise_count(queries[:, None] ^ hashes[None])
+    return {(int(a), int(b)) for a, b in zip(*np.nonzero(apart <= distance), strict=True)}
+
+
+@pytest.mark.parametrize("distance", [0, 3, 4, 7, 8, MAX_DISTANCE])
+def test_the_hash_search_finds_all_pairs_and_no_other(distance):
+    rng = np.random.default_rng(distance)
+    hashes = rng.integers(0, 2**64, 400, dtype=np.uint64)
+    # for each of them others at every distance up to 14 bits
+    flips = [
+        sum(1 << int(bit) for bit in rng.choice(64, n % 15, replace=False)) for n in range(400)
+    ]
+    queries = hashes ^ np.array(flips, np.uint64)
+    found = {
+        (int(a), int(b))
+        for rows, others in find_near(queries, hashes, distance)
+        for a, b in zip(rows, others, strict=True)
+    }
+    assert found == brute_force(queries, hashes, distance)
+    assert len(found) >= 400 * (distance + 1) // 15
+
+
+def test_the_hash_search_looks_at_few_of_all_pairs():
+    """Below quadratic: twice as many hashes, about twice as many candidates to compare."""
+    hashes = np.random.default_rng(1).integers(0, 2**64, 20_000, dtype=np.uint64)
+    pairs = sum(len(rows) for rows, _ in find_near(hashes, hashes, DISTANCE))
+    assert pairs < 20_000 * 10  # itself once per piece, and hardly anything else
+    with pytest.raises(ValueError, match="from 0 to 11"):
+        list(find_near(hashes, hashes, MAX_DISTANCE + 1))
+
+
+def test_clusters_are_numbered_by_their_first_member():
+    clusters = Clusters(6)
+    clusters.join(np.array([5, 1]), np.array([3, 5]))
+    assert clusters.labels().tolist() == [0, 1, 2, 1, 4, 1]
+    assert clusters.apart(np.array([1, 0]), np.array([3, 4])).tolist() == [False, True]
+    clusters.join(np.array([0]), np.array([3]))
+    assert clusters.labels().tolist() == [0, 0, 2, 0, 4, 0]

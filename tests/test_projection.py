@@ -1,0 +1,53 @@
+"""The map shows what differs most, the same way every time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from carbrand.map_file import MappedPhoto, read_map, write_map
+from carbrand.projection import lay_out
+
+
+def blobs(seed: int, n: int = 40, d: int = 60) -> np.ndarray:
+    """Two groups, far apart in one direction, somewhat spread in another."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(0, 0.1, (n, d))
+    vectors[:, 7] += np.where(np.arange(n) % 2, 5.0, -5.0)
+    vectors[:, 3] += rng.normal(0, 1.0, n)
+    return vectors.astype(np.float32)
+
+
+def test_the_first_direction_is_that_of_the_largest_spread():
+    here, there = lay_out(blobs(0), blobs(1))
+    assert np.isclose(here[:, 0].std(), 1.0)
+    for places in (here, there):
+        right = places[:, 0] > 0
+        assert right.tolist() == [n % 2 == 1 for n in range(40)]
+    assert abs(np.corrcoef(here[:, 1], blobs(0)[:, 3])[0, 1]) > 0.99
+
+
+def test_it_repeats_to_the_bit_and_agrees_with_a_full_decomposition():
+    vectors = blobs(2)
+    once, again = lay_out(vectors, vectors)[0], lay_out(vectors, vectors)[0]
+    assert once.tobytes() == again.tobytes()
+    centred = vectors - vectors.mean(axis=0)
+    full = centred @ np.linalg.svd(centred.astype(np.float64), full_matrices=False)[2][:2].T
+    full /= full[:, 0].std()
+    assert np.allclose(np.abs(once), np.abs(full), atol=1e-4)
+
+
+def test_few_or_equal_photos_have_a_map_too():
+    for n in (1, 2, 3, 5):
+        same = np.ones((n, 9), np.float32)
+        here, there = lay_out(same, np.zeros((2, 9), np.float32))
+        assert np.isfinite(here).all()
+        assert np.isfinite(there).all()
+
+
+def test_a_map_comes_back_from_its_file(tmp_path):
+    photos = [
+        MappedPhoto("a,\n.jpg", "test", "ü", -1.5, 0.25),
+        MappedPhoto("b", "train", "a", 0, 1),
+    ]
+    write_map(tmp_path / "map.csv", photos)
+    assert read_map(tmp_path / "map.csv") == photos

@@ -1,0 +1,136 @@
+"""Copies that no hash finds are found by their vectors, and different photos are left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from carbrand.alignment import align, grey_thumbnail
+from carbrand.backbones import build_backbone
+from carbrand.copies_file import Copy, read_copies, write_copies
+from carbrand.dataset import find_files
+from carbrand.extraction import extract
+from carbrand.likeness import LEAST_DETAIL
+from carbrand.photo import open_photo, resize
+from carbrand.vector_copies import PhotoSet, Space, find_copies
+from tests.conftest import ROOT
+from tests.edits import CROPS, EDITS
+
+ALL = EDITS | CROPS
+SIZE_PX = 224
+SIMILAR = 0.89
+
+
+@pytest.fixture(scope="module")
+def drawings() -> list[Image.Image]:
+    """A dozen photos of the sample, four of each brand, and pairs that are much alike."""
+    files = [file.path for file in find_files(ROOT / "Datasets" / "train", "train")]
+    alike = ("audi/007", "audi/008", "lamborghini/003", "lamborghini/015")
+    chosen = {*files[::8], *(f"{ROOT / 'Datasets' / 'train' / name}.jpg" for name in alike)}
+    return [open_photo(path) for path in sorted(chosen)]
+
+
+def overlay(a: Image.Image, b: Image.Image):
+    """How well one can be laid over the other."""
+    aspects = a.width / a.height, b.width / b.height
+    return align(grey_thumbnail(a), grey_thumbnail(b), *aspects)
+
+
+@pytest.mark.usefixtures("sample_in_place")
+@pytest.mark.parametrize("edit", ALL)
+def test_an_edited_photo_can_be_laid_over_its_original(edit, drawings):
+    for photo in drawings:
+        found = overlay(ALL[edit](photo), photo)
+        assert found.similarity >= SIMILAR
+        assert found.detail >= LEAST_DETAIL
+        assert found.mirrored == ("mirrored" in edit)
+
+
+@pytest.mark.usefixtures("sample_in_place")
+def test_different_photos_cannot_be_laid_over_one_another(drawings):
+    pairs = [(a, b) for n, a in enumerate(drawings) for b in drawings[:n]]
+    alike = [overlay(a, b) for a, b in pairs]
+    assert max(min(found.similarity - SIMILAR, found.detail - LEAST_DETAIL) for found in alike) < 0
+
+
+def test_photos_without_contrast_agree_with_nothing():
+    white, black = (Image.new("RGB", (40, 40), colour) for colour in ("white", "black"))
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    for a, b in ((white, black), (white, white), (white, noise)):
+        assert overlay(a, b).similarity <= 0.5
+
+
+def test_photos_of_any_shape_can_be_compared():
+    rng = np.random.default_rng(0)
+    shapes = ((1, 1), (400, 1), (1, 400), (30, 40))
+    photos = [Image.fromarray(rng.integers(0, 256, (*s, 3), dtype=np.uint8)) for s in shapes]
+    for a in photos:
+        for b in photos:
+            assert -1 <= overlay(a, b).similarity <= 1.000001
+
+
+@pytest.fixture(scope="module")
+def network():
+    return build_backbone("efficientnet_lite0", SIZE_PX, "imagenet")
+
+
+def photo_set(photos: list[Image.Image], network) -> PhotoSet:
+    vectors = extract(
+        photos, lambda photo: np.asarray(resize(photo, SIZE_PX, "stretch"))[None], 1, network, "avg"
+    )
+    return PhotoSet(
+        vectors[:, 0],
+        np.stack([grey_thumbnail(photo) for photo in photos]),
+        np.array([photo.width / photo.height for photo in photos]),
+    )
+
+
+@pytest.fixture(scope="module")
+def originals(drawings, network) -> PhotoSet:
+    return photo_set(drawings, network)
+
+
+@pytest.mark.usefixtures("sample_in_place")
+@pytest.mark.parametrize("edit", ALL)
+def test_every_edited_photo_is_found_and_taken_for_no_other(edit, drawings, originals, network):
+    edited = photo_set([ALL[edit](photo) for photo in drawings], network)
+    found = find_copies(edited, originals, Space.of(originals.vectors, blocks=1))
+    assert [(pair.photo, pair.original) for pair in found] == [(n, n) for n in range(len(drawings))]
+    assert all(pair.mirrored == ("mirrored" in edit) for pair in found)
+
+
+@pytest.mark.usefixtures("sample_in_place")
+def test_inside_one_set_the_later_of_two_is_the_copy(drawings, originals, network):
+    space = Space.of(originals.vectors, blocks=1)
+    assert find_copies(originals, None, space) == []
+    both = photo_set([*drawings, CROPS["crop"](drawings[3])], network)
+    assert [(p.photo, p.original) for p in find_copies(both, None, space)] == [(len(drawings), 3)]
+
+
+@pytest.mark.usefixtures("sample_in_place")
+def test_candidates_are_found_across_blocks(originals, monkeypatch):
+    """The blocks of the matrix product are no borders."""
+    space = Space.of(originals.vectors, blocks=1)
+    twice = PhotoSet(*(np.concatenate([part, part]) for part in vars(originals).values()))
+    whole = find_copies(twice, None, space)
+    monkeypatch.setattr("carbrand.vector_copies._BLOCK", 5)
+    assert find_copies(twice, None, space) == whole
+    n = len(originals.vectors)
+    assert {(pair.photo, pair.original) for pair in whole} == {(n + k, k) for k in range(n)}
+
+
+def test_a_vector_without_any_direction_is_near_to_nothing(originals):
+    still = replace(originals, vectors=np.zeros_like(originals.vectors))
+    assert find_copies(still, None, Space.of(still.vectors, blocks=1)) == []
+
+
+def test_copies_come_back_from_their_file_sorted(tmp_path):
+    copies = [
+        Copy("b,\n.jpg", "a.jpg", "leaked", 0.951, True),
+        Copy("a.jpg", "ü.jpg", "duplicate", 1.0, False),
+    ]
+    write_copies(tmp_path / "copies.csv", copies)
+    assert read_copies(tmp_path / "copies.csv") == copies[::-1]
