@@ -36,7 +36,7 @@ repro: $(READY)  ## run what changed of the pipeline (dvc repro)
 	@$(RUN) python -m stages
 
 test: $(READY)  ## prove it
-	@$(RUN) python -m pytest $(ARGS)
+	@$(RUN) python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(READY)  ## ruff and mypy
 	@$(RUN) ruff check .
