@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from carbrand.alignment import grey_thumbnail
 from carbrand.batches import BATCH_SIZE, in_batches, map_ahead
@@ -33,7 +32,7 @@ class Prediction:
     probabilities (brands,) float32, adding up to 1: the mean over the views that the file asks for.
     Of the photo as it is: vector (d,) float32, the pooled features that the head saw; heatmap
     (h, w) float32 in 0…1, where in the square that the model saw the evidence for the predicted
-    brand lies; thumbnail (s, s) uint8, that square in grey.
+    brand lies; thumbnail (s, s) uint8, the photo in grey (`alignment.grey_thumbnail`).
     """
 
     probabilities: np.ndarray
@@ -77,13 +76,14 @@ class Classifier:
 
         def every_view() -> Iterator[np.ndarray]:
             ahead = max(2, 2 * BATCH_SIZE // views)
-            for path, photo_views in map_ahead(self._try_to_read, paths, ahead):
-                if isinstance(photo_views, UnreadablePhoto):
+            for path, read in map_ahead(self._try_to_read, paths, ahead):
+                if isinstance(read, UnreadablePhoto):
                     if unreadable is None:
-                        raise photo_views
-                    unreadable.append(photo_views)
+                        raise read
+                    unreadable.append(read)
                 else:
-                    done.append((path, grey_thumbnail(Image.fromarray(photo_views[0]))))
+                    photo_views, thumbnail = read
+                    done.append((path, thumbnail))
                     yield from photo_views
 
         outputs = self._look_at(every_view())
@@ -102,12 +102,16 @@ class Classifier:
             maps, vectors, probabilities = self._network.predict_on_batch(batch)
             yield from zip(maps[:count], vectors[:count], probabilities[:count], strict=True)
 
-    def _try_to_read(self, path: str) -> tuple[str, np.ndarray | UnreadablePhoto]:
+    def _try_to_read(
+        self, path: str
+    ) -> tuple[str, tuple[np.ndarray, np.ndarray] | UnreadablePhoto]:
+        """The views of a photo and its thumbnail."""
         try:
             photo = open_photo(path)
         except UnreadablePhoto as error:
             return path, error
-        return path, make_test_views(photo, self.size_px, self.resize, self.test_views)
+        views = make_test_views(photo, self.size_px, self.resize, self.test_views)
+        return path, (views, grey_thumbnail(photo))
 
 
 def _load_network(path: Path, photo_shape: tuple[int, int, int], brands: int) -> Any:

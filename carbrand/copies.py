@@ -21,8 +21,9 @@ def mark_copies(
 ) -> list[Row]:
     """`rows` with what shows between photos: `label_conflict`, `leaked`, `duplicate`.
 
-    Of the copies inside one split the first by path stays, the rest are `duplicate`. A test photo
-    with a copy in `train` is `leaked`. Copies under two brands are a `label_conflict`, each one.
+    Of the copies inside one split and brand the first by path stays, the rest are `duplicate`. A
+    test photo with a copy in `train` is `leaked`. Copies under two brands are a `label_conflict`,
+    each one, and told by the photo that contradicts it.
     `fingerprints` are those of the rows; `distance` is in bits of hash.
     """
     marked = list(rows)
@@ -51,22 +52,23 @@ def _clusters(
 
 def _mark(cluster: Sequence[Row]) -> Iterator[Row]:
     """`cluster`: copies of one photo, sorted by path."""
-    first: dict[str, Row] = {}
-    for row in cluster:
-        first.setdefault(row.split, row)
-    trained_on = [row for row in cluster if row.split == "train"]
+    originals = _Originals(cluster)
     for row in cluster:
         issues, original = [], None
-        others = [other for other in cluster if other.brand != row.brand]
-        if others:
-            issues.append("label_conflict")
-            original = _closest(row, others)
-        if row.split == "test" and trained_on:
-            issues.append("leaked")
-            original = _closest(row, trained_on)
-        elif row is not first[row.split]:
+        earlier = originals.first(row.split, row.brand)
+        if earlier is not row:
             issues.append("duplicate")
-            original = first[row.split]
+            original = originals.closest(row, [(row.split, row.brand)])
+        if row.split == "test":
+            learned = originals.closest(row, originals.of_split("train"))
+            if learned:
+                issues = ["leaked"]
+                original = learned
+        # Said last: the photo that contradicts this one is what a person has to look at.
+        contradiction = originals.closest(row, originals.of_other_brands(row))
+        if contradiction:
+            issues.append("label_conflict")
+            original = contradiction
         yield dataclasses.replace(
             row,
             issues=(*row.issues, *issues),
@@ -76,9 +78,41 @@ def _mark(cluster: Sequence[Row]) -> Iterator[Row]:
         )
 
 
-def _closest(row: Row, others: Sequence[Row]) -> Row:
-    """The one of the same bytes, else of the same pixels, else the first."""
-    return min(others, key=lambda other: WAYS_TO_MATCH.index(how_they_match(row, other)))
+Place = tuple[str, str]  # split and brand
+
+
+class _Originals:
+    """The first photo of each split and brand in a cluster, also of the same bytes or pixels: what
+    a photo is a copy of is found without going through all the others.
+    """
+
+    def __init__(self, cluster: Sequence[Row]) -> None:
+        self._first: dict[tuple[str, Place], Row] = {}
+        for row in cluster:
+            for key in ("", row.pixel_sha256, row.sha256):
+                self._first.setdefault((key, (row.split, row.brand)), row)
+        self._places = sorted({place for _, place in self._first}, reverse=True)  # train first
+
+    def first(self, split: str, brand: str) -> Row:
+        """The first photo there."""
+        return self._first["", (split, brand)]
+
+    def of_split(self, split: str) -> list[Place]:
+        """The places in a split."""
+        return [place for place in self._places if place[0] == split]
+
+    def of_other_brands(self, row: Row) -> list[Place]:
+        """The places whose photos contradict this one."""
+        return [place for place in self._places if place[1] != row.brand]
+
+    def closest(self, row: Row, places: Sequence[Place]) -> Row | None:
+        """Of the photos there, one of the same bytes, else of the same pixels, else the first."""
+        for key in (row.sha256, row.pixel_sha256, ""):
+            for place in places:
+                found = self._first.get((key, place))
+                if found and found is not row:
+                    return found
+        return None
 
 
 def how_they_match(a: Row, b: Row) -> str:

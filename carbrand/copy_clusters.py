@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from carbrand.copies_file import Copy
-from carbrand.manifest import KEPT, Row
+from carbrand.manifest import Row
 from carbrand.results import Results
 
 CODES = ("label_conflict", "leaked", "duplicate")
@@ -55,8 +55,9 @@ def find_clusters(run: Results) -> tuple[Cluster, ...]:
     those under two brands, then by path.
     """
     rows = {row.path: row for row in run.manifest}
-    copies = {copy.path: copy for copy in (*run.train_copies, *run.test_copies)}
-    codes, counted = _codes_by_path(run), _counted(run)
+    told = (*run.train_copies, *run.test_copies)
+    copies = {copy.path: copy for copy in told}
+    codes, counted = _codes_by_path(run), run.used
 
     def describe(path: str) -> CopiedPhoto:
         copy_of, how = _how(rows[path], copies.get(path))
@@ -69,7 +70,9 @@ def find_clusters(run: Results) -> tuple[Cluster, ...]:
                 for path in sorted(paths, key=lambda path: (rows[path].split != "train", path))
             )
         )
-        for paths in _connected(_links(rows, (*run.train_copies, *run.test_copies)))
+        for paths in _connected(_links(rows, told))
+        # Where none has a code, copies are to be ignored.
+        if any(codes[path] for path in paths)
     ]
     return tuple(
         sorted(
@@ -86,16 +89,9 @@ def _codes_by_path(run: Results) -> dict[str, tuple[str, ...]]:
             found[photo.path].add("leaked")
     for copy in (*run.train_copies, *run.test_copies):
         found[copy.path] |= {copy.issue} & set(CODES)
+        if copy.issue == "label_conflict":
+            found[copy.copy_of] |= {copy.issue}
     return {path: tuple(sorted(codes, key=CODES.index)) for path, codes in found.items()}
-
-
-def _counted(run: Results) -> set[str]:
-    """The photos that were learned from, and the test photos that the accuracy counts."""
-    severities = run.origins["validate"].parameters
-    # The manifest was written before any vector was there.
-    left_out = {copy.path for copy in run.train_copies if severities.get(copy.issue) == "exclude"}
-    learned = {row.path for row in run.manifest if row.split == "train" and row.status == KEPT}
-    return (learned - left_out) | {photo.path for photo in run.leak_free}
 
 
 def _how(row: Row, copy: Copy | None) -> tuple[str, str]:

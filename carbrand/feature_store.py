@@ -62,7 +62,7 @@ class Features:
 
 @dataclass(frozen=True)
 class StoredPhoto:
-    """Whose vectors a row holds; `aspect`: width / height of what the network saw of it."""
+    """Whose vectors a row holds; `aspect`: its width / height."""
 
     path: str
     brand: str
@@ -103,14 +103,18 @@ def read_features(folder: Path) -> Features:
     )
 
 
-def read_originals(folder: Path) -> tuple[list[StoredPhoto], PhotoSet]:
-    """The training photos as they are, to look for copies of them."""
-    photos = _read_photos(folder)
+def read_originals(
+    folder: Path, without: Collection[str] = ()
+) -> tuple[list[StoredPhoto], PhotoSet]:
+    """The training photos as they are, to look for copies of them; those of some paths left out."""
+    stored = _read_photos(folder)
+    kept = [row for row, photo in enumerate(stored) if photo.path not in without]
+    photos = [stored[row] for row in kept]
     # Mapped: of all views, only the first is wanted.
     vectors = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
     thumbnails = np.load(folder / "thumbnails.npy", mmap_mode="r", allow_pickle=False)
     aspects = np.array([photo.aspect for photo in photos])
-    return photos, PhotoSet(np.asarray(vectors[:, 0]), thumbnails, aspects)
+    return photos, PhotoSet(vectors[kept, 0], thumbnails[kept], aspects)
 
 
 def read_recipe(folder: Path) -> Recipe:

@@ -17,8 +17,8 @@ import numpy as np
 _PIECES, _PIECE_BITS = 4, 16
 # Up to here the pieces differ in at most 2 bits: 137 neighbours each; 3 bits would be 697.
 MAX_DISTANCE = 11
-# Candidates compared at once: 64 MB, whatever the number of hashes.
-_AT_ONCE = 4_000_000
+# Candidates compared at once: 50 MB, whatever the number of hashes.
+_AT_ONCE = 1_000_000
 
 
 def find_near(
@@ -26,8 +26,7 @@ def find_near(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Blocks of pairs (indices of queries, indices of hashes) at most `distance` bits apart.
 
-    `queries` (m,), `hashes` (n,): uint64. `distance` is at most MAX_DISTANCE. A pair may come more
-    than once.
+    `queries` (m,), `hashes` (n,): uint64. `distance`: MAX_DISTANCE at most. A pair comes once.
     """
     if not 0 <= distance <= MAX_DISTANCE:
         raise ValueError(f"distance must be from 0 to {MAX_DISTANCE}, got {distance}")
@@ -38,8 +37,11 @@ def find_near(
         wanted = _pieces(queries, shift)
         for mask in masks:
             for rows, found in table.look_up(wanted ^ mask):
-                apart = _count_bits(queries[rows] ^ hashes[found])
-                near = apart <= distance
+                differences = queries[rows] ^ hashes[found]
+                near = np.bitwise_count(differences) <= distance
+                for earlier in range(piece):  # the pair came when that piece was looked up
+                    bits = np.bitwise_count(_pieces(differences, np.uint64(earlier * _PIECE_BITS)))
+                    near &= bits > distance // _PIECES
                 if near.any():
                     yield rows[near], found[near]
 
@@ -82,8 +84,3 @@ class _Table:
                 )
                 yield rows, self._order[starts[rows] + offsets]
             first = last
-
-
-def _count_bits(values: np.ndarray) -> np.ndarray:
-    """How many bits are set in each uint64 (`numpy.bitwise_count` needs NumPy 2 and is there)."""
-    return np.bitwise_count(values)

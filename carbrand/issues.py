@@ -44,4 +44,7 @@ def judge(row: Row, severities: Mapping[str, str]) -> Row:
     )
     grades = {severities[code] for code in issues}
     status = ERROR if "error" in grades else EXCLUDED if "exclude" in grades else KEPT
-    return replace(row, issues=issues, status=status)
+    judged = replace(row, issues=issues, status=status)
+    # What is to be ignored is not told either; that copies belong together, folds must know.
+    told = bool(set(issues) & set(BETWEEN_PHOTOS))
+    return judged if told else replace(judged, duplicate_of="", match="")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,17 +28,16 @@ def find_leaks(
     test photo that does not leak either a `duplicate`.
     """
     fresh = [number for number, row in enumerate(rows) if not row.leaked]
-    leaks = [
+    leaks = _best(
         _describe(pair, rows[fresh[pair.photo]], originals[pair.original], "leaked")
-        for pair in _best(find_copies(_subset(photos, fresh), training, space))
-    ]
+        for pair in find_copies(_subset(photos, fresh), training, space)
+    )
     leaked = {copy.path for copy in leaks}
     fresh = [number for number in fresh if rows[number].path not in leaked]
-    pairs = find_copies(_subset(photos, fresh), None, space)
-    inside = [
+    inside = _best(
         _describe(pair, rows[fresh[pair.photo]], rows[fresh[pair.original]], "duplicate")
-        for pair in _best(pairs)
-    ]
+        for pair in find_copies(_subset(photos, fresh), None, space)
+    )
     known = {row.path: row.cluster for row in rows if row.cluster}
     return leaks + [
         copy
@@ -54,12 +53,13 @@ def mark_leaks(rows: Sequence[Row], copies: Sequence[Copy], rules: CopyRules) ->
     """
     stop_at_errors(copies, rules)
     out = paths_left_out(copies, rules)
-    # What brand it has nobody knows, where both stay out; where that is only worth a warning, the
-    # model has seen the photo all the same.
+    # A conflict that stays in is no more than odd between two test photos, but with a training
+    # photo it means that the model has seen the photo, under whatever brand.
+    tested = {row.path for row in rows}
     leaked = {
         copy.path
         for copy in copies
-        if copy.issue == "leaked" or (copy.issue == "label_conflict" and copy.path not in out)
+        if copy.issue == "leaked" or (copy.issue == "label_conflict" and copy.copy_of not in tested)
     }
     return [
         replace(row, issues=(*row.issues, "leaked")) if row.path in leaked else row
@@ -73,13 +73,17 @@ def _subset(photos: PhotoSet, numbers: Sequence[int]) -> PhotoSet:
     return PhotoSet(photos.vectors[chosen], photos.thumbnails[chosen], photos.aspects[chosen])
 
 
-def _best(pairs: Sequence[Pair]) -> Iterator[Pair]:
-    """Of each photo, the pair that fits best; of equals, the first."""
-    best: dict[int, Pair] = {}
-    for pair in pairs:
-        if pair.photo not in best or pair.similarity > best[pair.photo].similarity:
-            best[pair.photo] = pair
-    yield from best.values()
+def _best(copies: Iterable[Copy]) -> list[Copy]:
+    """Of each photo and issue, the copy that fits best; of equals, the first.
+
+    A photo may be a copy of one of its own brand and of one of another: both are told.
+    """
+    best: dict[tuple[str, str], Copy] = {}
+    for copy in copies:
+        known = best.get((copy.path, copy.issue))
+        if known is None or copy.similarity > known.similarity:
+            best[copy.path, copy.issue] = copy
+    return list(best.values())
 
 
 def _describe(pair: Pair, row: Row, original: Row | StoredPhoto, issue: str) -> Copy:

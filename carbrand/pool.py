@@ -31,7 +31,7 @@ def map_in_processes(
     `function` and what it returns must be picklable. Processes, because half of looking at a photo
     is Python's own work, which threads of one process do in turns.
     """
-    processes = processes or os.cpu_count() or 1
+    processes = processes or _cores()
     if processes == 1 or len(items) < _WORTH_PROCESSES:
         yield from map(function, items)
         return
@@ -56,6 +56,13 @@ def map_in_processes(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _cores() -> int:
+    """The cores that this process may use; a container often grants fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _leave_ctrl_c_to_parent() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+# Up to so many photos all components are computed at once, which always works.
+_FEW = 500
+
 
 def lay_out(training: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates (n, 2) of the training vectors (n, d), and (m, 2) of the others (m, d).
@@ -24,11 +27,12 @@ def _principal_axes(centred: np.ndarray) -> np.ndarray:
     axes = np.zeros((2, centred.shape[1]))
     if not centred.any():
         return axes
-    if min(centred.shape) > 3:
+    if min(centred.shape) > _FEW:
         from scipy.sparse.linalg import svds
 
-        # Iterative, for the cost of a few products; from a fixed start, so that it repeats.
-        start = np.ones(min(centred.shape))
+        # Iterative, for the cost of a few products; from a fixed start, so that it repeats. (Not
+        # from ones, at right angles to everything that is centred.)
+        start = np.random.default_rng(0).standard_normal(min(centred.shape))
         _, values, found = svds(centred.astype(np.float64), k=2, v0=start)
         axes[:] = found[np.argsort(-values, kind="stable")]
     else:

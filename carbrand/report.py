@@ -242,7 +242,7 @@ def findings(material: Material) -> Context:
     manifest = run.manifest
     alone = [file for file in manifest if file.issues and not file.duplicate_of]
     splits = sorted({file.split for file in manifest}, reverse=True)  # train before test
-    kept = Counter((file.brand, file.split) for file in manifest if file.status == "kept")
+    kept = Counter((file.brand, file.split) for file in manifest if file.path in run.used)
     clusters = find_clusters(run)
     shown = clusters[: material.limits.pairs]
     known = {file.path for file in manifest if file.duplicate_of}
@@ -279,7 +279,7 @@ def suspects(material: Material) -> Context:
     return {
         "named": len(named),
         "others": len(shown) > len(named),
-        "of": sum(file.split == "train" and file.status == "kept" for file in run.manifest),
+        "of": sum(file.split == "train" and file.path in run.used for file in run.manifest),
         "shown": [_shown_suspect(suspect, material) for suspect in shown],
         "more": max(0, len(named) - len(shown)),
     }

@@ -15,8 +15,9 @@ from carbrand.copies_file import Copy
 from carbrand.evaluation import PredictedPhoto, ReliabilityBin, reliability
 from carbrand.folders import JudgedFinding
 from carbrand.history import Epoch
-from carbrand.manifest import Row
+from carbrand.manifest import KEPT, Row
 from carbrand.map_file import MappedPhoto
+from carbrand.rules import CopyRules, paths_left_out
 from carbrand.suspects_file import Suspect
 
 
@@ -108,10 +109,20 @@ class Results:
     metrics: Metrics
     heat_maps: np.ndarray  # (n, h, w) in 0…1, in the order of `photos`
     train_copies: tuple[Copy, ...]  # training photos, copies of training photos
-    test_copies: tuple[Copy, ...]  # test photos, copies of training photos
+    test_copies: tuple[Copy, ...]  # test photos, copies of training photos or of one another
     suspects: tuple[Suspect, ...]  # most suspicious first
     map: tuple[MappedPhoto, ...]
     origins: Mapping[str, Origin]  # by node
+    rules: CopyRules
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """The paths of the photos learned from, and of the test photos that the accuracy counts."""
+        # The manifest was written before any vector was there.
+        later = paths_left_out(self.train_copies, self.rules)
+        kept = (row for row in self.manifest if row.split == "train" and row.status == KEPT)
+        learned = (row.path for row in kept if row.path not in later)
+        return frozenset(learned) | {photo.path for photo in self.leak_free}
 
     @cached_property
     def leak_free(self) -> tuple[JudgedPhoto, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from carbrand.copies_file import Copy
 from carbrand.errors import UserError
+from carbrand.wording import one_line
 
 # A brand needs one photo to learn from and one to validate on.
 MIN_TRAIN_PHOTOS = 2
@@ -51,14 +52,21 @@ def paths_left_out(copies: Sequence[Copy], rules: CopyRules) -> set[str]:
     return out
 
 
+def worth_telling(copies: Sequence[Copy], rules: CopyRules) -> list[Copy]:
+    """The copies without those to be ignored."""
+    severities = asdict(rules)
+    return [copy for copy in copies if severities[copy.issue] != "ignore"]
+
+
 def _describe(copy: Copy) -> str:
     how = "a mirrored version or part of" if copy.mirrored else "a version or part of"
+    photo, original = one_line(copy.path), one_line(copy.copy_of)
     if copy.issue == "label_conflict":
         return (
-            f"{copy.path} shows {how} {copy.copy_of}, under another brand. Look at both, remove "
+            f"{photo} shows {how} {original}, under another brand. Look at both, remove "
             f"the wrong one, or set validate.label_conflict: exclude"
         )
     return (
-        f"{copy.path} shows {how} {copy.copy_of} ({copy.issue}). Remove it, or set "
+        f"{photo} shows {how} {original} ({copy.issue}). Remove it, or set "
         f"validate.{copy.issue}: exclude"
     )

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ from carbrand.results import (
     Results,
     Scores,
 )
+from carbrand.rules import CopyRules, worth_telling
 from carbrand.suspects_file import read_suspects
 
 MEND = "Run `dvc repro`, which makes it anew."
@@ -72,6 +73,10 @@ def read_results(files: RunFiles) -> Results:
         predicted, brands = read_predictions(files.predictions)
     with _made_anew(files.history):
         history = tuple(read_history(files.history))
+    origins = {node: _read_origin(path, node) for node, path in files.origins.items()}
+    with _made_anew(files.origins["validate"]):
+        severities = origins["validate"].parameters
+        rules = CopyRules(**{field.name: severities[field.name] for field in fields(CopyRules)})
     results = Results(
         manifest=manifest,
         folders=_read(files.folders, read_findings),
@@ -81,11 +86,13 @@ def read_results(files: RunFiles) -> Results:
         photos=_judge(predicted, brands),
         metrics=_read_metrics(files.metrics),
         heat_maps=_read_heat_maps(files.heat_maps),
-        train_copies=_read(files.train_copies, read_copies),
+        # `features` finds them before any rule is asked.
+        train_copies=tuple(worth_telling(_read(files.train_copies, read_copies), rules)),
         test_copies=_read(files.test_copies, read_copies),
         suspects=_read(files.suspects, read_suspects),
         map=_read(files.map, read_map),
-        origins={node: _read_origin(path, node) for node, path in files.origins.items()},
+        origins=origins,
+        rules=rules,
     )
     _check_of_one_run(results)
     return results

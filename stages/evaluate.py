@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from carbrand.classifier import Classifier, Prediction
-from carbrand.copies_file import Copy, write_copies
+from carbrand.copies_file import Copy, read_copies, write_copies
 from carbrand.errors import UserError
 from carbrand.evaluation import (
     PredictedPhoto,
@@ -38,10 +38,10 @@ from carbrand.predictions_file import PROBABILITY_DECIMALS, read_predictions, wr
 from carbrand.progress import track
 from carbrand.projection import lay_out
 from carbrand.promises import check_accuracy, check_brands, check_probabilities, check_rows
-from carbrand.rules import read_rules
+from carbrand.rules import CopyRules, paths_left_out, read_rules, worth_telling
 from carbrand.stage import start
 from carbrand.table import write_table
-from carbrand.vector_copies import PhotoSet, Space, seen_aspect
+from carbrand.vector_copies import PhotoSet, Space
 
 PACKAGES = ("carbrand", "keras", "numpy", "pillow", "tensorflow")
 
@@ -99,6 +99,11 @@ def count(
 
 def check_test_photos(rows: Sequence[Row], brands: Sequence[str]) -> None:
     """Raise UserError unless there is a leak-free photo, and the model knows every brand."""
+    if not rows:
+        raise UserError(
+            "No test photo is left: all were left out. artifacts/validate/manifest.csv says why. "
+            "Put photos into the test folder, or loosen the section validate of params.yaml."
+        )
     if all(row.leaked for row in rows):
         raise UserError(
             f"All {len(rows)} test photos are copies of training photos: nothing is left to "
@@ -122,15 +127,20 @@ def write_brands(path: Path, scores: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def search_copies(
-    rows: Sequence[Row], predictions: Sequence[Prediction], features: Path, policy: str
+    rows: Sequence[Row], predictions: Sequence[Prediction], features: Path, rules: CopyRules
 ) -> tuple[list[Copy], list[MappedPhoto]]:
     """Copies that only vectors show, and every photo, training and test, laid out by them."""
-    originals, training = read_originals(features)
+    # What stayed out of training for its brand, nobody has learned from. (A duplicate has a twin
+    # that somebody did.)
+    conflicts = [
+        copy for copy in read_copies(features / "copies.csv") if copy.issue == "label_conflict"
+    ]
+    originals, training = read_originals(features, paths_left_out(conflicts, rules))
     space = Space.of(training.vectors, POOLINGS[read_recipe(features).pooling])
     tests = PhotoSet(
         np.stack([prediction.vector for prediction in predictions]),
         np.stack([prediction.thumbnail for prediction in predictions]),
-        np.array([seen_aspect(row.width, row.height, policy) for row in rows]),
+        np.array([row.width / row.height for row in rows]),
     )
     copies = find_leaks(rows, tests, originals, training, space)
     here, there = lay_out(space.directions(training.vectors), space.directions(tests.vectors))
@@ -154,10 +164,11 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
     check_test_photos(listed, classifier.brands)
     found = classifier.predict([row.path for row in listed])
     everything = list(track(found, "Predicting test photos", len(listed)))
+    rules = read_rules(validate / "rules.json")
     copies, places = search_copies(
-        listed, [prediction for _, prediction in everything], features, classifier.resize
+        listed, [prediction for _, prediction in everything], features, rules
     )
-    rows = mark_leaks(listed, copies, read_rules(validate / "rules.json"))
+    rows = mark_leaks(listed, copies, rules)
     check_test_photos(rows, classifier.brands)
     counted = {row.path for row in rows}
     predicted = [(path, prediction) for path, prediction in everything if path in counted]
@@ -167,7 +178,7 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
     metrics = count(table, rows, classifier.brands, classifier.temperature, params.ece_bins)
     write_metrics(out / "metrics.json", metrics)
     write_brands(out / "brands.csv", metrics["brand"])
-    write_copies(out / "copies.csv", copies)
+    write_copies(out / "copies.csv", worth_telling(copies, rules))
     write_map(out / "map.csv", places)
     write_origin(out / "origin.json", params, PACKAGES)
     np.save(out / "vectors.npy", np.stack([prediction.vector for _, prediction in predicted]))

@@ -27,7 +27,7 @@ from carbrand.params import knob, read_section
 from carbrand.photo import MAX_SIZE_PX, RESIZE_POLICIES, open_photo
 from carbrand.pooling import POOLINGS
 from carbrand.stage import start
-from carbrand.vector_copies import Pair, PhotoSet, Space, find_copies, seen_aspect
+from carbrand.vector_copies import Pair, PhotoSet, Space, find_copies
 from carbrand.views import Augmentation, make_view
 
 PACKAGES = ("keras", "numpy", "pillow", "tensorflow")
@@ -52,7 +52,10 @@ class FeaturesParams:
 
 def make_views(row: Row, params: FeaturesParams) -> np.ndarray:
     """The views of one photo, (views, size_px, size_px, 3) uint8; view 0 is the photo as it is."""
-    photo = open_photo(row.path)
+    return _views_of(open_photo(row.path), row, params)
+
+
+def _views_of(photo: Image.Image, row: Row, params: FeaturesParams) -> np.ndarray:
     augmentation = Augmentation(params.shear, params.zoom, params.crop, params.flip)
     return np.stack(
         [
@@ -77,9 +80,9 @@ def look_at(
     thumbnails = np.empty((len(rows), THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
 
     def views_of(number: int) -> np.ndarray:
-        views = make_views(rows[number], params)
-        thumbnails[number] = grey_thumbnail(Image.fromarray(views[0]))
-        return views
+        photo = open_photo(rows[number].path)
+        thumbnails[number] = grey_thumbnail(photo)
+        return _views_of(photo, rows[number], params)
 
     return extract(range(len(rows)), views_of, params.views, backbone, params.pooling), thumbnails
 
@@ -116,7 +119,7 @@ def main(params_file: Path, manifest: Path, out: Path) -> None:
     rows = photos_to_learn_from(read_manifest(manifest))
     backbone = build_backbone(params.backbone, params.size_px, params.weights)
     vectors, thumbnails = look_at(rows, backbone, params)
-    aspects = [seen_aspect(row.width, row.height, params.resize) for row in rows]
+    aspects = [row.width / row.height for row in rows]
     photos = PhotoSet(vectors[:, 0], thumbnails, np.array(aspects))
     pairs = find_copies_among(rows, photos, params.pooling)
     stored = [

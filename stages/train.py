@@ -36,6 +36,7 @@ from carbrand.stage import start
 from carbrand.suspects import find_suspects
 from carbrand.suspects_file import write_suspects
 from carbrand.views import TEST_VIEWS
+from carbrand.wording import one_line
 
 PACKAGES = ("carbrand", "cleanlab", "keras", "numpy", "scipy", "tensorflow")
 # As by default of evaluate.ece_bins, on which no training may depend.
@@ -146,8 +147,9 @@ def leave_copies_out(features: Features, copies: Sequence[Copy], rules: CopyRule
         count = kept.photo_brands.count(brand)
         if count < MIN_TRAIN_PHOTOS:
             raise UserError(
-                f"{brand} has {count} training photo without copies of one another, expected at "
-                f"least {MIN_TRAIN_PHOTOS}: one to learn from and one to validate on. Add photos."
+                f"{one_line(brand)} has {count} training photo without copies of one another, "
+                f"expected at least {MIN_TRAIN_PHOTOS}: one to learn from and one to validate on. "
+                f"Add photos."
             )
     return kept
 

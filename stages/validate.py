@@ -39,6 +39,7 @@ from carbrand.pool import map_in_processes
 from carbrand.progress import track
 from carbrand.rules import CopyRules, write_rules
 from carbrand.stage import start
+from carbrand.wording import one_line
 
 MEGAPIXEL = 1_000_000
 
@@ -209,7 +210,9 @@ def find_errors(
     for split, folder in folders.items():
         brands = sorted({row.brand for row in photos if row.split == split})
         counts = Counter(
-            row.brand for row in photos if row.split == split and (row.status == KEPT or row.leaked)
+            row.brand
+            for row in photos
+            if row.split == split and (row.status != EXCLUDED or row.leaked)
         )
         lines += check_counts(folder, split, {brand: counts[brand] for brand in brands})
     return lines
@@ -217,21 +220,22 @@ def find_errors(
 
 def _describe(row: Row, severities: Mapping[str, str]) -> str:
     code = next(code for code in row.issues if severities[code] == "error")
+    path, original = one_line(row.path), one_line(row.duplicate_of)
     if code in UNUSABLE:
         return (
-            f"{row.path} is not a readable photo ({row.reason}). Replace or remove it, or set "
+            f"{path} is not a readable photo ({row.reason}). Replace or remove it, or set "
             f"validate.{code}: exclude"
         )
     if code == "label_conflict":
         return (
-            f"{row.path} holds the same photo as {row.duplicate_of}, under another brand. "
+            f"{path} holds the same photo as {original}, under another brand. "
             f"Remove the wrong one, or set validate.label_conflict: exclude"
         )
     if row.duplicate_of:
-        what = f"is a copy of {row.duplicate_of} ({code})"
+        what = f"is a copy of {original} ({code})"
     else:
         what = f"has the issue {code}{f' ({row.reason})' if row.reason else ''}"
-    return f"{row.path} {what}. Remove it, or set validate.{code}: exclude"
+    return f"{path} {what}. Remove it, or set validate.{code}: exclude"
 
 
 def main(params_file: Path, train: Path, test: Path, out: Path) -> None:

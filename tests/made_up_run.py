@@ -23,7 +23,7 @@ PARAMS = {"dpi": 60, "photos": 4, "mistakes": 5, "pairs": 3, "suspects": 3, "thu
 BINS = 10
 TEMPERATURE = 1.25
 MADE_BY = {
-    "validate": {"duplicate": "exclude", "leaked": "exclude"},
+    "validate": {"label_conflict": "error", "leaked": "exclude", "duplicate": "exclude"},
     "features": {"backbone": "made_up_net", "flip": True},
     "train": {"epochs": 6},
     "evaluate": {"ece_bins": BINS},

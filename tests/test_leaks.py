@@ -17,7 +17,7 @@ from carbrand.manifest import Row, read_manifest
 from carbrand.map_file import read_map
 from carbrand.photo import open_photo
 from carbrand.predictions_file import read_predictions
-from carbrand.rules import CopyRules, paths_left_out, stop_at_errors
+from carbrand.rules import CopyRules, paths_left_out, stop_at_errors, worth_telling
 from stages import evaluate, features, train, validate
 from tests.conftest import ROOT, edit_params
 from tests.edits import CROPS, EDITS
@@ -47,6 +47,18 @@ def test_a_conflict_stops_stays_out_or_is_a_leak():
     assert "set validate.label_conflict: exclude" in str(caught.value)
     assert "4" not in marked(CONFLICT, rules=replace(RULES, label_conflict="exclude"))
     assert marked(CONFLICT, rules=replace(RULES, label_conflict="warn"))["4"]
+
+
+def test_a_conflict_between_two_test_photos_is_no_leak():
+    inside = Copy("test/a/4.jpg", "test/a/5.jpg", "label_conflict", 0.95, False)
+    for severity in ("warn", "ignore"):
+        assert not any(marked(inside, rules=replace(RULES, label_conflict=severity)).values())
+    assert set(marked(inside, rules=replace(RULES, label_conflict="exclude"))) == set("0123")
+
+
+def test_what_is_to_be_ignored_is_not_told():
+    rules = CopyRules("ignore", "exclude", "ignore")
+    assert worth_telling([LEAK, DOUBLE, CONFLICT], rules) == [LEAK]
 
 
 def test_every_error_is_told_at_once():

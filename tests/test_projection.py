@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from carbrand.map_file import MappedPhoto, read_map, write_map
 from carbrand.projection import lay_out
@@ -42,6 +43,16 @@ def test_few_or_equal_photos_have_a_map_too():
         here, there = lay_out(same, np.zeros((2, 9), np.float32))
         assert np.isfinite(here).all()
         assert np.isfinite(there).all()
+
+
+@pytest.mark.parametrize("photos", [4, 8, 600])
+def test_photos_of_two_kinds_only_have_a_map(photos):
+    """Their vectors leave no second direction, and ones as a start would be at right angles."""
+    vectors = np.eye(2, 700, dtype=np.float32)[np.arange(photos) % 2]
+    here, _ = lay_out(vectors, vectors)
+    assert np.isfinite(here).all()
+    assert len(set(np.sign(here[::2, 0]))) == 1
+    assert np.sign(here[0, 0]) == -np.sign(here[1, 0])
 
 
 def test_a_map_comes_back_from_its_file(tmp_path):

@@ -156,8 +156,9 @@ def test_copies_of_copies_are_one_group_those_across_the_splits_first(tmp_path, 
     run = make(MadeUpRun(right=4, wrong=0, leaked=0), tmp_path, monkeypatch)
     a, b, c, d = (row for row in run.manifest if row.brand == "asta")
     e, f, *_ = (row for row in run.manifest if row.brand == "cirro")
-    inside = [replace(b, duplicate_of=a.path), replace(c, duplicate_of=a.path, match="hash")]
-    across = [replace(e, split="train"), replace(f, duplicate_of=e.path)]
+    copy: dict[str, Any] = {"duplicate_of": a.path, "issues": ("duplicate",)}
+    inside = [replace(b, **copy), replace(c, **copy, match="hash")]
+    across = [replace(e, split="train"), replace(f, duplicate_of=e.path, issues=("leaked",))]
     run = replace(
         run,
         manifest=(a, *inside, d, *across),
@@ -166,7 +167,9 @@ def test_copies_of_copies_are_one_group_those_across_the_splits_first(tmp_path, 
     first, second = find_clusters(run)
     assert [photo.row.path for photo in first.photos] == [e.path, f.path]
     assert {photo.row.path for photo in second.photos} == {a.path, b.path, c.path, d.path}
-    assert [photo.codes for photo in second.photos] == [(), (), (), ("duplicate",)]
+    assert [photo.codes for photo in second.photos] == [(), *[("duplicate",)] * 3]
+    silent = tuple(replace(row, issues=()) for row in run.manifest)  # all to be ignored
+    assert find_clusters(replace(run, manifest=silent, train_copies=())) == ()
 
 
 def test_a_group_under_two_brands_names_them(tmp_path, monkeypatch):
@@ -181,7 +184,8 @@ def test_a_group_under_two_brands_names_them(tmp_path, monkeypatch):
 def test_a_huge_group_of_copies_is_cut_and_counted(tmp_path, monkeypatch):
     run = make(MadeUpRun(right=9, wrong=0, leaked=0), tmp_path, monkeypatch)
     first = run.manifest[0]
-    manifest = (first, *(replace(row, duplicate_of=first.path) for row in run.manifest[1:]))
+    copy: dict[str, Any] = {"duplicate_of": first.path, "issues": ("duplicate",)}
+    manifest = (first, *(replace(row, **copy) for row in run.manifest[1:]))
     page = render(replace(run, manifest=manifest))
     assert page.partition('class="clusters"')[2].partition("</section>")[0].count("<img ") == 8
     assert "19 more photos in this group." in text_of(page)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -263,6 +264,39 @@ def test_edited_copies_inside_a_split_and_under_two_brands_are_found(project):
 
 
 @pytest.mark.usefixtures("sample_in_place")
+def test_a_conflict_is_told_by_the_photo_that_contradicts(project):
+    """Not by a copy of the same brand, which is right."""
+    shutil.copy("Datasets/train/asta/001.png", "Datasets/train/asta/copy.png")
+    shutil.copy("Datasets/train/asta/001.png", "Datasets/train/bolt/odd.png")
+    with pytest.raises(UserError) as caught:
+        run(project)
+    for problem in caught.value.problems:
+        one, other = (path.split("/")[2] for path in re.findall(r"Datasets/\S+\.png", problem))
+        assert {one, other} == {"asta", "bolt"}
+    rows, _ = run(project, label_conflict="warn")
+    # Which brand is right nobody knows: one photo of each stays, its copy goes.
+    assert rows["Datasets/train/bolt/odd.png"].status == "kept"
+    assert rows["Datasets/train/asta/001.png"].status == "kept"
+    assert rows["Datasets/train/asta/copy.png"].status == "excluded"
+
+
+def test_copies_to_be_ignored_are_not_told_but_share_a_fold(project):
+    shutil.copy("Datasets/train/asta/001.png", "Datasets/train/asta/copy.png")
+    row = run(project, duplicate="ignore")[0]["Datasets/train/asta/copy.png"]
+    assert (row.status, row.issues, row.duplicate_of, row.match) == ("kept", (), "", "")
+    assert row.cluster == "Datasets/train/asta/001.png"
+
+
+def test_an_error_of_one_photo_is_not_followed_by_false_ones(project):
+    for number in range(2, 6):
+        Path(f"Datasets/train/asta/00{number}.png").unlink()
+    shutil.copy("Datasets/train/asta/001.png", "Datasets/train/bolt/a\nb.png")
+    with pytest.raises(UserError) as caught:
+        run(project)
+    assert len(caught.value.problems) == 2  # not a word of too few photos
+    assert all("\n" not in problem for problem in caught.value.problems)
+
+
 def test_near_distance_says_how_near(project):
     use_drawings(project)
     for brand in PAINTS:
