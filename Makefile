@@ -60,4 +60,4 @@ lock: $(READY)  ## resolve requirements/*.txt anew
 	  -o requirements/$$tf.txt pyproject.toml || exit; done
 
 clean:  ## delete the environment and what the pipeline wrote (DVC's cache stays)
-	rm -rf .venv artifacts
+	rm -rf .venv artifacts .vectors

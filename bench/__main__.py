@@ -30,7 +30,7 @@ def copy_project(target: Path) -> None:
     """The project as it would be in a new clone or archive, with the photos that are here now."""
     made_here = shutil.ignore_patterns(
         *(".venv", ".git", "artifacts", "dvc.lock", "__pycache__", ".*_cache"),
-        *("cache", "tmp", "config.local", "dvc_plots"),
+        *("cache", "tmp", "config.local", "dvc_plots", ".vectors"),
     )
     shutil.copytree(ROOT, target, ignore=made_here)
 

@@ -2,13 +2,14 @@
 
 Reads the manifest and the training photos it keeps.
 Writes a folder: vectors of K views per photo, whose they are, which photos the vectors show to be
-copies of one another, and the backbone itself.
+copies of one another, and the backbone itself. Vectors are also kept per photo in a folder that is
+safe to delete: a photo that was looked at before is not looked at again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from carbrand.params import knob, read_section
 from carbrand.photo import MAX_SIZE_PX, RESIZE_POLICIES, open_photo
 from carbrand.pooling import POOLINGS
 from carbrand.stage import start
+from carbrand.vector_cache import VectorCache, describe_network
 from carbrand.vector_copies import Pair, PhotoSet, Space, find_copies
 from carbrand.views import Augmentation, make_view
 
@@ -74,17 +76,31 @@ def _views_of(photo: Image.Image, row: Row, params: FeaturesParams) -> np.ndarra
 
 
 def look_at(
-    rows: Sequence[Row], backbone: Any, params: FeaturesParams
+    rows: Sequence[Row], backbone: Any, params: FeaturesParams, kept: VectorCache
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The vectors of the photos, (n, views, d) float32, and their grey thumbnails, (n, s, s)."""
-    thumbnails = np.empty((len(rows), THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
+    """The vectors of the photos, (n, views, d) float32, and their grey thumbnails, (n, s, s).
 
-    def views_of(number: int) -> np.ndarray:
-        photo = open_photo(rows[number].path)
-        thumbnails[number] = grey_thumbnail(photo)
-        return _views_of(photo, rows[number], params)
+    Only photos of which nothing is kept are looked at.
+    """
+    known = [kept.find(row.pixel_sha256) for row in rows]
+    new = [number for number, entry in enumerate(known) if entry is None]
+    thumbnails = np.empty((len(new), THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
 
-    return extract(range(len(rows)), views_of, params.views, backbone, params.pooling), thumbnails
+    def views_of(place: int) -> np.ndarray:
+        row = rows[new[place]]
+        photo = open_photo(row.path)
+        thumbnails[place] = grey_thumbnail(photo)
+        return _views_of(photo, row, params)
+
+    if new:
+        vectors = extract(range(len(new)), views_of, params.views, backbone, params.pooling)
+    else:
+        vectors = np.empty((0, params.views, 0), np.float32)
+    for number, photo_vectors, thumbnail in zip(new, vectors, thumbnails, strict=True):
+        known[number] = (photo_vectors, thumbnail)
+        kept.keep(rows[number].pixel_sha256, photo_vectors, thumbnail)
+    found = [entry for entry in known if entry is not None]
+    return np.stack([entry[0] for entry in found]), np.stack([entry[1] for entry in found])
 
 
 def find_copies_among(rows: Sequence[Row], photos: PhotoSet, pooling: str) -> list[Pair]:
@@ -113,12 +129,17 @@ def describe(rows: Sequence[Row], pair: Pair) -> Copy:
     return Copy(photo.path, original.path, issue, pair.similarity, pair.mirrored)
 
 
-def main(params_file: Path, manifest: Path, out: Path) -> None:
-    """Read the photos to learn from, write what the backbone sees in them."""
+def main(params_file: Path, manifest: Path, cache: Path, out: Path) -> None:
+    """Read the photos to learn from, write what the backbone sees in them.
+
+    `cache` is a folder of vectors from earlier runs, which may be empty.
+    """
     params = read_section(params_file, "features", FeaturesParams)
     rows = photos_to_learn_from(read_manifest(manifest))
     backbone = build_backbone(params.backbone, params.size_px, params.weights)
-    vectors, thumbnails = look_at(rows, backbone, params)
+    recipe_of_vectors = asdict(params) | {"network": describe_network(backbone)}
+    with VectorCache(cache / "vectors.sqlite", recipe_of_vectors) as kept:
+        vectors, thumbnails = look_at(rows, backbone, params, kept)
     aspects = [row.width / row.height for row in rows]
     photos = PhotoSet(vectors[:, 0], thumbnails, np.array(aspects))
     pairs = find_copies_among(rows, photos, params.pooling)

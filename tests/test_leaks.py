@@ -111,7 +111,7 @@ def run_nodes() -> None:
     params, artifacts = Path("params.yaml"), Path("artifacts")
     checked = artifacts / "validate"
     validate.main(params, Path("Datasets/train"), Path("Datasets/test"), checked)
-    features.main(params, checked / "manifest.csv", artifacts / "features")
+    features.main(params, checked / "manifest.csv", Path(".vectors"), artifacts / "features")
     train.main(params, checked / "rules.json", artifacts / "features", artifacts / "train")
     evaluate.main(
         *(params, artifacts / "train/model.h5", checked, artifacts / "features"),

@@ -129,7 +129,7 @@ def test_a_node_on_its_own_refuses_a_typo_with_status_2(node, finished):
     file.write_text(text[:start] + "  nonsense: 1\n" + text[start:])
     command = {
         "validate": ["Datasets/train", "Datasets/test", "out"],
-        "features": ["artifacts/validate/manifest.csv", "out"],
+        "features": ["artifacts/validate/manifest.csv", ".vectors", "out"],
         "train": ["artifacts/validate/rules.json", "artifacts/features", "out"],
         "evaluate": [
             *("artifacts/train/model.h5", "artifacts/validate", "artifacts/features", "out"),

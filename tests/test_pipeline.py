@@ -106,6 +106,7 @@ def bits(project: Path) -> dict[str, str]:
 
 def test_a_forced_rerun_gives_the_same_bits(finished):
     lock, before = (finished / "dvc.lock").read_bytes(), bits(finished)
+    shutil.rmtree(finished / ".vectors")  # or the backbone would have nothing to do
     odd = {"PYTHONHASHSEED": "77", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
     result = run([sys.executable, "-m", "dvc", "repro", "--force"], finished, env=odd)
     assert result.returncode == 0, result.stderr

@@ -1,0 +1,188 @@
+"""Vectors are kept per photo: never stale, never torn, bounded, and the same bytes as without."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from carbrand import vector_cache
+from carbrand.backbones import build_backbone
+from carbrand.manifest import Row
+from carbrand.params import read_section
+from carbrand.vector_cache import VectorCache, describe_network
+from stages import features
+from stages.features import FeaturesParams
+from tests.conftest import ROOT, draw_photo
+from tests.test_minimal_rerun import another_value
+
+RECIPE = {"size_px": 64, "network": "abc"}
+
+
+def arrays(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.random((3, 5), np.float32), rng.integers(0, 256, (4, 4), dtype=np.uint8)
+
+
+def same(found: tuple[np.ndarray, ...] | None, expected: tuple[np.ndarray, ...]) -> bool:
+    return found is not None and all(
+        a.dtype == b.dtype and np.array_equal(a, b) for a, b in zip(found, expected, strict=True)
+    )
+
+
+def test_what_is_kept_is_found_again(tmp_path):
+    file = tmp_path / "folder" / "v.sqlite"
+    with VectorCache(file, RECIPE) as cache:
+        assert cache.find("p1") is None
+        cache.keep("p1", *arrays(1))
+        cache.keep("p2", *arrays(2))
+    with VectorCache(file, RECIPE) as cache:
+        assert same(cache.find("p1"), arrays(1))
+        assert same(cache.find("p2"), arrays(2))
+        assert cache.find("p3") is None
+
+
+@pytest.mark.parametrize("change", [{"size_px": 65}, {"network": "abd"}, {"more": 1}])
+def test_another_recipe_finds_nothing(change, tmp_path):
+    with VectorCache(tmp_path / "v", RECIPE) as cache:
+        cache.keep("p", *arrays(1))
+    with VectorCache(tmp_path / "v", RECIPE | change) as cache:
+        assert cache.find("p") is None
+
+
+def test_another_version_finds_nothing(tmp_path, monkeypatch):
+    with VectorCache(tmp_path / "v", RECIPE) as cache:
+        cache.keep("p", *arrays(1))
+    monkeypatch.setattr(vector_cache, "version_of", lambda name: f"{name} of tomorrow")
+    with VectorCache(tmp_path / "v", RECIPE) as cache:
+        assert cache.find("p") is None
+
+
+def test_a_changed_byte_is_not_believed(tmp_path):
+    with VectorCache(tmp_path / "v", RECIPE) as cache:
+        cache.keep("p", *arrays(1))
+    database = sqlite3.connect(tmp_path / "v")
+    (content,) = database.execute("SELECT content FROM entries").fetchone()
+    database.execute("UPDATE entries SET content = ?", (content[:-1] + bytes([content[-1] ^ 1]),))
+    database.commit()
+    database.close()
+    with VectorCache(tmp_path / "v", RECIPE) as cache:
+        assert cache.find("p") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all" * 300])
+def test_a_damaged_file_is_begun_anew(content, tmp_path):
+    (tmp_path / "v").write_bytes(content)
+    with VectorCache(tmp_path / "v", RECIPE) as cache:
+        assert cache.find("p") is None
+        cache.keep("p", *arrays(1))
+    with VectorCache(tmp_path / "v", RECIPE) as cache:
+        assert same(cache.find("p"), arrays(1))
+
+
+def test_a_torn_file_is_no_trouble(tmp_path):
+    with VectorCache(tmp_path / "v", RECIPE) as cache:
+        for number in range(200):
+            cache.keep(f"p{number}", *arrays(number))
+    whole = (tmp_path / "v").read_bytes()
+    for length in range(0, len(whole), len(whole) // 23):
+        (tmp_path / "v").write_bytes(whole[:length])
+        with VectorCache(tmp_path / "v", RECIPE) as cache:
+            found = cache.find("p150")
+            assert found is None or same(found, arrays(150))
+            cache.keep("p150", *arrays(150))
+
+
+def test_where_nothing_can_be_written_it_is_done_without(tmp_path):
+    (tmp_path / "v").mkdir()  # no file can be here
+    with VectorCache(tmp_path / "v", RECIPE) as cache:
+        cache.keep("p", *arrays(1))
+        assert same(cache.find("p"), arrays(1))
+
+
+def test_the_oldest_entries_go_when_there_are_too_many_bytes(tmp_path):
+    each = len(vector_cache._pack(arrays(0)))
+    for number in range(500):
+        if number % 250 == 0:
+            with VectorCache(tmp_path / "v", RECIPE, max_bytes=300 * each) as cache:
+                for fresh in range(number, number + 250):
+                    cache.keep(f"p{fresh}", *arrays(fresh))
+    with VectorCache(tmp_path / "v", RECIPE) as cache:
+        kept = [number for number in range(500) if cache.find(f"p{number}") is not None]
+    assert kept == list(range(500 - len(kept), 500))
+    assert 200 <= len(kept) <= 300
+
+
+@pytest.fixture(scope="module")
+def params() -> FeaturesParams:
+    defaults = read_section(ROOT / "params.yaml", "features", FeaturesParams)
+    return dataclasses.replace(defaults, size_px=64, views=2)
+
+
+@pytest.fixture(scope="module")
+def backbone(params):
+    return build_backbone(params.backbone, params.size_px, params.weights)
+
+
+@pytest.fixture
+def rows(tmp_path) -> list[Row]:
+    """Eleven photos: more than a batch."""
+    found = []
+    for number in range(11):
+        path = tmp_path / f"{number:02}.png"
+        draw_photo((90, 60, 200), number).save(path)
+        found.append(Row(str(path), "train", "a", 48, 36, pixel_sha256=f"{number:064x}"))
+    return found
+
+
+def look(rows, backbone, params, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    recipe = dataclasses.asdict(params) | {"network": describe_network(backbone)}
+    with VectorCache(folder / "vectors.sqlite", recipe) as kept:
+        return features.look_at(rows, backbone, params, kept)
+
+
+def test_with_and_without_it_the_bytes_are_the_same(rows, backbone, params, tmp_path):
+    """Whatever was there before: a photo's vectors do not depend on those beside it in a batch."""
+    whole = look(rows, backbone, params, tmp_path / "none")
+    for already in ([3], [0, 1, 2, 9], range(11)):
+        folder = tmp_path / f"some{len(already)}"
+        look([rows[number] for number in already], backbone, params, folder)
+        for some, expected in zip(look(rows, backbone, params, folder), whole, strict=True):
+            assert some.tobytes() == expected.tobytes()
+
+
+def test_a_photo_that_is_known_is_not_opened(rows, backbone, params, tmp_path):
+    whole = look(rows, backbone, params, tmp_path)
+    for row in rows:
+        Path(row.path).unlink()
+    again = look(rows[::-1], backbone, params, tmp_path)
+    assert again[0][::-1].tobytes() == whole[0].tobytes()
+    shutil.rmtree(tmp_path)
+    with pytest.raises(Exception, match=r"\.png"):
+        look(rows, backbone, params, tmp_path / "empty")
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(FeaturesParams), ids=lambda field: field.name)
+def test_no_parameter_finds_what_another_value_kept(field, params, tmp_path):
+    """Nothing stale: each of them is a part of the key."""
+    changed = dataclasses.replace(
+        params, **{field.name: another_value(field, getattr(params, field.name))}
+    )
+    with VectorCache(tmp_path / "v", dataclasses.asdict(params)) as cache:
+        cache.keep("p", *arrays(1))
+    with VectorCache(tmp_path / "v", dataclasses.asdict(changed)) as cache:
+        assert cache.find("p") is None
+
+
+def test_another_weight_makes_another_network(backbone, params):
+    before = describe_network(backbone)
+    assert before == describe_network(backbone)
+    weights = backbone.get_weights()
+    weights[5] = weights[5] + np.float32(1e-6)
+    other = build_backbone(params.backbone, params.size_px, params.weights)
+    other.set_weights(weights)
+    assert describe_network(other) != before
