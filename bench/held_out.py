@@ -13,13 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.photos import read_rows
 from carbrand.backbones import build_backbone
-from carbrand.dataset import find_files
 from carbrand.extraction import extract
 from carbrand.feature_store import Features, Recipe
-from carbrand.inspection import PhotoLimits, inspect_file
 from carbrand.params import read_section
-from carbrand.photo import MAX_PIXELS
 from carbrand.suspects import find_suspects
 from stages.features import FeaturesParams, make_views
 from stages.train import TrainParams, calibrate, score_held_out, train
@@ -32,9 +30,7 @@ SWAPS, LOOKED_AT = 10, 15
 def read(folder: Path) -> Features:
     """The features of the photos, as params.yaml says."""
     params = read_section(PARAMS, "features", FeaturesParams)
-    limits = PhotoLimits((folder,), MAX_PIXELS, min_side_px=1, max_aspect=100.0)
-    files = [file for file in find_files(folder, "train") if file.is_photo]
-    rows = [inspect_file(file, limits).row for file in files]
+    rows = read_rows(folder)
     backbone = build_backbone(params.backbone, params.size_px, params.weights)
     vectors = extract(
         rows, lambda row: make_views(row, params), params.views, backbone, params.pooling

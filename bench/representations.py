@@ -13,13 +13,11 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
+from bench.photos import read_rows
 from carbrand.backbones import build_backbone
-from carbrand.dataset import find_files
 from carbrand.extraction import extract
 from carbrand.head import assign_folds, balance, softmax
-from carbrand.inspection import PhotoLimits, inspect_file
 from carbrand.params import read_section
-from carbrand.photo import MAX_PIXELS
 from stages.features import FeaturesParams, make_views
 
 PENALTIES = (0.0003, 0.001, 0.003, 0.01)
@@ -29,9 +27,7 @@ SEEDS = 8
 
 def read_blocks(folder: Path, size_px: int, views: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Vectors (n, views, d) by pooling, and labels (n,), of the photos in `folder`."""
-    limits = PhotoLimits((folder,), MAX_PIXELS, min_side_px=1, max_aspect=100.0)
-    files = [file for file in find_files(folder, "train") if file.is_photo]
-    rows = [inspect_file(file, limits).row for file in files]
+    rows = read_rows(folder)
     brands = sorted({row.brand for row in rows})
     defaults = read_section(Path("params.yaml"), "features", FeaturesParams)
     changes = {"size_px": size_px, "views": views, "pooling": "avg_max"}
