@@ -8,6 +8,10 @@ TF ?= $(or $(patsubst .venv/.ready-%,%,$(firstword $(wildcard .venv/.ready-*))),
 # Relative, so that a path with a space in it is no special case.
 BIN := .venv/bin
 READY := .venv/.ready-$(TF)
+TOOLS := .venv/.tools-ready
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+  --no-header --python-version 3.10
 # Bytecode is compiled once, when the environment is made: containers often set
 # PYTHONDONTWRITEBYTECODE, and then every process would compile every module again.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" DVC_NO_ANALYTICS=1
@@ -18,7 +22,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH" DVC_NO_ANALYTICS=1
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-setup: $(READY)  ## make .venv from the lock
+setup: $(TOOLS)  ## make .venv from the locks, with what tests need
 
 $(READY): requirements/$(TF).txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not to be found. Say which Python to use: make PYTHON=python3.12"; exit 2; }
@@ -26,24 +30,29 @@ $(READY): requirements/$(TF).txt
 	  "Python %d.%d is not supported: TensorFlow needs 3.10 to 3.13. Say which one to use: make PYTHON=python3.12" % v)'
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/$(TF).txt
+	$(INSTALL) -r requirements/$(TF).txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@# Some packages hold files for other Pythons, which do not compile here: no matter.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || true
+	@touch $@
+
+$(TOOLS): $(READY) requirements/dev.txt
+	$(INSTALL) -r requirements/dev.txt
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || true
 	@touch $@
 
 repro: $(READY)  ## run what changed of the pipeline (dvc repro)
 	@$(RUN) python -m stages
 
-test: $(READY)  ## prove it
+test: $(TOOLS)  ## prove it
 	@$(RUN) python -m pytest -n auto --dist loadfile $(ARGS)
 
-lint: $(READY)  ## ruff and mypy
+lint: $(TOOLS)  ## ruff and mypy
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
 
-format: $(READY)  ## mend what ruff can mend
+format: $(TOOLS)  ## mend what ruff can mend
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
@@ -55,9 +64,8 @@ sample: $(READY)  ## draw the photos of Datasets/ again (the same bytes)
 
 lock: $(READY)  ## resolve requirements/*.txt anew
 	@$(BIN)/python -m pip install --quiet uv==0.13.9
-	@for tf in cpu gpu; do $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header --python-version 3.10 --group dev --extra $$tf \
-	  -o requirements/$$tf.txt pyproject.toml || exit; done
+	@for tf in cpu gpu; do $(COMPILE) --upgrade --group build --extra $$tf -o requirements/$$tf.txt pyproject.toml || exit; done
+	@$(COMPILE) --upgrade --group dev --constraint requirements/cpu.txt -o requirements/dev.txt
 
 clean:  ## delete the environment and what the pipeline wrote (DVC's cache stays)
 	rm -rf .venv artifacts .vectors
