@@ -7,67 +7,19 @@ Also prints the largest memory that any process of a run took.
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from bench.measure import PIPELINE, copy_project, measure
+
 # Line of params.yaml, and the value it gets.
 CHANGES = {
     "nothing": None,
     "plot.dpi": ("  dpi: 150", "  dpi: 151"),
     "evaluate.ece_bins": ("  ece_bins: 10", "  ece_bins: 11"),
-    "train.learning_rate": ("  learning_rate: 0.1", "  learning_rate: 0.11"),
+    "train.l2": ("  l2: 0.0003", "  l2: 0.0004"),
     "features.shear": ("  shear: 0.2", "  shear: 0.21"),
 }
-
-
-def copy_project(target: Path) -> None:
-    """The project as it would be in a new clone or archive, with the photos that are here now."""
-    made_here = shutil.ignore_patterns(
-        *(".venv", ".git", "artifacts", "dvc.lock", "__pycache__", ".*_cache"),
-        *("cache", "tmp", "config.local", "dvc_plots", ".vectors"),
-    )
-    shutil.copytree(ROOT, target, ignore=made_here)
-
-
-def timed_run(project: Path) -> tuple[float, int]:
-    """Seconds of one `python -m stages`, and the peak memory in MB of its largest process."""
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stages"],
-        cwd=project,
-        stdout=subprocess.DEVNULL,
-        env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
-    )
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, _largest_process(process.pid))
-        time.sleep(0.02)
-    if process.returncode:
-        raise SystemExit(f"the run failed with status {process.returncode}")
-    return time.perf_counter() - start, peak
-
-
-def _largest_process(root: int) -> int:
-    """Peak resident memory in MB over the process `root` and its descendants."""
-    import psutil  # comes with DVC
-
-    peak = 0
-    try:
-        family = [psutil.Process(root), *psutil.Process(root).children(recursive=True)]
-    except psutil.Error:
-        return 0
-    for process in family:
-        try:
-            peak = max(peak, process.memory_info().rss >> 20)
-        except psutil.Error:
-            continue
-    return peak
 
 
 def main() -> None:
@@ -75,10 +27,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
         copy_project(project)
-        cold, peak = timed_run(project)
+        first = measure(PIPELINE, project)
         print("| changed | seconds | share of the first run | peak memory, MB |")
         print("|---|---:|---:|---:|")
-        print(f"| first run | {cold:.1f} | 100 % | {peak} |")
+        print(f"| first run | {first.seconds:.1f} | 100 % | {first.peak_mb} |")
         params = project / "params.yaml"
         for name, change in CHANGES.items():
             if change:
@@ -86,8 +38,9 @@ def main() -> None:
                 if change[0] not in text:
                     raise SystemExit(f"params.yaml has no line {change[0]!r}: mend CHANGES")
                 params.write_text(text.replace(*change), "utf-8")
-            seconds, peak = timed_run(project)
-            print(f"| {name} | {seconds:.1f} | {seconds / cold:.0%} | {peak} |", flush=True)
+            cost = measure(PIPELINE, project)
+            share = cost.seconds / first.seconds
+            print(f"| {name} | {cost.seconds:.1f} | {share:.0%} | {cost.peak_mb} |", flush=True)
 
 
 if __name__ == "__main__":

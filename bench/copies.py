@@ -14,31 +14,33 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from bench.photos import make_network
 from carbrand.alignment import grey_thumbnail
-from carbrand.backbones import build_backbone
 from carbrand.dataset import find_files
+from carbrand.engines import Engine
 from carbrand.extraction import extract
 from carbrand.fingerprint import fingerprint
 from carbrand.inspection import hash_pixels
 from carbrand.near_duplicates import find_near_duplicates
+from carbrand.params import read_section
 from carbrand.photo import open_photo, resize
-from carbrand.vector_copies import PhotoSet, Space, find_copies
+from carbrand.space import Space
+from carbrand.vector_copies import PhotoSet, find_copies
+from stages.features import FeaturesParams
 from tests.edits import CROPS, EDITS
 
-SIZE_PX, BLOCKS, DISTANCE = 448, 2, 10
+DISTANCE = 10
 
 
-def look_at(photos: list[Image.Image], network: object) -> PhotoSet:
+def look_at(photos: list[Image.Image], network: Engine, size_px: int) -> PhotoSet:
     """What the default `features` would store of the photos."""
-    vectors = extract(
-        photos,
-        lambda photo: np.asarray(resize(photo, SIZE_PX, "stretch"))[None],
-        1,
-        network,
-        "avg_max",
-    )
+
+    def plain_view(photo: Image.Image) -> list[np.ndarray]:
+        return [np.asarray(resize(photo, size_px, "stretch"))]
+
+    vectors = extract(photos, plain_view, network)
     return PhotoSet(
-        vectors[:, 0],
+        np.concatenate(list(vectors)),
         np.stack([grey_thumbnail(photo) for photo in photos]),
         np.array([photo.width / photo.height for photo in photos]),
     )
@@ -70,16 +72,17 @@ def main(folder: Path, step: int) -> None:
     unique = {hash_pixels(photo): path for path, photo in reversed(opened.items())}
     paths = sorted(unique.values())
     photos = [opened[path] for path in paths]
-    network = build_backbone("efficientnet_lite0", SIZE_PX, "imagenet")
-    seen = look_at(photos, network)
-    space = Space.of(seen.vectors, BLOCKS)
+    params = read_section(Path("params.yaml"), "features", FeaturesParams)
+    network, recipe = make_network(params)
+    seen = look_at(photos, network, params.size_px)
+    space = Space.of(seen.vectors[:, None], recipe.widths)
     print(f"{len(photos)} different photos\n")
     print("| edit | found by hash | others | found by vectors | others |")
     print("|---|---:|---:|---:|---:|")
     for name, edit in {**EDITS, **CROPS}.items():
         copies = [edit(photo) for photo in photos]
         hashed, mixed = by_hash(photos, copies)
-        near, other = by_vectors(seen, look_at(copies, network), space)
+        near, other = by_vectors(seen, look_at(copies, network, params.size_px), space)
         print(f"| {name} | {hashed:.1%} | {mixed} | {near:.1%} | {other} |", flush=True)
     labels = find_near_duplicates([fingerprint(photo) for photo in photos], DISTANCE).labels()
     for number, label in enumerate(labels.tolist()):

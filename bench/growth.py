@@ -1,69 +1,86 @@
-"""`python -m bench.growth COUNT…`: time and memory of `validate` for so many photos.
+"""`python -m bench.growth COUNT…`: time and memory of every node for so many photos.
 
-Draws COUNT small photos (160 x 120, all different, a tenth of them copied or edited) into a
-temporary folder and runs the node. Prints seconds and the most memory that any of its processes
-took.
+Draws COUNT small photos (160 x 120, all different) into a temporary folder, a tenth of the test
+photos as mirror images of training photos, and runs the nodes one after the other. The network sees
+them at SIZE_PX, one view each: growth is the question here, not the cost of a photo, which
+`bench.engines` tells. Prints seconds and memory of each node, and how many leaks were found.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import yaml
 from PIL import Image, ImageOps
 
-ROOT = Path(__file__).parent.parent
+from bench.measure import ROOT, Cost, measure
+from carbrand.pool import map_in_processes
+
 BRANDS = 10
 SIZE = (160, 120)
+SIZE_PX = 32
 
 
 def draw(number: int) -> Image.Image:
-    """Coloured clouds; another number, other clouds."""
+    """Coloured clouds, of another tint for each brand; another number, other clouds."""
     rng = np.random.default_rng(number)
-    coarse = rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    tint = np.random.default_rng(number // 5 % BRANDS).integers(0, 160, 3)
+    coarse = (tint + rng.integers(0, 96, (9, 12, 3))).astype(np.uint8)
     return Image.fromarray(coarse).resize(SIZE, Image.Resampling.BICUBIC)
 
 
-def fill(folder: Path, count: int) -> None:
-    """`count` photos, four of five to train on; every tenth test photo mirrors a training photo."""
-    for number in range(count):
-        split = "test" if number % 5 == 4 else "train"
-        target = folder / split / f"brand {number // 5 % BRANDS}"
-        target.mkdir(parents=True, exist_ok=True)
-        photo = ImageOps.mirror(draw(number - 4)) if number % 50 == 4 else draw(number)
-        photo.save(target / f"{number:07}.jpg", quality=85)
+def write_photo(task: tuple[Path, int]) -> None:
+    """Draw photo `number`: four of five are to train on."""
+    folder, number = task
+    split = "test" if number % 5 == 4 else "train"
+    target = folder / split / f"brand {number // 5 % BRANDS}"
+    target.mkdir(parents=True, exist_ok=True)
+    photo = ImageOps.mirror(draw(number - 4)) if number % 50 == 4 else draw(number)
+    photo.save(target / f"{number:07}.jpg", quality=85)
 
 
-def measure(folder: Path) -> tuple[float, float]:
-    """Seconds, and peak memory in MB of the node's largest process."""
-    start = time.perf_counter()
-    command = [sys.executable, "-m", "stages.validate", str(ROOT / "params.yaml")]
-    command += [str(folder / "train"), str(folder / "test"), str(folder / "out")]
-    timed = ["/usr/bin/time", "-f", "%M", *command]
-    result = subprocess.run(timed, cwd=ROOT, capture_output=True, text=True, check=False)
-    if result.returncode:
-        sys.exit(result.stderr)
-    return time.perf_counter() - start, int(result.stderr.split()[-1]) / 1024
+def run_nodes(folder: Path) -> Iterator[tuple[str, Cost]]:
+    """Each node as a process of its own, with what it cost."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    params["features"] |= {"size_px": SIZE_PX, "views": 1}
+    params_file = folder / "params.yaml"
+    params_file.write_text(yaml.safe_dump(params), "utf-8")
+    out = {node: str(folder / node) for node in ("validate", "features", "train", "evaluate")}
+    model, rules = f"{out['train']}/model.h5", f"{out['validate']}/rules.json"
+    for node, paths in {
+        "validate": [str(folder / "Datasets/train"), str(folder / "Datasets/test")],
+        "features": [f"{out['validate']}/manifest.csv", str(folder / ".vectors")],
+        "train": [rules, out["features"]],
+        "evaluate": [model, out["validate"], out["features"]],
+        "plot": [*out.values(), str(folder / "Datasets")],
+    }.items():
+        command = [sys.executable, "-m", f"stages.{node}", str(params_file), *paths]
+        yield node, measure([*command, str(folder / node)], ROOT, quiet=True)
 
 
 def main(counts: list[int]) -> None:
-    """A row for each count."""
-    print("| photos | seconds | ms per photo | peak memory, MB | leaks found |")
-    print("|---:|---:|---:|---:|---:|")
+    """A row for each node and count."""
+    print("| photos | node | seconds | ms per photo | memory, MB | leaks found |")
+    print("|---:|---|---:|---:|---:|---:|")
     for count in counts:
-        with tempfile.TemporaryDirectory() as folder:
-            fill(Path(folder), count)
-            seconds, peak = measure(Path(folder))
-            found = json.loads((Path(folder) / "out/summary.json").read_text("utf-8"))["leaked"]
-        each = 1000 * seconds / count
-        planted = -(-count // 50)
-        figures = f"{seconds:.1f} | {each:.1f} | {peak:.0f} | {found} of {planted}"
-        print(f"| {count:,} | {figures} |", flush=True)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            tasks = ((folder / "Datasets", number) for number in range(count))
+            for _ in map_in_processes(write_photo, tasks):
+                pass
+            for node, cost in run_nodes(folder):
+                found = ""
+                if node == "validate":
+                    leaked = json.loads((folder / "validate/summary.json").read_text("utf-8"))
+                    found = f"{leaked['leaked']} of {-(-count // 50)}"
+                each = 1000 * cost.seconds / count
+                figures = f"{cost.seconds:.1f} | {each:.1f} | {cost.peak_mb} | {found}"
+                print(f"| {count:,} | {node} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":

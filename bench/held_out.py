@@ -13,13 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.photos import read_rows
-from carbrand.backbones import build_backbone
-from carbrand.extraction import extract
-from carbrand.feature_store import Features, Recipe
+from bench.photos import read_rows, read_vectors
+from carbrand.feature_store import Features
 from carbrand.params import read_section
 from carbrand.suspects import find_suspects
-from stages.features import FeaturesParams, make_views
+from stages.features import FeaturesParams
 from stages.train import TrainParams, calibrate, score_held_out, train
 
 PARAMS = Path("params.yaml")
@@ -31,11 +29,7 @@ def read(folder: Path) -> Features:
     """The features of the photos, as params.yaml says."""
     params = read_section(PARAMS, "features", FeaturesParams)
     rows = read_rows(folder)
-    backbone = build_backbone(params.backbone, params.size_px, params.weights)
-    vectors = extract(
-        rows, lambda row: make_views(row, params), params.views, backbone, params.pooling
-    )
-    recipe = Recipe(params.pooling, params.resize, params.size_px)
+    vectors, recipe = read_vectors(rows, params)
     paths, brands = [row.path for row in rows], [row.brand for row in rows]
     hashes = [row.pixel_sha256 for row in rows]
     return Features(vectors, paths, brands, hashes, recipe, Path("none.h5"))

@@ -1,13 +1,21 @@
-"""The photos of a folder as rows of a manifest, for benchmarks that need no `validate`."""
+"""The photos of a folder as rows of a manifest, and their vectors, without `validate`."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from carbrand.dataset import find_files
+from carbrand.engines import Engine, choose
+from carbrand.feature_store import Recipe
 from carbrand.inspection import PhotoLimits, inspect_file
 from carbrand.manifest import Row
 from carbrand.photo import MAX_PIXELS
+from carbrand.quiet_keras import import_keras
+from stages.features import FeaturesParams, look_at, open_network, save_network
 
 
 def read_rows(folder: Path) -> list[Row]:
@@ -15,3 +23,19 @@ def read_rows(folder: Path) -> list[Row]:
     limits = PhotoLimits((folder,), MAX_PIXELS, min_side_px=1, max_aspect=100.0)
     files = find_files(folder, "train")
     return [inspect_file(file, limits).row for file in files if file.is_photo]
+
+
+def make_network(params: FeaturesParams) -> tuple[Engine, Recipe]:
+    """What `features` looks at photos with, and how its vectors are made up."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.h5"
+        if choose(params.engine) == "keras":
+            import_keras()  # before it is imported in another way, to build the network
+        recipe = save_network(path, params)
+        return open_network(path, params), recipe
+
+
+def read_vectors(rows: Sequence[Row], params: FeaturesParams) -> tuple[np.ndarray, Recipe]:
+    """The vectors of all views of the photos, (n, views, d) float32, and how they are made up."""
+    network, recipe = make_network(params)
+    return np.stack([vectors for vectors, _ in look_at(rows, network, params)]), recipe

@@ -2,50 +2,56 @@
 
 Repeated, stratified cross-validation of an L2 logistic regression, fitted to convergence, on
 vectors of several photo sizes and poolings: the ground on which the defaults of params.yaml were
-chosen. Only training photos belong into FOLDER. Prints accuracy / log loss of held-out photos.
+chosen. The network looks once: the kinds of features that each pooling takes lie side by side.
+
+Only training photos belong into FOLDER. Prints accuracy / log loss of held-out photos.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize
 
-from bench.photos import read_rows
-from carbrand.backbones import build_backbone
-from carbrand.extraction import extract
-from carbrand.head import assign_folds, balance, softmax
+from bench.photos import read_rows, read_vectors
+from carbrand.head import assign_folds, balance
 from carbrand.params import read_section
-from stages.features import FeaturesParams, make_views
+from carbrand.pooling import POOLINGS
+from carbrand.problem import softmax
+from carbrand.space import Space
+from stages.features import FeaturesParams
 
 PENALTIES = (0.0003, 0.001, 0.003, 0.01)
 FOLDS = 5
 SEEDS = 8
 
 
-def read_blocks(folder: Path, size_px: int, views: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+# Which kinds of features each takes of those of `levels`: averages, maxima, maxima of earlier maps.
+TAKEN = {"avg": slice(0, 1), "max": slice(1, 2), "avg_max": slice(0, 2), "levels": slice(None)}
+
+
+def read_representations(
+    folder: Path, size_px: int, views: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Vectors (n, views, d) by pooling, and labels (n,), of the photos in `folder`."""
     rows = read_rows(folder)
     brands = sorted({row.brand for row in rows})
     defaults = read_section(Path("params.yaml"), "features", FeaturesParams)
-    changes = {"size_px": size_px, "views": views, "pooling": "avg_max"}
-    params = FeaturesParams(**(vars(defaults) | changes))
-    backbone = build_backbone(params.backbone, size_px, params.weights)
-    both = extract(rows, lambda row: make_views(row, params), views, backbone, "avg_max")
-    avg, highest = (_to_length_one(half) for half in np.split(both.astype(np.float64), 2, axis=-1))
-    blocks = {
-        "avg": avg,
-        "max": highest,
-        "avg + max": np.concatenate([avg, highest], axis=-1) / np.sqrt(2),
-    }
-    return blocks, np.array([brands.index(row.brand) for row in rows])
+    params = replace(defaults, size_px=size_px, views=views, pooling="levels")
+    vectors, recipe = read_vectors(rows, params)
+    kinds = np.split(vectors, np.cumsum(recipe.widths)[:-1], axis=-1)
+    representations = {pooling: _join(kinds[TAKEN[pooling]]) for pooling in POOLINGS}
+    return representations, np.array([brands.index(row.brand) for row in rows])
 
 
-def _to_length_one(vectors: np.ndarray) -> np.ndarray:
-    centred = vectors - vectors.mean(axis=(0, 1))
-    return centred / np.sqrt((centred**2).sum(axis=-1).mean())
+def _join(kinds: list[np.ndarray]) -> np.ndarray:
+    """Kinds of features side by side, as the head sees them."""
+    vectors = np.concatenate(kinds, axis=-1)
+    space = Space.of(vectors, [kind.shape[-1] for kind in kinds])
+    return space.place(vectors).astype(np.float64)
 
 
 def fit(vectors: np.ndarray, labels: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
@@ -102,8 +108,8 @@ def main() -> None:
     print("| size, pooling, views |" + "".join(f" c = {c} |" for c in PENALTIES))
     print("|---|" + "---|" * len(PENALTIES))
     for size_px in arguments.sizes:
-        blocks, labels = read_blocks(arguments.folder, size_px, arguments.views)
-        for pooling, vectors in blocks.items():
+        representations, labels = read_representations(arguments.folder, size_px, arguments.views)
+        for pooling, vectors in representations.items():
             for views in sorted({1, arguments.views}):
                 cells = [
                     "{:.3f} / {:.3f}".format(*cross_validate(vectors[:, :views], labels, c))

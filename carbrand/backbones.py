@@ -26,12 +26,16 @@ import numpy as np
 from carbrand import efficientnet_lite
 from carbrand.efficientnet_lite import Scaling
 from carbrand.errors import UserError
-from carbrand.quiet_keras import import_keras
+from carbrand.quiet_keras import import_keras_to_build
 from carbrand.torch_file import UntrustedWeights, read_state_dict
 
 IMAGENET = "imagenet"
 # Below this the feature map of every backbone is a single cell that saw mostly padding.
 MIN_SIZE_PX = 32
+
+# Of the maps before the last ones, those of so many stages of an EfficientNet-Lite help to tell
+# brands apart; one more would cost accuracy on photos (LOG.md).
+_LEVELS = 2
 
 _H5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _DOWNLOAD_TIMEOUT_S = 60  # without a byte; urllib itself would wait for ever
@@ -60,6 +64,7 @@ class _Application:
     function: str
     first_conv: str
     top: frozenset[str]
+    levels: tuple[str, ...]
 
 
 _LITE = {
@@ -88,9 +93,19 @@ _LITE = {
 _APPLICATIONS = {
     # Its last layer had three names in as many releases.
     "resnet50": _Application(
-        224, "ResNet50", "conv1_conv", frozenset({"predictions", "probs", "fc1000"})
+        224,
+        "ResNet50",
+        "conv1_conv",
+        frozenset({"predictions", "probs", "fc1000"}),
+        ("conv4_block6_out", "conv3_block4_out"),
     ),
-    "vgg16": _Application(224, "VGG16", "block1_conv1", frozenset({"fc1", "fc2", "predictions"})),
+    "vgg16": _Application(
+        224,
+        "VGG16",
+        "block1_conv1",
+        frozenset({"fc1", "fc2", "predictions"}),
+        ("block4_conv3", "block3_conv3"),
+    ),
 }
 
 # Every backbone, and the size of photos in pixels it was trained at.
@@ -126,7 +141,7 @@ def build_backbone(name: str, size_px: int, weights: str) -> Any:
         raise UserError(f"{name} needs photos of at least {MIN_SIZE_PX} pixels, got {size_px}.")
     if weights != IMAGENET:
         _check_local_file(weights)
-    keras = import_keras()
+    keras = import_keras_to_build()
     if name in _LITE:
         model = efficientnet_lite.build(keras, name, size_px, _LITE[name].scaling)
         if weights == IMAGENET:
@@ -144,12 +159,19 @@ def build_backbone(name: str, size_px: int, weights: str) -> Any:
     return model
 
 
+def levels_of(name: str) -> tuple[str, ...]:
+    """The layers of backbone `name` whose maps, before the last ones, say most; the last first."""
+    if name in _LITE:
+        return tuple(reversed(efficientnet_lite.stage_ends(_LITE[name].scaling)[-_LEVELS:]))
+    return _APPLICATIONS[name].levels
+
+
 def build_classifier(name: str) -> Any:
     """The EfficientNet-Lite `name` with its ImageNet classifier: photos to logits (n, 1000).
 
     For checking that a backbone sees what it should. Raises UserError.
     """
-    keras = import_keras()
+    keras = import_keras_to_build()
     model = efficientnet_lite.build(keras, name, BACKBONES[name], _LITE[name].scaling)
     state = _lite_state(name, model)
     _assign(model, efficientnet_lite.arrays_by_layer(model, state))

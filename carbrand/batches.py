@@ -1,4 +1,4 @@
-"""Work ahead of the model: photos are decoded in threads while the model computes."""
+"""Work ahead of the network: photos are decoded in threads while the network computes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def usable_cores() -> int:
+    """The cores that this process may use; a container often grants fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Generator[Result]:
@@ -25,7 +32,7 @@ def map_ahead(
 
     `ThreadPoolExecutor.map` would decode the whole folder into memory.
     """
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=usable_cores()) as pool:
         waiting: deque[Future[Result]] = deque()
         try:
             for item in items:

@@ -18,10 +18,9 @@ import numpy as np
 
 LOWEST, HIGHEST = 0.05, 20.0
 # How far from 1 a temperature is expected: the standard deviation of its logarithm, a factor of
-# 1.35. Training stops where held-out photos cost least, which calibrates a head rather well by
-# itself; a larger spread would follow the chance of few photos, a smaller one would leave a head
+# 1.65. A larger spread would follow the chance of few photos, a smaller one would leave a head
 # that is really too sure, or not sure enough, as it is (LOG.md).
-EXPECTED_SPREAD = 0.3
+EXPECTED_SPREAD = 0.5
 # As metrics are rounded: summary.json then holds the very number that the model was divided by.
 TEMPERATURE_DECIMALS = 4
 

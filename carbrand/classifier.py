@@ -11,17 +11,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from carbrand.alignment import grey_thumbnail
-from carbrand.batches import BATCH_SIZE, in_batches, map_ahead
+from carbrand.batches import map_ahead, usable_cores
+from carbrand.engines import open_engine
 from carbrand.errors import UserError
 from carbrand.heatmap import class_activation
 from carbrand.model_file import NotAModel, read_about
+from carbrand.network_file import Layer, NetworkFile, NotANetwork, read_network
 from carbrand.photo import ResizePolicy, UnreadablePhoto, open_photo
-from carbrand.quiet_keras import import_keras
+from carbrand.pooling import LAST_POOLS
 from carbrand.views import TEST_VIEWS, TestViews, make_test_views
 
 
@@ -52,14 +53,17 @@ class Classifier:
         self.resize: ResizePolicy = about["resize"]
         self.temperature: float = about["temperature"]
         self.test_views: TestViews = about["test_views"]
-        model = _load_network(path, (self.size_px, self.size_px, 3), len(self.brands))
-        head = model.get_layer("head")
-        maps = next(layer.input for layer in model.layers if layer.name in ("pool_avg", "pool_max"))
-        keras = import_keras()
-        self._network = keras.Model(model.inputs, [maps, head.input, model.output])
-        kernel = head.get_weights()[0]
-        # With both poolings the head has two rows per map; either half speaks for the same map.
-        by_map = kernel.reshape(-1, maps.shape[-1], len(self.brands)).sum(axis=0)
+        network = _read_network(path, (self.size_px, self.size_px, 3), len(self.brands))
+        head, pools = network.layers["head"], _pools(network)
+        maps = pools[0].inputs[0]
+        try:
+            self._network = open_engine("auto", path, [maps, *head.inputs, head.name])
+        except NotANetwork:
+            raise NotAModel(path) from None
+        # With both poolings the head has two rows per map; either speaks for the same map. What it
+        # has of earlier maps, of other sizes, is left out: they show lines and textures.
+        rows = head.weights["kernel"][: len(pools) * pools[0].channels]
+        by_map = rows.reshape(len(pools), -1, len(self.brands)).sum(axis=0)
         # Against their mean over the brands: softmax sees only differences.
         self._map_weights = by_map - by_map.mean(axis=1, keepdims=True)
 
@@ -75,8 +79,7 @@ class Classifier:
         views = TEST_VIEWS[self.test_views]
 
         def every_view() -> Iterator[np.ndarray]:
-            ahead = max(2, 2 * BATCH_SIZE // views)
-            for path, read in map_ahead(self._try_to_read, paths, ahead):
+            for path, read in map_ahead(self._try_to_read, paths, ahead=2 * usable_cores()):
                 if isinstance(read, UnreadablePhoto):
                     if unreadable is None:
                         raise read
@@ -86,21 +89,13 @@ class Classifier:
                     done.append((path, thumbnail))
                     yield from photo_views
 
-        outputs = self._look_at(every_view())
+        outputs = self._network(every_view())
         for maps, vector, plain in outputs:
             others = [probabilities for _, _, probabilities in islice(outputs, views - 1)]
             probabilities = np.stack([plain, *others]).mean(axis=0)
             heatmap = class_activation(maps, self._map_weights[:, probabilities.argmax()])
             path, thumbnail = done.popleft()
             yield path, Prediction(probabilities, vector, heatmap, thumbnail)
-
-    def _look_at(
-        self, every_view: Iterable[np.ndarray]
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Maps, vector and probabilities of each view, in order."""
-        for batch, count in in_batches(every_view, BATCH_SIZE):
-            maps, vectors, probabilities = self._network.predict_on_batch(batch)
-            yield from zip(maps[:count], vectors[:count], probabilities[:count], strict=True)
 
     def _try_to_read(
         self, path: str
@@ -114,17 +109,21 @@ class Classifier:
         return path, (views, grey_thumbnail(photo))
 
 
-def _load_network(path: Path, photo_shape: tuple[int, int, int], brands: int) -> Any:
-    """The Keras model in the file, of the layers and shapes that this project gives it."""
+def _read_network(path: Path, photo_shape: tuple[int, int, int], brands: int) -> NetworkFile:
+    """The network in the file, of the layers and shapes that this project gives it."""
     if path.suffix not in (".h5", ".hdf5"):
         raise UserError(f"{path} must be named .h5, by which Keras knows the format. Rename it.")
     try:
-        model = import_keras().models.load_model(path, compile=False)
-        names = {layer.name for layer in model.layers}
-    # Whatever a damaged or foreign description of a network makes Keras raise.
-    except Exception:
+        network = read_network(path)
+    except NotANetwork:
         raise NotAModel(path) from None
-    fits = model.input_shape[1:] == photo_shape and model.output_shape[1:] == (brands,)
-    if not (fits and "head" in names and names & {"pool_avg", "pool_max"}):
+    head = network.layers.get("head")
+    fits = head is not None and network.output == "head" and network.input_shape == photo_shape
+    if not (fits and head and head.weights["kernel"].shape[1:] == (brands,) and _pools(network)):
         raise NotAModel(path)
-    return model
+    return network
+
+
+def _pools(network: NetworkFile) -> list[Layer]:
+    """The layers that pool the last maps, in the order of the head's rows."""
+    return [network.layers[name] for name in LAST_POOLS if name in network.layers]

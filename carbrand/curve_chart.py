@@ -38,17 +38,14 @@ class CurveChart:
     curves: tuple[Curve, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
-    best_x: float
-    best_y: float | None
 
 
 def curve_chart(
     label: str,
     epochs: Sequence[int],
     curves: dict[str, Sequence[float]],
-    best: tuple[int, float],
 ) -> CurveChart:
-    """`curves` by name over `epochs`; `best` is the epoch and the score to mark."""
+    """`curves` by name over `epochs`."""
     finite = [value for values in curves.values() for value in values if math.isfinite(value)]
     y_marks = round_numbers(min(finite, default=0.0), max(finite, default=1.0))
     low, high = y_marks[0], y_marks[-1]
@@ -85,8 +82,6 @@ def curve_chart(
         curves=tuple(drawn),
         x_ticks=tuple(Tick(x(epoch), str(epoch)) for epoch in _shown(epochs)),
         y_ticks=tuple(Tick(y(mark), f"{mark:.{decimals}f}") for mark in y_marks),
-        best_x=x(best[0]),
-        best_y=y(best[1]) if math.isfinite(best[1]) else None,
     )
 
 

@@ -87,6 +87,17 @@ def build(keras: ModuleType, name: str, size_px: int, scaling: Scaling) -> Any:
     return keras.Model(photos, x, name=name)
 
 
+def stage_ends(scaling: Scaling) -> list[str]:
+    """The last layer of each stage of `build`, from the first to the last before the head."""
+    ends, block = [], -1
+    for stage, (repeats, *_) in enumerate(_STAGES):
+        at_an_end = stage in (0, len(_STAGES) - 1)
+        block += repeats if at_an_end else math.ceil(repeats * scaling.depth)
+        # A stage of one block changes the number of channels: there is nothing to add.
+        ends.append(f"block{block:02d}_{'project_bn' if repeats == 1 else 'add'}")
+    return ends
+
+
 def _scaled(channels: int, width: float) -> int:
     """`channels` × `width` to the nearest multiple of 8, but not more than a tenth below."""
     exact = channels * width

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
+from carbrand.array_file import choose_rows, map_rows, write_rows
 from carbrand.table import read_table, write_table
 from carbrand.vector_copies import PhotoSet
 
@@ -17,17 +18,19 @@ from carbrand.vector_copies import PhotoSet
 class Recipe:
     """Everything that prediction must repeat to get the same vectors."""
 
-    pooling: str
     resize: str
     size_px: int
+    # Of the kinds of features that a vector holds side by side.
+    widths: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Features:
     """vectors: (photos, views, d) float32, view 0 being the photo as it is; the rest by row.
 
-    Photos of one group are copies of one another. `backbone` is the path of the network that made
-    the vectors, a Keras file.
+    The vectors are a file mapped into memory: there may be more of them than fit. Photos of one
+    group are copies of one another. `network` is the path of what made the vectors from photos, a
+    Keras file.
     """
 
     vectors: np.ndarray
@@ -35,7 +38,7 @@ class Features:
     photo_brands: list[str]
     groups: list[str]
     recipe: Recipe
-    backbone: Path
+    network: Path
 
     @property
     def brands(self) -> list[str]:
@@ -53,7 +56,7 @@ class Features:
         kept = [row for row, path in enumerate(self.paths) if path not in paths]
         return replace(
             self,
-            vectors=self.vectors[kept],
+            vectors=choose_rows(self.vectors, kept),
             paths=[self.paths[row] for row in kept],
             photo_brands=[self.photo_brands[row] for row in kept],
             groups=[self.groups[row] for row in kept],
@@ -70,36 +73,37 @@ class StoredPhoto:
     aspect: float
 
 
-def backbone_file(folder: Path) -> Path:
+_VECTORS = "vectors.npy"
+_THUMBNAILS = "thumbnails.npy"
+
+
+def network_file(folder: Path) -> Path:
     """Where the network lies in a folder of features."""
-    return folder / "backbone.h5"
+    return folder / "network.h5"
 
 
-def write_features(
-    folder: Path,
-    vectors: np.ndarray,
-    thumbnails: np.ndarray,
-    photos: Sequence[StoredPhoto],
-    recipe: Recipe,
-) -> None:
-    """Write all but the network; vectors and thumbnails as in Features and PhotoSet, by row."""
-    np.save(folder / "vectors.npy", vectors)
-    np.save(folder / "thumbnails.npy", thumbnails)
+def write_looks(folder: Path, looks: Iterable[tuple[np.ndarray, np.ndarray]], count: int) -> None:
+    """Write the vectors (views, d) float32 and thumbnails (s, s) uint8 of `count` photos."""
+    write_rows((folder / _VECTORS, folder / _THUMBNAILS), looks, count)
+
+
+def write_photos(folder: Path, photos: Sequence[StoredPhoto], recipe: Recipe) -> None:
+    """Write whose vectors they are, by row, and how they were made."""
     header = [field.name for field in fields(StoredPhoto)]
     write_table(folder / "photos.csv", header, [astuple(photo) for photo in photos])
     (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n", "utf-8")
 
 
 def read_features(folder: Path) -> Features:
-    """What training needs of what `write_features` wrote."""
+    """What training needs of what was written."""
     photos = _read_photos(folder)
     return Features(
-        vectors=np.load(folder / "vectors.npy", allow_pickle=False),
+        vectors=map_rows(folder / _VECTORS),
         paths=[photo.path for photo in photos],
         photo_brands=[photo.brand for photo in photos],
         groups=[photo.group for photo in photos],
         recipe=read_recipe(folder),
-        backbone=backbone_file(folder),
+        network=network_file(folder),
     )
 
 
@@ -110,16 +114,22 @@ def read_originals(
     stored = _read_photos(folder)
     kept = [row for row, photo in enumerate(stored) if photo.path not in without]
     photos = [stored[row] for row in kept]
-    # Mapped: of all views, only the first is wanted.
-    vectors = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
-    thumbnails = np.load(folder / "thumbnails.npy", mmap_mode="r", allow_pickle=False)
     aspects = np.array([photo.aspect for photo in photos])
-    return photos, PhotoSet(vectors[kept, 0], thumbnails[kept], aspects)
+    return photos, read_looks(folder, aspects, kept)
+
+
+def read_looks(folder: Path, aspects: np.ndarray, rows: Sequence[int] | None = None) -> PhotoSet:
+    """Of the photos as they are, what `write_looks` wrote: of all, or of some rows."""
+    vectors, thumbnails = map_rows(folder / _VECTORS)[:, 0], map_rows(folder / _THUMBNAILS)
+    if rows is not None:
+        vectors, thumbnails = choose_rows(vectors, rows), choose_rows(thumbnails, rows)
+    return PhotoSet(vectors, thumbnails, aspects)
 
 
 def read_recipe(folder: Path) -> Recipe:
     """How the vectors were made."""
-    return Recipe(**json.loads((folder / "recipe.json").read_text("utf-8")))
+    content = json.loads((folder / "recipe.json").read_text("utf-8"))
+    return Recipe(**content | {"widths": tuple(content["widths"])})
 
 
 def _read_photos(folder: Path) -> list[StoredPhoto]:

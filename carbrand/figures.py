@@ -39,11 +39,11 @@ LABEL_COLUMNS = 24  # letters of a brand's name before it is shortened
 
 def loss_curves(results: Results, dpi: int) -> bytes:
     """Training and validation loss by epoch."""
-    best = results.best_epoch
+    last = results.history[-1]
     return _curves(
         results,
         dpi,
-        f"Validation loss is {best.val_loss:.3f} at the best epoch",
+        f"Validation loss is {last.val_loss:.3f} in the end",
         "cross-entropy loss (nats)",
         lambda epoch: (epoch.loss, epoch.val_loss),
     )
@@ -51,11 +51,11 @@ def loss_curves(results: Results, dpi: int) -> bytes:
 
 def accuracy_curves(results: Results, dpi: int) -> bytes:
     """Training and validation accuracy by epoch."""
-    best = results.best_epoch
+    last = results.history[-1]
     return _curves(
         results,
         dpi,
-        f"Validation accuracy is {percent(best.val_accuracy)} at the best epoch",
+        f"Validation accuracy is {percent(last.val_accuracy)} in the end",
         "photos named right (%)",
         lambda epoch: (100 * epoch.accuracy, 100 * epoch.val_accuracy),
     )
@@ -70,7 +70,7 @@ def _curves(
 ) -> bytes:
     from matplotlib.ticker import MaxNLocator
 
-    best = results.best_epoch
+    last = results.history[-1]
     epochs = [epoch.epoch for epoch in results.history]
     training, validation = zip(*map(scores, results.history), strict=True)
     with canvas.style():
@@ -79,17 +79,7 @@ def _curves(
         few = "o" if len(epochs) < 3 else ""  # a line through one point is invisible
         axes.plot(epochs, training, color=QUIET, linestyle=(0, (4, 2)), lw=1.8, marker=few)
         axes.plot(epochs, validation, color=BLUE, lw=2.6, marker=few)
-        axes.axvline(best.epoch, color=QUIET, lw=1.0, linestyle=":", zorder=1)
-        axes.plot(best.epoch, scores(best)[1], "o", color=BLUE, ms=10, mec="white", mew=1.5)
-        axes.text(
-            best.epoch,
-            1.02,
-            f"best epoch: {best.epoch} of {epochs[-1]}",
-            transform=axes.get_xaxis_transform(),
-            ha=_towards_middle(best.epoch, epochs),
-            fontsize=SMALL_PT,
-            color=QUIET,
-        )
+        axes.plot(last.epoch, scores(last)[1], "o", color=BLUE, ms=10, mec="white", mew=1.5)
         axes.margins(x=0.02, y=0.08)
         if len(epochs) == 1:
             axes.set_xlim(epochs[0] - 0.9, epochs[0] + 0.9)
@@ -98,14 +88,6 @@ def _curves(
         axes.set(xlabel="epoch", ylabel=label)
         _name_line_ends(axes, epochs[-1], training[-1], validation[-1])
         return canvas.png(figure, dpi)
-
-
-def _towards_middle(epoch: int, epochs: Sequence[int]) -> str:
-    """How a text at `epoch` is aligned so that it stays over the axes."""
-    place = (epoch - epochs[0]) / max(epochs[-1] - epochs[0], 1)
-    if len(epochs) == 1 or 0.2 < place < 0.8:
-        return "center"
-    return "left" if place <= 0.2 else "right"
 
 
 def _name_line_ends(axes: Axes, epoch: int, training: float, validation: float) -> None:

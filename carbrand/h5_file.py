@@ -28,7 +28,7 @@ _SHOWN = 3  # problems of one kind that fit on one line
 _MAX_REASON = 1000  # characters
 
 # What h5py raises for files that are damaged or made to harm.
-_H5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError)
+H5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,16 @@ def read_layers(
     """
     try:
         with h5py.File(path, "r") as file:
-            stored = _stored_layers(path, file)
+            stored = stored_layers(path, file)
             _compare(path, what, stored, expected, ignored)
             arrays = {
-                layer: [_read(path, f"{layer}, weight {i}", d) for i, d in enumerate(stored[layer])]
+                layer: [
+                    read_array(path, f"{layer}, weight {i}", d) for i, d in enumerate(stored[layer])
+                ]
                 for layer in expected
             }
             return LayerWeights(arrays, frozenset(stored))
-    except _H5_ERRORS as error:
+    except H5_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         _refuse(path, f"it cannot be read ({reason})")
 
@@ -70,7 +72,8 @@ def _refuse(path: Path, reason: str) -> NoReturn:
     raise UserError(f"{path} is not used as weights: {printable}. Give another .h5 file.")
 
 
-def _stored_layers(path: Path, file: h5py.File) -> dict[str, list[h5py.Dataset]]:
+def stored_layers(path: Path, file: h5py.File) -> dict[str, list[h5py.Dataset]]:
+    """The datasets of every layer in the file, in Keras's order. Raises UserError, H5_ERRORS."""
     if _has(file, "model_weights"):
         return _older_layout(path, _group(path, file, "model_weights"))
     if _has(file, "layers"):
@@ -196,7 +199,7 @@ def _some(found: list[str]) -> str:
     return ", ".join(found[:_SHOWN]) + more
 
 
-def _read(path: Path, where: str, dataset: h5py.Dataset) -> np.ndarray:
+def read_array(path: Path, where: str, dataset: h5py.Dataset) -> np.ndarray:
     """The array of a dataset whose shape is known to be right."""
     if dataset.dtype != _FLOAT32:
         _refuse(path, f"{where} is of type {dataset.dtype}, expected float32")

@@ -1,7 +1,7 @@
 """Train the classifying head on the vectors of a frozen backbone.
 
 The folds of a cross-validation and the head that ships are trained side by side, as the columns of
-one Dense layer: head `h` of the first F never sees the photos of fold `h`, the last head sees all.
+one kernel: head `h` of the first F never sees the photos of fold `h`, the last head sees all.
 So every training photo is predicted by a head that has not seen it, the curves are those of held
 out photos, and no second training is needed for the model that ships. (What all heads share is the
 centre and the length of the vectors, which know no labels.)
@@ -10,22 +10,26 @@ centre and the length of the vectors, which know no labels.)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
+from carbrand.adam import descend
 from carbrand.history import Epoch
-from carbrand.progress import track
-from carbrand.quiet_keras import import_keras
+from carbrand.lbfgs import minimise
+from carbrand.one_thread import one_thread
+from carbrand.problem import Logits, Problem, count_epoch
+from carbrand.space import Space
+
+SOLVERS = ("lbfgs", "adam")
 
 
 @dataclass(frozen=True)
 class HeadParams:
     """See the section `train` of params.yaml."""
 
+    solver: str
     epochs: int
-    patience: int
     batch_size: int
     learning_rate: float
     l2: float
@@ -35,10 +39,10 @@ class HeadParams:
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """`kernel` (d, brands) and `bias` (brands,), for vectors as they come from the backbone.
+    """`kernel` (d, brands) and `bias` (brands,), for vectors as they come from the network.
 
     `held_out_logits` (n, brands): those of every training photo, as it is, by the head that has
-    not seen it, at the best epoch. `folds` (n,) int: which head that is.
+    not seen it, after the last epoch. `folds` (n,) int: which head that is.
     """
 
     kernel: np.ndarray
@@ -46,12 +50,6 @@ class TrainedHead:
     held_out_logits: np.ndarray
     folds: np.ndarray
     history: list[Epoch]
-    best_epoch: int
-
-    @property
-    def held_out(self) -> np.ndarray:
-        """The same as probabilities."""
-        return softmax(self.held_out_logits)
 
 
 def assign_folds(labels: np.ndarray, groups: Sequence[str], folds: int, seed: int) -> np.ndarray:
@@ -78,147 +76,70 @@ def balance(labels: np.ndarray, brands: int) -> np.ndarray:
     return (len(labels) / (np.count_nonzero(counts) * counts[labels])).astype(np.float32)
 
 
+class NotFinite(ValueError):
+    """Vectors hold numbers that are not finite."""
+
+
 def train_head(
     vectors: np.ndarray,
     labels: np.ndarray,
     folds: np.ndarray,
     photo_weights: np.ndarray,
     brands: int,
-    blocks: int,
+    widths: Sequence[int],
     params: HeadParams,
 ) -> TrainedHead:
-    """Softmax regression by Adam with early stopping on the held-out loss.
+    """Softmax regression with an L2 penalty, and what its folds say of photos they have not seen.
 
-    vectors: (n, views, d) float32, view 0 being the photo as it is. labels: (n,) int.
-    folds: (n,) int. photo_weights: (n,) float32, mean 1. blocks: how many kinds of features the
-    vectors hold side by side, all of one width.
+    vectors: (n, views, d) float32, view 0 being the photo as it is; they may be a file mapped into
+    memory. labels: (n,) int. folds: (n,) int. photo_weights: (n,) float32, mean 1. widths: those of
+    the kinds of features that the vectors hold side by side. Raises NotFinite.
     """
-    keras = import_keras()
-    rng = np.random.default_rng(params.seed)
-    photos, views, width = vectors.shape
-    heads = int(folds.max()) + 2
-    sees = np.stack([folds != fold for fold in range(heads - 1)] + [np.ones(photos, bool)], axis=1)
+    with one_thread():
+        return _train(vectors, labels, folds, photo_weights, brands, widths, params)
 
-    # Centred and near 1, so that one learning rate fits every backbone; undone in the end.
-    mean, scale = standardize(vectors, blocks)
-    plain = (vectors[:, 0] - mean) / scale
-    every_view = (vectors.reshape(-1, width) - mean) / scale
-    weights = np.repeat(sees * photo_weights[:, None], views, axis=0)
-    targets = np.repeat(np.broadcast_to(labels[:, None], sees.shape), views, axis=0)
 
-    # A prior on the weights counts once, however many photos there are (as 1 / C in liblinear).
-    penalty = params.l2 / photos
-    steps = params.epochs * -(-len(every_view) // params.batch_size)
-    model = _build(keras, width, heads, brands, penalty, steps, params)
+def _train(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    folds: np.ndarray,
+    photo_weights: np.ndarray,
+    brands: int,
+    widths: Sequence[int],
+    params: HeadParams,
+) -> TrainedHead:
+    space = Space.of(vectors, widths)
+    if not (np.isfinite(space.mean).all() and np.isfinite(space.scale).all()):
+        raise NotFinite
+    in_fold = folds[:, None] == np.arange(int(folds.max()) + 1)
+    problem = Problem(
+        vectors=vectors,
+        space=space,
+        labels=labels,
+        sees=np.concatenate([~in_fold, np.ones((len(labels), 1), bool)], axis=1),
+        photo_weights=photo_weights,
+        brands=brands,
+        epochs=params.epochs,
+        l2=params.l2,
+        label_smoothing=params.label_smoothing,
+    )
     history: list[Epoch] = []
-    best = _Best()
-    for number in track(range(1, params.epochs + 1), "Training the head", params.epochs):
-        order = rng.permutation(len(every_view))
-        for start in range(0, len(order), params.batch_size):
-            rows = order[start : start + params.batch_size]
-            model.train_on_batch(every_view[rows], targets[rows], sample_weight=weights[rows])
-        kernel, bias = _split(model.get_weights(), heads, brands)
-        logits = np.tensordot(plain, kernel, axes=1) + bias
-        epoch, held_out = _score(number, logits, labels, sees)
+    held_out = np.zeros((len(labels), brands))
+
+    def report(logits: Logits) -> None:
+        nonlocal held_out
+        epoch, held_out = count_epoch(len(history) + 1, logits, problem)
         history.append(epoch)
-        if epoch.val_loss < best.val_loss:
-            best = _Best(number, epoch.val_loss, kernel[:, -1], bias[-1], held_out)
-        elif number >= best.epoch + params.patience:
-            break
+
+    if params.solver == "lbfgs":
+        weights = minimise(problem, report)
+    else:
+        weights = descend(problem, report, params.batch_size, params.learning_rate, params.seed)
+    kernel, bias = weights.kernel[:, -brands:], weights.bias[-brands:]  # the head that sees all
     return TrainedHead(
-        kernel=(best.kernel / scale[:, None]).astype(np.float32),
-        bias=(best.bias - (mean / scale) @ best.kernel).astype(np.float32),
-        held_out_logits=best.held_out_logits,
+        kernel=(kernel / space.scale[:, None]).astype(np.float32),
+        bias=(bias - (space.mean / space.scale) @ kernel).astype(np.float32),
+        held_out_logits=held_out,
         folds=folds,
         history=history,
-        best_epoch=best.epoch,
     )
-
-
-@dataclass(frozen=True)
-class _Best:
-    """What the best epoch so far left behind."""
-
-    epoch: int = 0
-    val_loss: float = np.inf
-    kernel: np.ndarray = field(default_factory=lambda: np.empty(0))
-    bias: np.ndarray = field(default_factory=lambda: np.empty(0))
-    held_out_logits: np.ndarray = field(default_factory=lambda: np.empty(0))
-
-
-def _score(
-    number: int, logits: np.ndarray, labels: np.ndarray, sees: np.ndarray
-) -> tuple[Epoch, np.ndarray]:
-    """One row of the history from logits (n, heads, brands), and those held out (n, brands).
-
-    `sees` (n, heads) bool: which head learned from which photo.
-    """
-    rows = np.arange(len(labels))
-    probabilities = softmax(logits)
-    folds = sees[:, :-1]
-    unseen = np.argmin(folds, axis=1)  # the one head that does not see the photo
-    losses = -np.log(np.maximum(probabilities[rows, :, labels], 1e-12))
-    right = probabilities.argmax(axis=2) == labels[:, None]
-    epoch = Epoch(
-        epoch=number,
-        loss=float(losses[:, :-1][folds].mean()),
-        accuracy=float(right[:, :-1][folds].mean()),
-        val_loss=float(losses[rows, unseen].mean()),
-        val_accuracy=float(right[rows, unseen].mean()),
-    )
-    return epoch, logits[rows, unseen]
-
-
-def standardize(vectors: np.ndarray, blocks: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and scale, (d,) float32 each, that centre the vectors and bring their length near 1.
-
-    The scale is one number per block of features (averages, maxima): a number per feature would
-    blow up those that hardly say anything, which costs accuracy (LOG.md). Length 1 makes learning
-    rate and penalty mean the same for every backbone.
-    """
-    mean = vectors.mean(axis=(0, 1))
-    squares = ((vectors - mean) ** 2).mean(axis=(0, 1)).reshape(blocks, -1).sum(axis=1)
-    lengths = np.sqrt(np.where(squares > 0, squares, 1.0) * blocks)
-    return mean, np.repeat(lengths, vectors.shape[-1] // blocks).astype(np.float32)
-
-
-def _build(
-    keras: Any, width: int, heads: int, brands: int, penalty: float, steps: int, params: HeadParams
-) -> Any:
-    model = keras.Sequential(
-        [
-            keras.Input((width,)),
-            keras.layers.Dense(
-                heads * brands,
-                kernel_initializer="zeros",
-                kernel_regularizer=keras.regularizers.L2(penalty),
-            ),
-            keras.layers.Reshape((heads, brands)),
-        ]
-    )
-
-    def loss(labels: Any, logits: Any) -> Any:
-        # Keras averages over the heads; times their number, each learns as if it were alone.
-        return heads * keras.losses.categorical_crossentropy(
-            keras.ops.one_hot(keras.ops.cast(labels, "int32"), brands),
-            logits,
-            from_logits=True,
-            label_smoothing=params.label_smoothing,
-        )
-
-    # Down to nothing over the epochs, so that the last ones settle instead of jumping about.
-    rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, steps)
-    model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss)
-    return model
-
-
-def _split(weights: list[np.ndarray], heads: int, brands: int) -> tuple[np.ndarray, np.ndarray]:
-    """The Dense layer's weights per head: kernel (d, heads, brands), bias (heads, brands)."""
-    kernel, bias = weights
-    return kernel.reshape(-1, heads, brands), bias.reshape(heads, brands)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities over the last axis."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)

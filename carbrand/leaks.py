@@ -11,7 +11,8 @@ from carbrand.copies_file import Copy
 from carbrand.feature_store import StoredPhoto
 from carbrand.manifest import Row
 from carbrand.rules import CopyRules, paths_left_out, stop_at_errors
-from carbrand.vector_copies import Pair, PhotoSet, Space, find_copies
+from carbrand.space import Space
+from carbrand.vector_copies import Pair, PhotoSet, find_copies
 
 
 def find_leaks(

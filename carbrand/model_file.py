@@ -15,8 +15,7 @@ from carbrand.errors import UserError
 from carbrand.feature_store import Recipe
 from carbrand.origin import version_of
 from carbrand.photo import MAX_SIZE_PX, RESIZE_POLICIES
-from carbrand.pooling import add_pooling
-from carbrand.quiet_keras import import_keras
+from carbrand.quiet_keras import import_keras_to_build
 from carbrand.views import TEST_VIEWS, TestViews
 
 _ATTRIBUTE = "carbrand"
@@ -25,7 +24,7 @@ MEND = "Make one with `dvc repro`, or name another with --model."
 
 def save_classifier(
     path: Path,
-    backbone: Any,
+    network: Any,
     recipe: Recipe,
     kernel: np.ndarray,
     bias: np.ndarray,
@@ -33,20 +32,18 @@ def save_classifier(
     temperature: float = 1.0,
     test_views: TestViews = "plain",
 ) -> None:
-    """Write backbone, pooling and head (kernel (d, brands), bias (brands,)) as one Keras model.
+    """Write the network from photos to vectors (n, d), and the head on it, as one Keras model.
 
-    The head is written divided by `temperature`, so that whoever opens the file has calibrated
-    probabilities without knowing of it.
+    kernel (d, brands), bias (brands,). The head is written divided by `temperature`, so that
+    whoever opens the file has calibrated probabilities without knowing of it.
 
     Beside the network the file holds, as JSON in its attribute `carbrand`: the brands in the order
     of the outputs, the size and the resize policy of the input, the temperature, the views that a
     prediction averages over, and the versions it was made with.
     """
-    keras = import_keras()
+    keras = import_keras_to_build()
     head = keras.layers.Dense(len(brands), activation="softmax", name="head")
-    model = keras.Model(
-        backbone.inputs, head(add_pooling(backbone, recipe.pooling)), name="carbrand"
-    )
+    model = keras.Model(network.inputs, head(network.output), name="carbrand")
     head.set_weights([kernel / temperature, bias / temperature])
     model.save(path)
     about = {

@@ -1,4 +1,4 @@
-"""Work spread over all cores, in the order of the items and with bounded memory."""
+"""Work spread over all cores, or a cluster, in the order of the items and with bounded memory."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
+from carbrand.batches import usable_cores
 from carbrand.errors import UserError
 
 Item = TypeVar("Item")
@@ -23,23 +24,51 @@ _WORTH_PROCESSES = 200
 _CHUNK = 16
 
 
+def cluster() -> str | None:
+    """The address of the Ray cluster that the user wants photos to be looked at on."""
+    return os.environ.get("RAY_ADDRESS") or None
+
+
+def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Like `map`, on the cluster where there is one, or else on all cores of this machine.
+
+    `function` and what it returns must be picklable.
+    """
+    address = cluster()
+    if address:
+        from carbrand.ray_map import map_on_ray
+
+        yield from map_on_ray(function, in_chunks(items), address)
+    else:
+        yield from map_in_processes(function, items)
+
+
+def in_chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """The items, so many together as are handed to a process at a time."""
+    iterator = iter(items)
+    return iter(lambda: list(islice(iterator, _CHUNK)), [])
+
+
 def map_in_processes(
-    function: Callable[[Item], Result], items: Sequence[Item], processes: int | None = None
+    function: Callable[[Item], Result], items: Iterable[Item], processes: int | None = None
 ) -> Iterator[Result]:
     """Like `map`, in as many processes as there are cores; in this one where there are few items.
 
     `function` and what it returns must be picklable. Processes, because half of looking at a photo
     is Python's own work, which threads of one process do in turns.
     """
-    processes = processes or _cores()
-    if processes == 1 or len(items) < _WORTH_PROCESSES:
+    processes = processes or usable_cores()
+    iterator = iter(items)
+    first = list(islice(iterator, _WORTH_PROCESSES))
+    items = chain(first, iterator)
+    if processes == 1 or len(first) < _WORTH_PROCESSES:
         yield from map(function, items)
         return
     # `spawn` exists everywhere, and inherits no threads in odd states.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_leave_ctrl_c_to_parent) as pool:
         # A few chunks ahead of each process; `pool.map` would queue all of them.
-        chunks = (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
+        chunks = in_chunks(items)
         waiting: deque[Future[list[Result]]] = deque()
         try:
             while True:
@@ -56,13 +85,6 @@ def map_in_processes(
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def _cores() -> int:
-    """The cores that this process may use; a container often grants fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _leave_ctrl_c_to_parent() -> None:

@@ -1,21 +1,36 @@
-"""From the last maps of a backbone to one vector per photo."""
+"""From the maps of a backbone to one vector per photo."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from carbrand.quiet_keras import import_keras
+from carbrand.quiet_keras import import_keras_to_build
 
-# How many kinds of features each leaves side by side in a vector.
-POOLINGS = {"avg": 1, "max": 1, "avg_max": 2}
+POOLINGS = ("avg", "max", "avg_max", "levels")
+# The layers that pool the last maps, in the order in which their features lie in a vector.
+LAST_POOLS = ("pool_avg", "pool_max")
+_KINDS = {"avg": ("avg",), "max": ("max",), "avg_max": ("avg", "max"), "levels": ("avg", "max")}
 
 
-def add_pooling(backbone: Any, pooling: str) -> Any:
-    """The tensor (n, d) that a head reads: the backbone's last maps, averaged and/or maximised."""
-    keras = import_keras()
+def add_pooling(backbone: Any, pooling: str, levels: Sequence[str]) -> tuple[Any, list[int]]:
+    """The network from photos to vectors (n, d), and how wide each kind of features in them is.
+
+    The backbone's last maps, averaged and/or maximised; with the pooling `levels` also the maxima
+    of the earlier maps that the layers `levels` give: emblems are small and made of simple shapes.
+    """
+    keras = import_keras_to_build()
+    layers = keras.layers
     pooled = []
-    if pooling in ("avg", "avg_max"):
-        pooled.append(keras.layers.GlobalAveragePooling2D(name="pool_avg")(backbone.output))
-    if pooling in ("max", "avg_max"):
-        pooled.append(keras.layers.GlobalMaxPooling2D(name="pool_max")(backbone.output))
-    return pooled[0] if len(pooled) == 1 else keras.layers.Concatenate(name="pool")(pooled)
+    if "avg" in _KINDS[pooling]:
+        pooled.append(layers.GlobalAveragePooling2D(name="pool_avg")(backbone.output))
+    if "max" in _KINDS[pooling]:
+        pooled.append(layers.GlobalMaxPooling2D(name="pool_max")(backbone.output))
+    if pooling == "levels":
+        pooled += [
+            layers.GlobalMaxPooling2D(name=f"pool_{level}")(backbone.get_layer(level).output)
+            for level in levels
+        ]
+    widths = [int(part.shape[-1]) for part in pooled]
+    vector = pooled[0] if len(pooled) == 1 else layers.Concatenate(name="pool")(pooled)
+    return keras.Model(backbone.inputs, vector, name=backbone.name), widths

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from carbrand.one_thread import one_thread
+from carbrand.space import portions
+
+# The directions are those of at most so many training photos, evenly spread over the rows: more
+# would not turn them, and these fit into memory.
+_ENOUGH = 5000
 # Up to so many photos all components are computed at once, which always works.
 _FEW = 500
 
 
-def lay_out(training: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def lay_out(
+    training: np.ndarray,
+    others: np.ndarray,
+    place: Callable[[np.ndarray], np.ndarray] = np.asarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates (n, 2) of the training vectors (n, d), and (m, 2) of the others (m, d).
 
     The principal components of the training vectors, scaled so that the first has a spread of 1;
-    the direction in which most features grow points right, and up.
+    the direction in which most features grow points right, and up. The vectors may be files mapped
+    into memory; `place` is applied to those that are read.
     """
-    mean = training.mean(axis=0)
-    axes = _principal_axes(training - mean)  # (2, d)
-    here, there = ((vectors - mean) @ axes.T for vectors in (training, others))
+    with one_thread():
+        return _lay_out(training, others, place)
+
+
+def _lay_out(
+    training: np.ndarray, others: np.ndarray, place: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    some = place(training[:: -(-len(training) // _ENOUGH)])
+    mean = some.mean(axis=0)
+    axes = _principal_axes(some - mean)  # (2, d)
+    here, there = (
+        np.concatenate([(place(part) - mean) @ axes.T for part in portions(vectors)])
+        for vectors in (training, others)
+    )
     spread = here[:, 0].std()
     scale = float(spread) if spread > 0 else 1.0
     return here / scale, there / scale

@@ -1,12 +1,14 @@
-"""Keras on TensorFlow, imported late, in silence and repeatable.
+"""Keras, imported late, in silence and repeatable; on TensorFlow only where that is needed.
 
 `import tensorflow` takes seconds and writes a dozen lines of C++ log to stderr that tell a user
-nothing. Whoever needs Keras calls `import_keras()`; whoever does not, pays nothing.
+nothing. Whoever trains or runs a network with Keras calls `import_keras()`; whoever only puts one
+together, or saves it, `import_keras_to_build()`; whoever does neither, pays nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
 import re
@@ -16,6 +18,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from carbrand.errors import UserError
+from carbrand.openvino_network import import_openvino
 
 # Only what ends the process. At 2, every first `predict` with deterministic kernels logs an "error"
 # about an attribute of its own ("may be expected"), and every GPU build on a machine without a GPU
@@ -53,16 +56,45 @@ def import_keras() -> ModuleType:
         _ask_for_tensorflow()
         with _without(_NEEDLESS), _startup_noise_dropped():
             import keras
-            import tensorflow as tf
     else:
         import keras
-        import tensorflow as tf
     if keras.backend.backend() != "tensorflow":
         raise UserError(_wrong_backend(keras.backend.backend()))
+    import tensorflow as tf
+
     # ~/.keras/keras.json may say otherwise, and the same params must give the same model.
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
     tf.config.experimental.enable_op_determinism()
+    _drop_expected_warnings()
+    return keras
+
+
+def import_keras_to_build() -> ModuleType:
+    """The module `keras` to put networks together and save them, at a quarter of the cost.
+
+    On whatever it was imported before; else on OpenVINO, and then this process cannot use
+    TensorFlow any more; where that is not installed, on TensorFlow. Raises UserError as
+    `import_keras`.
+    """
+    if "keras" in sys.modules:
+        import keras
+
+        return keras
+    if importlib.util.find_spec("openvino") is None:
+        return import_keras()
+    _ask_for_tensorflow()
+    os.environ["KERAS_BACKEND"] = "openvino"
+    # Keras would import it to save an .h5, for a question that only it can pose.
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    import_openvino()
+    try:
+        with _without(_NEEDLESS):
+            import keras
+    finally:
+        os.environ["KERAS_BACKEND"] = "tensorflow"  # of processes that this one starts
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
     _drop_expected_warnings()
     return keras
 

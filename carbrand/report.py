@@ -133,7 +133,6 @@ def curves(material: Material) -> Context:
     """Did it learn, and when did it start to learn by heart?"""
     history = material.run.history
     epochs = [epoch.epoch for epoch in history]
-    best = material.run.best_epoch
 
     def chart(label: str, name: str, scale: float = 1.0) -> CurveChart:
         return curve_chart(
@@ -143,12 +142,10 @@ def curves(material: Material) -> Context:
                 "training": [scale * getattr(epoch, name) for epoch in history],
                 "validation": [scale * getattr(epoch, f"val_{name}") for epoch in history],
             },
-            best=(best.epoch, scale * getattr(best, f"val_{name}")),
         )
 
     return {
-        "best": best,
-        "epochs": epochs[-1],
+        "last": history[-1],
         "of": training_set(material.run),
         "charts": (
             chart("Cross-entropy loss (nats)", "loss"),

@@ -165,11 +165,6 @@ class Results:
         bins = int(self.origins["evaluate"].parameters["ece_bins"])
         return tuple(b for b in reliability(photos, bins) if b.photos)
 
-    @cached_property
-    def best_epoch(self) -> Epoch:
-        """The epoch that training chose."""
-        return next(e for e in self.history if e.epoch == self.training["best_epoch"])
-
 
 def surest_first(photos: Iterable[JudgedPhoto]) -> tuple[JudgedPhoto, ...]:
     """By falling confidence; ties by path."""

@@ -73,6 +73,8 @@ def read_results(files: RunFiles) -> Results:
         predicted, brands = read_predictions(files.predictions)
     with _made_anew(files.history):
         history = tuple(read_history(files.history))
+        if not history:
+            raise ValueError("it holds no epoch")
     origins = {node: _read_origin(path, node) for node, path in files.origins.items()}
     with _made_anew(files.origins["validate"]):
         severities = origins["validate"].parameters
@@ -101,9 +103,9 @@ def read_results(files: RunFiles) -> Results:
 def _check_of_one_run(results: Results) -> None:
     """Raise UserError unless the files fit: a page that contradicts itself helps nobody."""
     problems = []
-    best = results.training.get("best_epoch")
-    if best not in {epoch.epoch for epoch in results.history}:
-        problems.append(f"Training names {best!r} its best epoch, which is not in its history.")
+    epochs, last = results.training.get("epochs"), results.history[-1].epoch
+    if epochs != last:
+        problems.append(f"Training took {epochs!r} epochs, its history ends with {last}.")
     counted = (results.metrics.leak_free.images, results.metrics.as_given.images)
     rows = (len(results.leak_free), len(results.photos))
     if counted != rows:

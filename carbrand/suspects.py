@@ -17,9 +17,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from carbrand.batches import map_ahead, usable_cores
 from carbrand.feature_store import Features
-from carbrand.head import balance, softmax, standardize
-from carbrand.pooling import POOLINGS
+from carbrand.head import balance
+from carbrand.one_thread import one_thread
+from carbrand.problem import softmax
+from carbrand.rows import Rows
+from carbrand.space import Space
 from carbrand.suspects_file import DECIMALS, Suspect
 
 # On the squared weights, for vectors of length near 1.
@@ -38,8 +42,9 @@ _CHUNK = 2048
 def find_suspects(features: Features) -> list[Suspect]:
     """All that cleanlab calls an issue, and others up to LISTED; the most suspicious first."""
     labels, brands = features.labels, features.brands
-    blocks = POOLINGS[features.recipe.pooling]
-    probabilities = believe(features.vectors, labels, features.groups, len(brands), blocks)
+    probabilities = believe(
+        features.vectors, labels, features.groups, len(brands), features.recipe.widths
+    )
     issues, quality = _ask_cleanlab(labels, probabilities)
     others = probabilities.copy()
     others[np.arange(len(labels)), labels] = -1.0
@@ -61,23 +66,27 @@ def find_suspects(features: Features) -> list[Suspect]:
 
 
 def believe(
-    vectors: np.ndarray, labels: np.ndarray, groups: Sequence[str], brands: int, blocks: int
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    groups: Sequence[str],
+    brands: int,
+    widths: Sequence[int],
 ) -> np.ndarray:
     """Probabilities (n, brands) of every photo, by a classifier that trusts doubtful ones less.
 
     vectors: (n, views, d) float32. labels: (n,) int. Photos of one group, copies of one another,
-    are left out together. blocks: as for `train_head`.
+    are left out together. widths: as for `train_head`.
     """
-    mean, scale = standardize(vectors, blocks)
-    rows = _condense(((vectors - mean) / scale).reshape(-1, vectors.shape[-1]))
-    members = _members(groups)
-    trust = np.ones(len(labels))
-    for _ in range(2):
-        weights = np.maximum(trust / trust.mean() * balance(labels, brands), SMALLEST_WEIGHT)
-        scores = _leave_out(rows, labels, members, weights, brands)
-        probabilities = softmax(scores / SCORE_TEMPERATURE)
-        trust = probabilities[np.arange(len(labels)), labels]
-    return probabilities
+    with one_thread():
+        rows = Rows.of(vectors, Space.of(vectors, widths))
+        members = _members(groups)
+        trust = np.ones(len(labels))
+        for _ in range(2):
+            weights = np.maximum(trust / trust.mean() * balance(labels, brands), SMALLEST_WEIGHT)
+            scores = _leave_out(rows, labels, members, weights, brands)
+            probabilities = softmax(scores / SCORE_TEMPERATURE)
+            trust = probabilities[np.arange(len(labels)), labels]
+        return probabilities
 
 
 def _members(groups: Sequence[str]) -> list[np.ndarray]:
@@ -87,18 +96,12 @@ def _members(groups: Sequence[str]) -> list[np.ndarray]:
     return np.split(order, np.cumsum(np.bincount(group, minlength=len(names)))[:-1])
 
 
-def _condense(rows: np.ndarray) -> np.ndarray:
-    """The rows with a 1 beside them, in as few columns as they span: of few, products are quick."""
-    rows = np.concatenate([rows, np.ones((len(rows), 1), rows.dtype)], axis=1)
-    if len(rows) >= rows.shape[1]:
-        return rows
-    wide = rows.astype(np.float64)
-    squares, directions = np.linalg.eigh(wide @ wide.T)
-    return directions * np.sqrt(np.maximum(squares, 0.0))
+def _with_one(rows: np.ndarray) -> np.ndarray:
+    return np.concatenate([rows, np.ones((len(rows), 1), rows.dtype)], axis=1)
 
 
 def _leave_out(
-    rows: np.ndarray,
+    rows: Rows,
     labels: np.ndarray,
     members: Sequence[np.ndarray],
     weights: np.ndarray,
@@ -106,20 +109,27 @@ def _leave_out(
 ) -> np.ndarray:
     """Scores (n, brands) near 0…1 of each photo by the ridge regression on all other groups.
 
-    rows: (n * views, columns), those of a photo together. A photo's score is the mean over its
-    views. What a regression would say without some rows follows from what it says with them (Cook
-    and Weisberg, Residuals and Influence in Regression, 1982, chapter 2).
+    A photo's score is the mean over its views. What a regression would say without some rows
+    follows from what it says with them (Cook and Weisberg, Residuals and Influence in Regression,
+    1982, chapter 2).
     """
     views = len(rows) // len(labels)
-    targets = np.repeat(np.eye(brands)[labels], views, axis=0)
+    one_hot = np.eye(brands)
+    label_of_rows = np.repeat(labels, views)
     of_rows = np.repeat(weights, views)[:, None]
-    squares = PENALTY * np.eye(rows.shape[1])
-    products = np.zeros((rows.shape[1], brands))
-    for start in range(0, len(rows), _CHUNK):
+    squares = PENALTY * np.eye(rows.columns + 1)
+    products = np.zeros((rows.columns + 1, brands))
+
+    def add(start: int) -> tuple[np.ndarray, np.ndarray]:
         part = slice(start, start + _CHUNK)
-        weighted = rows[part] * of_rows[part]
-        squares += rows[part].T @ weighted
-        products += weighted.T @ targets[part]
+        some = _with_one(rows.take(part))
+        weighted = some * of_rows[part]
+        return some.T @ weighted, weighted.T @ one_hot[label_of_rows[part]]
+
+    # In threads, but added up in order: the same sum on any number of cores.
+    for square, product in map_ahead(add, range(0, len(rows), _CHUNK), ahead=usable_cores()):
+        squares += square
+        products += product
     inverse = np.linalg.inv(squares)
     kernel = inverse @ products
     scores = np.empty((len(labels), brands))
@@ -127,14 +137,15 @@ def _leave_out(
         places = [(photo[:, None] * views + np.arange(views)).ravel() for photo in photos]
         ends = np.cumsum([len(place) for place in places])
         together = np.concatenate(places)
-        inside = rows[together].astype(np.float64)
+        inside = _with_one(rows.take(together)).astype(np.float64)
         spread = inside @ inverse
-        residuals = targets[together] - inside @ kernel
+        targets = one_hot[label_of_rows[together]]
+        residuals = targets - inside @ kernel
         for photo, place, end in zip(photos, places, ends, strict=True):
             own = slice(end - len(place), end)
             leverage = spread[own] @ inside[own].T * of_rows[place, 0]
             unseen = np.linalg.solve(np.eye(len(place)) - leverage, residuals[own])
-            said = targets[place] - unseen
+            said = targets[own] - unseen
             scores[photo] = said.reshape(len(photo), views, brands).mean(axis=1)
     return scores
 
@@ -142,11 +153,13 @@ def _leave_out(
 def _in_chunks(members: Sequence[np.ndarray], photos: int) -> Iterator[list[np.ndarray]]:
     """Groups, so many together that they hold at least `photos` photos."""
     chunk: list[np.ndarray] = []
+    held = 0
     for group in members:
         chunk.append(group)
-        if sum(map(len, chunk)) >= photos:
+        held += len(group)
+        if held >= photos:
             yield chunk
-            chunk = []
+            chunk, held = [], 0
     if chunk:
         yield chunk
 

@@ -21,20 +21,11 @@ import numpy as np
 from carbrand.origin import version_of
 
 # What may change the bits of a vector besides the parameters.
-_PACKAGES = ("keras", "numpy", "pillow", "tensorflow")
+_PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
 # The oldest entries go when there is more: some 100,000 photos of 4 views.
 MAX_BYTES = 4_000_000_000
 # Entries written to disk together.
 _TOGETHER = 64
-
-
-def describe_network(network: Any) -> str:
-    """SHA-256 of a Keras network: of its layers and of every weight."""
-    digest = hashlib.sha256(network.to_json().encode())
-    for weight in network.get_weights():
-        digest.update(f"{weight.dtype}{weight.shape}".encode())
-        digest.update(np.ascontiguousarray(weight).data)
-    return digest.hexdigest()
 
 
 class VectorCache:
@@ -72,6 +63,15 @@ class VectorCache:
             if kind is None:
                 self._bound()
         self._database.close()
+
+    def has(self, pixel_sha256: str) -> bool:
+        """Whether something is kept of a photo. (It may be damaged: `find` tells.)"""
+        with suppress(sqlite3.DatabaseError):
+            found = self._database.execute(
+                "SELECT 1 FROM entries WHERE key = ?", (self._key(pixel_sha256),)
+            )
+            return found.fetchone() is not None
+        return False
 
     def find(self, pixel_sha256: str) -> tuple[np.ndarray, ...] | None:
         """The arrays kept of a photo, or None."""

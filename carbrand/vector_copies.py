@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from carbrand.alignment import align
+from carbrand.alignment import Alignment, align
+from carbrand.batches import map_ahead, usable_cores
+from carbrand.one_thread import one_thread
+from carbrand.pool import spread
+from carbrand.space import Space
 
 # Candidates per photo. On the article's and the drawn photos the original of a crop to 80 %, a
 # mirrored, framed or brighter copy is always the nearest; a crop that was also halved and
@@ -30,35 +35,12 @@ class PhotoSet:
     """What the search needs of photos, all by row.
 
     vectors: (n, d) float32; thumbnails: (n, s, s) uint8, `alignment.grey_thumbnail` of the photos;
-    aspects: (n,) width / height of the photos.
+    aspects: (n,) width / height of the photos. The first two may be files mapped into memory.
     """
 
     vectors: np.ndarray
     thumbnails: np.ndarray
     aspects: np.ndarray
-
-
-@dataclass(frozen=True)
-class Space:
-    """Where the middle of the training photos is, and how far each kind of feature spreads."""
-
-    mean: np.ndarray
-    scale: np.ndarray
-
-    @classmethod
-    def of(cls, vectors: np.ndarray, blocks: int) -> Space:
-        """`vectors` (n, d); `blocks`: how many kinds of features they hold side by side."""
-        mean = vectors.mean(axis=0, dtype=np.float64)
-        spread = vectors.var(axis=0, dtype=np.float64).reshape(blocks, -1).sum(axis=1)
-        lengths = np.sqrt(np.where(spread > 0, spread, 1.0))
-        scale = np.repeat(lengths, vectors.shape[1] // blocks)
-        return cls(mean.astype(np.float32), scale.astype(np.float32))
-
-    def directions(self, vectors: np.ndarray) -> np.ndarray:
-        """(n, d) float32 of length 1: their products are cosines about the middle."""
-        centred = (vectors - self.mean) / self.scale
-        lengths = np.sqrt((centred**2).sum(axis=1, keepdims=True))
-        return centred / np.where(lengths > 0, lengths, 1.0)
 
 
 @dataclass(frozen=True)
@@ -79,21 +61,29 @@ def find_copies(photos: PhotoSet, originals: PhotoSet | None, space: Space) -> l
     inside = originals is None
     others = photos if originals is None else originals
     found = set()
-    for row, other in _candidates(photos.vectors, others.vectors, space, inside):
-        if inside and row < other:
-            row, other = other, row
-        found.add((row, other))
-    copies: list[Pair] = []
-    for row, other in sorted(found):
-        overlay = align(
-            photos.thumbnails[row],
-            others.thumbnails[other],
-            float(photos.aspects[row]),
-            float(others.aspects[other]),
-        )
-        if overlay.agrees:
-            copies.append(Pair(row, other, overlay.similarity, overlay.mirrored))
-    return copies
+    with one_thread():
+        for row, other in _candidates(photos.vectors, others.vectors, space, inside):
+            if inside and row < other:
+                row, other = other, row
+            found.add((row, other))
+    candidates = sorted(found)
+    overlays = spread(
+        _lay_over, (_shown(photos, row) + _shown(others, other) for row, other in candidates)
+    )
+    return [
+        Pair(row, other, overlay.similarity, overlay.mirrored)
+        for (row, other), overlay in zip(candidates, overlays, strict=True)
+        if overlay.agrees
+    ]
+
+
+def _shown(photos: PhotoSet, row: int) -> tuple[np.ndarray, float]:
+    return np.asarray(photos.thumbnails[row]), float(photos.aspects[row])
+
+
+def _lay_over(pair: tuple[np.ndarray, float, np.ndarray, float]) -> Alignment:
+    thumbnail, aspect, other, other_aspect = pair
+    return align(thumbnail, other, aspect, other_aspect)
 
 
 def _candidates(
@@ -102,24 +92,34 @@ def _candidates(
     """(row, other) for the nearest others of each row, unless they are far.
 
     Every row is compared with every other, block by block: this grows with the square of the number
-    of photos, at little cost each. (The overlays that follow take some 25 ms a photo.)
+    of photos, at little cost each. (The overlays that follow take some 25 ms a photo and core.)
     """
-    for start in range(0, len(vectors), _BLOCK):
-        queries = space.directions(vectors[start : start + _BLOCK])
-        values, places = [], []
-        for begin in range(0, len(others), _BLOCK):
-            cosines = queries @ space.directions(others[begin : begin + _BLOCK]).T
-            if inside and begin == start:
-                np.fill_diagonal(cosines, -1.0)
-            top = _largest(cosines)
-            values.append(np.take_along_axis(cosines, top, axis=1))
-            places.append(begin + top)
-        cosines, numbers = np.concatenate(values, axis=1), np.concatenate(places, axis=1)
+    nearest = partial(_nearest, vectors=vectors, others=others, space=space, inside=inside)
+    for pairs in map_ahead(nearest, range(0, len(vectors), _BLOCK), ahead=usable_cores()):
+        yield from pairs
+
+
+def _nearest(
+    start: int, vectors: np.ndarray, others: np.ndarray, space: Space, inside: bool
+) -> list[tuple[int, int]]:
+    """The candidates of one block of rows."""
+    queries = space.directions(vectors[start : start + _BLOCK])
+    values, places = [], []
+    for begin in range(0, len(others), _BLOCK):
+        cosines = queries @ space.directions(others[begin : begin + _BLOCK]).T
+        if inside and begin == start:
+            np.fill_diagonal(cosines, -1.0)
         top = _largest(cosines)
-        near = np.take_along_axis(cosines, top, axis=1) >= _LEAST_COSINE
-        nearest = np.take_along_axis(numbers, top, axis=1)
-        for row, rank in zip(*np.nonzero(near), strict=True):
-            yield start + int(row), int(nearest[row, rank])
+        values.append(np.take_along_axis(cosines, top, axis=1))
+        places.append(begin + top)
+    cosines, numbers = np.concatenate(values, axis=1), np.concatenate(places, axis=1)
+    top = _largest(cosines)
+    near = np.take_along_axis(cosines, top, axis=1) >= _LEAST_COSINE
+    nearest = np.take_along_axis(numbers, top, axis=1)
+    return [
+        (start + int(row), int(nearest[row, rank]))
+        for row, rank in zip(*np.nonzero(near), strict=True)
+    ]
 
 
 def _largest(cosines: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ added to the folder leaves the views of all others as they were.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -23,6 +24,8 @@ TEST_VIEWS: dict[TestViews, int] = {"plain": 1, "flip": 2, "flip_crop": 12}
 TEST_CROP = 0.875
 # Left and top of each crop, as shares of what is cut off: the corners and the centre.
 TEST_CROP_PLACES = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.5, 0.5))
+# How far from a point bicubic interpolation looks, and one more.
+_KERNEL_PX = 3
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def make_view(
         return np.asarray(resize(photo, size_px, policy))
     rng = np.random.default_rng([seed, number, int(key[:16], 16)])
     cropped = photo.crop(_draw_crop(photo.size, augmentation.crop, rng))
-    view = _warp(np.asarray(resize(cropped, size_px, policy)), augmentation, rng)
+    view = np.asarray(_warp(resize(cropped, size_px, policy), augmentation, rng))
     # Alternating instead of tossing a coin: with few views a photo gets as many of either kind.
     mirror = augmentation.flip and number % 2 == 1
     return np.ascontiguousarray(view[:, ::-1]) if mirror else view
@@ -105,21 +108,35 @@ def _crop_box(
     return left, top, left + sides[0], top + sides[1]
 
 
-def _warp(pixels: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
+def _warp(photo: Image.Image, augmentation: Augmentation, rng: np.random.Generator) -> Image.Image:
     """Zoom and shear about the centre; what comes in from outside repeats the edge (as Keras)."""
     shear = rng.uniform(-augmentation.shear, augmentation.shear)
     zoom_x, zoom_y = rng.uniform(1 - augmentation.zoom, 1 + augmentation.zoom, 2)
     if not augmentation.shear and not augmentation.zoom:
-        return pixels
-    size = pixels.shape[0]
-    margin = size  # no drawn value reaches further: 1 / (1 - 0.5) of a half, plus the shear
-    padded = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+        return photo
+    middle = photo.width / 2
     # Pillow wants the map from output to input: x_in = a x + b y + c, y_in = d x + e y + f.
     a, b, e = 1 / zoom_x, shear / zoom_x, 1 / zoom_y
-    middle_out, middle_in = size / 2, margin + size / 2
-    c = middle_in - (a + b) * middle_out
-    f = middle_in - e * middle_out
-    warped = Image.fromarray(padded).transform(
-        (size, size), Image.Transform.AFFINE, (a, b, c, 0.0, e, f), Image.Resampling.BICUBIC
+    margin_x = max(0, math.ceil((a + abs(b) - 1) * middle)) + _KERNEL_PX
+    margin_y = max(0, math.ceil((e - 1) * middle)) + _KERNEL_PX
+    c = margin_x + middle - (a + b) * middle
+    f = margin_y + middle - e * middle
+    return _with_edges(photo, margin_x, margin_y).transform(
+        photo.size, Image.Transform.AFFINE, (a, b, c, 0.0, e, f), Image.Resampling.BICUBIC
     )
-    return np.asarray(warped)
+
+
+def _with_edges(photo: Image.Image, margin_x: int, margin_y: int) -> Image.Image:
+    """The photo with its outermost pixels repeated, `margin` times on either side."""
+    width, height = photo.size
+    wide = Image.new(photo.mode, (width + 2 * margin_x, height))
+    wide.paste(photo, (margin_x, 0))
+    for column, left in ((0, 0), (width - 1, margin_x + width)):
+        edge = photo.crop((column, 0, column + 1, height))
+        wide.paste(edge.resize((margin_x, height), Image.Resampling.NEAREST), (left, 0))
+    whole = Image.new(photo.mode, (wide.width, height + 2 * margin_y))
+    whole.paste(wide, (0, margin_y))
+    for row, top in ((0, 0), (height - 1, margin_y + height)):
+        edge = wide.crop((0, row, wide.width, row + 1))
+        whole.paste(edge.resize((wide.width, margin_y), Image.Resampling.NEAREST), (0, top))
+    return whole

@@ -71,11 +71,20 @@ def check_params(path: Path) -> dict[str, Any]:
     return sections
 
 
-def check() -> None:
-    """Raise UserError for what would stop a node later. Opens no photo, imports no TensorFlow."""
+def check(pull: bool) -> None:
+    """Raise UserError for what would stop a node later. Opens no photo, imports no TensorFlow.
+
+    pull: whether DVC is to fetch what it keeps elsewhere, the photos perhaps among it.
+    """
     sections = check_params(PARAMS)
     features = sections["features"]
-    problems = check_layout(FOLDERS, asdict(sections["validate"]))
+    elsewhere = kept_elsewhere()
+    if elsewhere and not pull:
+        raise UserError(
+            f"The photos are not here: DVC keeps them elsewhere. `dvc pull {' '.join(elsewhere)}` "
+            f"gets them."
+        )
+    problems = [] if elsewhere else check_layout(FOLDERS, asdict(sections["validate"]))
     if problems:
         raise UserError(*problems)
     check_weights(features.backbone, features.weights)
@@ -85,6 +94,12 @@ def check() -> None:
             f"changes, run `dvc repro --force features`.",
             file=sys.stderr,
         )
+
+
+def kept_elsewhere() -> list[str]:
+    """The .dvc files of folders of photos that are not here, as in a new clone."""
+    files = {folder: folder.with_name(f"{folder.name}.dvc") for folder in FOLDERS.values()}
+    return [str(file) for folder, file in files.items() if file.exists() and not folder.exists()]
 
 
 def is_watched(weights: str) -> bool:
@@ -204,7 +219,7 @@ def main() -> int:
     arguments = sys.argv[1:]
     if {"-h", "--help"} & set(arguments):
         return _run_to_its_end([*DVC, "repro", *arguments])
-    check()
+    check(pull=bool({"-p", "--pull"} & set(arguments)))
     settle_version_control()
     return repro(arguments)
 

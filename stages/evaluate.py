@@ -9,14 +9,16 @@ Writes `predictions.csv`, `metrics.json`, `brands.csv` (its scores per brand, fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from carbrand.classifier import Classifier, Prediction
+from carbrand.array_file import choose_rows, map_rows, write_rows
+from carbrand.classifier import Classifier
 from carbrand.copies_file import Copy, read_copies, write_copies
 from carbrand.errors import UserError
 from carbrand.evaluation import (
@@ -33,15 +35,16 @@ from carbrand.map_file import MappedPhoto, write_map
 from carbrand.metrics_file import DECIMALS, write_metrics
 from carbrand.origin import write_origin
 from carbrand.params import knob, read_section
-from carbrand.pooling import POOLINGS
+from carbrand.photo import ResizePolicy
 from carbrand.predictions_file import PROBABILITY_DECIMALS, read_predictions, write_predictions
 from carbrand.progress import track
 from carbrand.projection import lay_out
 from carbrand.promises import check_accuracy, check_brands, check_probabilities, check_rows
 from carbrand.rules import CopyRules, paths_left_out, read_rules, worth_telling
+from carbrand.space import Space
 from carbrand.stage import start
 from carbrand.table import write_table
-from carbrand.vector_copies import PhotoSet, Space
+from carbrand.vector_copies import PhotoSet
 
 PACKAGES = ("carbrand", "keras", "numpy", "pillow", "tensorflow")
 
@@ -53,8 +56,51 @@ class EvaluateParams:
     ece_bins: int = knob(low=2, high=100)
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """What was predicted of photos, by row. The last three are files mapped into memory.
+
+    probabilities: of the brands, for each path. vectors (n, d), heatmaps (n, h, w), thumbnails
+    (n, s, s): as in Prediction.
+    """
+
+    paths: list[str]
+    probabilities: list[np.ndarray]
+    vectors: np.ndarray
+    heatmaps: np.ndarray
+    thumbnails: np.ndarray
+
+    def of(self, paths: Collection[str]) -> Predicted:
+        """The same, of some photos only."""
+        kept = [row for row, path in enumerate(self.paths) if path in paths]
+        return Predicted(
+            [self.paths[row] for row in kept],
+            [self.probabilities[row] for row in kept],
+            choose_rows(self.vectors, kept),
+            choose_rows(self.heatmaps, kept),
+            choose_rows(self.thumbnails, kept),
+        )
+
+
+def predict(classifier: Classifier, rows: Sequence[Row], scratch: Path) -> Predicted:
+    """Look at the photo of every row; what is large is written into the folder `scratch`."""
+    paths: list[str] = []
+    probabilities: list[np.ndarray] = []
+
+    def large_parts() -> Iterator[tuple[np.ndarray, ...]]:
+        predictions = classifier.predict([row.path for row in rows])
+        for path, prediction in track(predictions, "Predicting test photos", len(rows)):
+            paths.append(path)
+            probabilities.append(prediction.probabilities)
+            yield prediction.vector, prediction.heatmap, prediction.thumbnail
+
+    files = [scratch / f"{name}.npy" for name in ("vectors", "heatmaps", "thumbnails")]
+    write_rows(files, large_parts(), len(rows))
+    return Predicted(paths, probabilities, *map(map_rows, files))
+
+
 def tabulate(
-    rows: Sequence[Row], predicted: Sequence[tuple[str, Prediction]], brands: Sequence[str]
+    rows: Sequence[Row], predicted: Predicted, brands: Sequence[str]
 ) -> list[PredictedPhoto]:
     """What was predicted of which path, beside what the manifest says of that row.
 
@@ -66,11 +112,24 @@ def tabulate(
             path=path,
             actual=row.brand,
             leaked=row.leaked,
-            probabilities=[round(float(p), PROBABILITY_DECIMALS) for p in found.probabilities],
+            probabilities=[round(float(p), PROBABILITY_DECIMALS) for p in probabilities],
             brands=brands,
         )
-        for row, (path, found) in zip(rows, predicted, strict=False)
+        for row, path, probabilities in zip(
+            rows, predicted.paths, predicted.probabilities, strict=False
+        )
     ]
+
+
+def write_large_parts(
+    out: Path, rows: Sequence[Row], predicted: Predicted, resize: ResizePolicy
+) -> None:
+    """Write the vectors, and the heat maps laid out over the whole photos."""
+    parts = (
+        (vector, spread_over_photo(heatmap, row.width, row.height, resize))
+        for row, vector, heatmap in zip(rows, predicted.vectors, predicted.heatmaps, strict=True)
+    )
+    write_rows((out / "vectors.npy", out / "heatmaps.npy"), parts, len(rows))
 
 
 def count(
@@ -127,7 +186,7 @@ def write_brands(path: Path, scores: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def search_copies(
-    rows: Sequence[Row], predictions: Sequence[Prediction], features: Path, rules: CopyRules
+    rows: Sequence[Row], predicted: Predicted, features: Path, rules: CopyRules
 ) -> tuple[list[Copy], list[MappedPhoto]]:
     """Copies that only vectors show, and every photo, training and test, laid out by them."""
     # What stayed out of training for its brand, nobody has learned from. (A duplicate has a twin
@@ -136,14 +195,11 @@ def search_copies(
         copy for copy in read_copies(features / "copies.csv") if copy.issue == "label_conflict"
     ]
     originals, training = read_originals(features, paths_left_out(conflicts, rules))
-    space = Space.of(training.vectors, POOLINGS[read_recipe(features).pooling])
-    tests = PhotoSet(
-        np.stack([prediction.vector for prediction in predictions]),
-        np.stack([prediction.thumbnail for prediction in predictions]),
-        np.array([row.width / row.height for row in rows]),
-    )
+    space = Space.of(training.vectors[:, None], read_recipe(features).widths)
+    aspects = np.array([row.width / row.height for row in rows])
+    tests = PhotoSet(predicted.vectors, predicted.thumbnails, aspects)
     copies = find_leaks(rows, tests, originals, training, space)
-    here, there = lay_out(space.directions(training.vectors), space.directions(tests.vectors))
+    here, there = lay_out(training.vectors, tests.vectors, space.directions)
     return copies, [
         *(
             MappedPhoto(photo.path, "train", photo.brand, float(x), float(y))
@@ -162,17 +218,15 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
     listed = photos_to_predict(read_manifest(validate / "manifest.csv"))
     classifier = Classifier(model)
     check_test_photos(listed, classifier.brands)
-    found = classifier.predict([row.path for row in listed])
-    everything = list(track(found, "Predicting test photos", len(listed)))
     rules = read_rules(validate / "rules.json")
-    copies, places = search_copies(
-        listed, [prediction for _, prediction in everything], features, rules
-    )
-    rows = mark_leaks(listed, copies, rules)
-    check_test_photos(rows, classifier.brands)
-    counted = {row.path for row in rows}
-    predicted = [(path, prediction) for path, prediction in everything if path in counted]
     out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        predicted = predict(classifier, listed, Path(scratch))
+        copies, places = search_copies(listed, predicted, features, rules)
+        rows = mark_leaks(listed, copies, rules)
+        check_test_photos(rows, classifier.brands)
+        predicted = predicted.of({row.path for row in rows})
+        write_large_parts(out, rows, predicted, classifier.resize)
     table = out / "predictions.csv"
     write_predictions(table, tabulate(rows, predicted, classifier.brands), classifier.brands)
     metrics = count(table, rows, classifier.brands, classifier.temperature, params.ece_bins)
@@ -181,12 +235,6 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
     write_copies(out / "copies.csv", worth_telling(copies, rules))
     write_map(out / "map.csv", places)
     write_origin(out / "origin.json", params, PACKAGES)
-    np.save(out / "vectors.npy", np.stack([prediction.vector for _, prediction in predicted]))
-    heatmaps = [
-        spread_over_photo(prediction.heatmap, row.width, row.height, classifier.resize)
-        for row, (_, prediction) in zip(rows, predicted, strict=True)
-    ]
-    np.save(out / "heatmaps.npy", np.stack(heatmaps))
 
 
 if __name__ == "__main__":

@@ -8,30 +8,48 @@ safe to delete: a photo that was looked at before is not looked at again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from carbrand.alignment import THUMBNAIL_PX, grey_thumbnail
-from carbrand.backbones import BACKBONES, MIN_SIZE_PX, build_backbone
+from carbrand.alignment import grey_thumbnail
+from carbrand.backbones import BACKBONES, MIN_SIZE_PX, build_backbone, levels_of
 from carbrand.clusters import Clusters
 from carbrand.copies_file import Copy, write_copies
+from carbrand.engines import ENGINES, Engine, choose, open_engine
 from carbrand.extraction import extract
-from carbrand.feature_store import Recipe, StoredPhoto, backbone_file, write_features
+from carbrand.feature_store import (
+    Recipe,
+    StoredPhoto,
+    network_file,
+    read_looks,
+    write_looks,
+    write_photos,
+)
 from carbrand.manifest import Row, photos_to_learn_from, read_manifest
+from carbrand.network_file import read_network
 from carbrand.origin import write_origin
 from carbrand.params import knob, read_section
 from carbrand.photo import MAX_SIZE_PX, RESIZE_POLICIES, open_photo
-from carbrand.pooling import POOLINGS
+from carbrand.pool import cluster, in_chunks
+from carbrand.pooling import POOLINGS, add_pooling
+from carbrand.progress import track
+from carbrand.quiet_keras import import_keras
+from carbrand.ray_map import map_on_ray
+from carbrand.space import Space
 from carbrand.stage import start
-from carbrand.vector_cache import VectorCache, describe_network
-from carbrand.vector_copies import Pair, PhotoSet, Space, find_copies
+from carbrand.vector_cache import VectorCache
+from carbrand.vector_copies import Pair, PhotoSet, find_copies
 from carbrand.views import Augmentation, make_view
 
+# Vectors (views, d) float32 and the grey thumbnail (s, s) uint8 of a photo.
+Look = tuple[np.ndarray, np.ndarray]
 PACKAGES = ("keras", "numpy", "pillow", "tensorflow")
 
 
@@ -41,9 +59,10 @@ class FeaturesParams:
 
     backbone: str = knob(choices=tuple(BACKBONES))
     weights: str = knob()
+    engine: str = knob(choices=ENGINES)
     size_px: int = knob(low=MIN_SIZE_PX, high=MAX_SIZE_PX)
     resize: str = knob(choices=RESIZE_POLICIES)
-    pooling: str = knob(choices=tuple(POOLINGS))
+    pooling: str = knob(choices=POOLINGS)
     views: int = knob(low=1, high=64)
     shear: float = knob(low=0.0, high=0.5)
     zoom: float = knob(low=0.0, high=0.5)
@@ -52,60 +71,100 @@ class FeaturesParams:
     seed: int = knob(low=0)
 
 
-def make_views(row: Row, params: FeaturesParams) -> np.ndarray:
-    """The views of one photo, (views, size_px, size_px, 3) uint8; view 0 is the photo as it is."""
-    return _views_of(open_photo(row.path), row, params)
-
-
-def _views_of(photo: Image.Image, row: Row, params: FeaturesParams) -> np.ndarray:
+def views_of(photo: Image.Image, row: Row, params: FeaturesParams) -> list[np.ndarray]:
+    """The views of one photo, (size_px, size_px, 3) uint8 each; the first is the photo as it is."""
     augmentation = Augmentation(params.shear, params.zoom, params.crop, params.flip)
-    return np.stack(
-        [
-            make_view(
-                photo,
-                number,
-                row.pixel_sha256,
-                params.size_px,
-                params.resize,  # type: ignore[arg-type]
-                augmentation,
-                params.seed,
-            )
-            for number in range(params.views)
-        ]
-    )
+    return [
+        make_view(
+            photo,
+            number,
+            row.pixel_sha256,
+            params.size_px,
+            params.resize,  # type: ignore[arg-type]
+            augmentation,
+            params.seed,
+        )
+        for number in range(params.views)
+    ]
 
 
-def look_at(
-    rows: Sequence[Row], backbone: Any, params: FeaturesParams, kept: VectorCache
-) -> tuple[np.ndarray, np.ndarray]:
-    """The vectors of the photos, (n, views, d) float32, and their grey thumbnails, (n, s, s).
+def save_network(path: Path, params: FeaturesParams) -> Recipe:
+    """Write the network from a view to its vector as a Keras file; what made it so is returned."""
+    backbone = build_backbone(params.backbone, params.size_px, params.weights)
+    network, widths = add_pooling(backbone, params.pooling, levels_of(params.backbone))
+    network.save(path)
+    return Recipe(params.resize, params.size_px, tuple(widths))
 
-    Only photos of which nothing is kept are looked at.
-    """
-    known = [kept.find(row.pixel_sha256) for row in rows]
-    new = [number for number, entry in enumerate(known) if entry is None]
-    thumbnails = np.empty((len(new), THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
 
-    def views_of(place: int) -> np.ndarray:
-        row = rows[new[place]]
-        photo = open_photo(row.path)
+def open_network(path: Path, params: FeaturesParams) -> Engine:
+    """From a view (size_px, size_px, 3) to its vector (d,), by a file of `save_network`."""
+    return open_engine(params.engine, path, [read_network(path).output])
+
+
+def describe(network: Path, params: FeaturesParams) -> dict[str, Any]:
+    """All that the vectors of a photo follow from, besides its pixels and the versions."""
+    digest = hashlib.sha256(network.read_bytes()).hexdigest()
+    return asdict(params) | {"engine": choose(params.engine), "network": digest}
+
+
+def look_at(rows: Sequence[Row], network: Engine, params: FeaturesParams) -> Iterator[Look]:
+    """What the network sees of the photos, in their order."""
+    thumbnails: dict[int, np.ndarray] = {}
+
+    def read(place: int) -> list[np.ndarray]:
+        photo = open_photo(rows[place].path)
         thumbnails[place] = grey_thumbnail(photo)
-        return _views_of(photo, row, params)
+        return views_of(photo, rows[place], params)
 
-    if new:
-        vectors = extract(range(len(new)), views_of, params.views, backbone, params.pooling)
-    else:
-        vectors = np.empty((0, params.views, 0), np.float32)
-    for number, photo_vectors, thumbnail in zip(new, vectors, thumbnails, strict=True):
-        known[number] = (photo_vectors, thumbnail)
-        kept.keep(rows[number].pixel_sha256, photo_vectors, thumbnail)
-    found = [entry for entry in known if entry is not None]
-    return np.stack([entry[0] for entry in found]), np.stack([entry[1] for entry in found])
+    for place, vectors in enumerate(extract(range(len(rows)), read, network)):
+        yield vectors, thumbnails.pop(place)
 
 
-def find_copies_among(rows: Sequence[Row], photos: PhotoSet, pooling: str) -> list[Pair]:
+def look_on_cluster(
+    rows: Sequence[Row], path: Path, params: FeaturesParams, address: str
+) -> Iterator[Look]:
+    """The same on a Ray cluster; `path` is the network's, which all its machines can read."""
+    look = partial(_look_at_one, path=path.resolve(), params=params)
+    return map_on_ray(look, in_chunks(rows), address)
+
+
+def _look_at_one(row: Row, path: Path, params: FeaturesParams) -> Look:
+    return next(look_at([row], _network_of_worker(path, params), params))
+
+
+@lru_cache(maxsize=1)
+def _network_of_worker(path: Path, params: FeaturesParams) -> Engine:
+    """Opened once in each process of the cluster."""
+    return open_network(path, params)
+
+
+def choose_look(path: Path, params: FeaturesParams) -> Callable[[Sequence[Row]], Iterator[Look]]:
+    """How photos are looked at: on the cluster where there is one, or else here."""
+    address = cluster()
+    if address:
+        return partial(look_on_cluster, path=path, params=params, address=address)
+    return partial(look_at, network=open_network(path, params), params=params)
+
+
+def recall_or_look(
+    rows: Sequence[Row], look: Callable[[Sequence[Row]], Iterator[Look]], kept: VectorCache
+) -> Iterator[Look]:
+    """What was kept of the photos, and a look at those of which nothing was."""
+    known = [kept.has(row.pixel_sha256) for row in rows]
+    fresh = look([row for row, is_known in zip(rows, known, strict=True) if not is_known])
+    for row, is_known in zip(rows, known, strict=True):
+        entry = kept.find(row.pixel_sha256) if is_known else next(fresh)
+        if entry is None:  # damaged
+            entry = next(look([row]))
+        vectors, thumbnail = entry
+        if not is_known:
+            kept.keep(row.pixel_sha256, vectors, thumbnail)
+        yield vectors, thumbnail
+
+
+def find_copies_among(rows: Sequence[Row], photos: PhotoSet, widths: Sequence[int]) -> list[Pair]:
     """Pairs of photos, by row, that show the same although no hash told so."""
-    pairs = find_copies(photos, None, Space.of(photos.vectors, POOLINGS[pooling]))
+    pairs = find_copies(photos, None, Space.of(photos.vectors[:, None], widths))
     known = [row.cluster or row.path for row in rows]
     return [pair for pair in pairs if known[pair.photo] != known[pair.original]]
 
@@ -122,7 +181,7 @@ def group(rows: Sequence[Row], pairs: Sequence[Pair]) -> list[str]:
     return [rows[label].path for label in clusters.labels()]
 
 
-def describe(rows: Sequence[Row], pair: Pair) -> Copy:
+def describe_copy(rows: Sequence[Row], pair: Pair) -> Copy:
     """A pair by its paths, with what it means."""
     photo, original = rows[pair.photo], rows[pair.original]
     issue = "duplicate" if photo.brand == original.brand else "label_conflict"
@@ -136,24 +195,27 @@ def main(params_file: Path, manifest: Path, cache: Path, out: Path) -> None:
     """
     params = read_section(params_file, "features", FeaturesParams)
     rows = photos_to_learn_from(read_manifest(manifest))
-    backbone = build_backbone(params.backbone, params.size_px, params.weights)
-    recipe_of_vectors = asdict(params) | {"network": describe_network(backbone)}
-    with VectorCache(cache / "vectors.sqlite", recipe_of_vectors) as kept:
-        vectors, thumbnails = look_at(rows, backbone, params, kept)
+    out.mkdir(parents=True, exist_ok=True)
+    if choose(params.engine) == "keras":
+        import_keras()  # before it is imported in another way, to build the network
+    recipe = save_network(network_file(out), params)
+    look = choose_look(network_file(out), params)
+    with VectorCache(cache / "vectors.sqlite", describe(network_file(out), params)) as kept:
+        looks = recall_or_look(rows, look, kept)
+        write_looks(out, track(looks, "Looking at photos", len(rows)), len(rows))
     aspects = [row.width / row.height for row in rows]
-    photos = PhotoSet(vectors[:, 0], thumbnails, np.array(aspects))
-    pairs = find_copies_among(rows, photos, params.pooling)
+    pairs = find_copies_among(rows, read_looks(out, np.array(aspects)), recipe.widths)
     stored = [
         StoredPhoto(row.path, row.brand, name, aspect)
         for row, name, aspect in zip(rows, group(rows, pairs), aspects, strict=True)
     ]
-    recipe = Recipe(pooling=params.pooling, resize=params.resize, size_px=params.size_px)
-    out.mkdir(parents=True, exist_ok=True)
-    write_features(out, vectors, thumbnails, stored, recipe)
-    write_copies(out / "copies.csv", [describe(rows, pair) for pair in pairs])
+    write_photos(out, stored, recipe)
+    write_copies(out / "copies.csv", [describe_copy(rows, pair) for pair in pairs])
     write_origin(out / "origin.json", params, PACKAGES)
-    backbone.save(backbone_file(out))
 
 
 if __name__ == "__main__":
-    start(main)
+    # By the name under which the processes of a cluster find its functions too.
+    from stages.features import main as main_of_module
+
+    start(main_of_module)

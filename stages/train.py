@@ -23,14 +23,22 @@ from carbrand.evaluation import (
     make_predicted,
 )
 from carbrand.feature_store import Features, read_features
-from carbrand.head import HeadParams, TrainedHead, assign_folds, balance, softmax, train_head
+from carbrand.head import (
+    SOLVERS,
+    HeadParams,
+    NotFinite,
+    TrainedHead,
+    assign_folds,
+    balance,
+    train_head,
+)
 from carbrand.history import write_history
 from carbrand.metrics_file import write_metrics
 from carbrand.model_file import save_classifier
 from carbrand.origin import write_origin
 from carbrand.params import knob, read_section
-from carbrand.pooling import POOLINGS
-from carbrand.quiet_keras import import_keras
+from carbrand.problem import softmax
+from carbrand.quiet_keras import import_keras_to_build
 from carbrand.rules import MIN_TRAIN_PHOTOS, CopyRules, paths_left_out, read_rules, stop_at_errors
 from carbrand.stage import start
 from carbrand.suspects import find_suspects
@@ -47,8 +55,8 @@ ECE_BINS = 10
 class TrainParams:
     """How the head learns; see params.yaml."""
 
+    solver: str = knob(choices=SOLVERS)
     epochs: int = knob(low=1, high=10_000)
-    patience: int = knob(low=1)
     batch_size: int = knob(low=1)
     learning_rate: float = knob(low=1e-7, high=1.0)
     l2: float = knob(low=0.0, high=10.0)
@@ -67,17 +75,23 @@ def train(features: Features, params: TrainParams) -> TrainedHead:
     balanced = params.class_weight == "balanced"
     weights = balance(labels, brands) if balanced else np.ones(len(labels), np.float32)
     settings = HeadParams(
+        solver=params.solver,
         epochs=params.epochs,
-        patience=params.patience,
         batch_size=params.batch_size,
         learning_rate=params.learning_rate,
         l2=params.l2,
         label_smoothing=params.label_smoothing,
         seed=params.seed,
     )
-    blocks = POOLINGS[features.recipe.pooling]
-    head = train_head(features.vectors, labels, folds, weights, brands, blocks, settings)
-    if not np.isfinite(head.kernel).all() or not head.best_epoch:
+    widths = features.recipe.widths
+    try:
+        head = train_head(features.vectors, labels, folds, weights, brands, widths, settings)
+    except NotFinite:
+        raise UserError(
+            "train: the network gave numbers that are not finite for some photos. Look at "
+            "features.weights, which may be damaged."
+        ) from None
+    if not (np.isfinite(head.kernel).all() and np.isfinite(head.history[-1].val_loss)):
         raise UserError(
             f"train: the loss was no finite number with train.learning_rate {params.learning_rate}"
             f" and train.l2 {params.l2}. Lower them."
@@ -102,16 +116,15 @@ def summarize(
     head: TrainedHead, features: Features, temperature: float, calibrated: np.ndarray
 ) -> dict[str, object]:
     """What the head that ships is expected to do, from photos that its folds had not seen."""
-    best = head.history[head.best_epoch - 1]
+    last = head.history[-1]
     return {
         "photos": len(features.paths),
         "brands": len(features.brands),
-        "epochs": len(head.history),
-        "best_epoch": head.best_epoch,
-        "loss": best.loss,
-        "accuracy": best.accuracy,
-        "val_loss": best.val_loss,
-        "val_accuracy": best.val_accuracy,
+        "epochs": last.epoch,
+        "loss": last.loss,
+        "accuracy": last.accuracy,
+        "val_loss": last.val_loss,
+        "val_accuracy": last.val_accuracy,
         "temperature": temperature,
         **score_held_out(calibrated, features),
         "uncalibrated": score_held_out(head.held_out_logits, features),
@@ -154,18 +167,23 @@ def leave_copies_out(features: Features, copies: Sequence[Copy], rules: CopyRule
     return kept
 
 
+def read_kept_features(folder: Path, rules: Path) -> Features:
+    """The features of all photos to learn from."""
+    copies = read_copies(folder / "copies.csv")
+    return leave_copies_out(read_features(folder), copies, read_rules(rules))
+
+
 def main(params: Path, rules: Path, features_folder: Path, out: Path) -> None:
     """Read the features, write the model and what its training looked like."""
     settings = read_section(params, "train", TrainParams)
-    copies = read_copies(features_folder / "copies.csv")
-    features = leave_copies_out(read_features(features_folder), copies, read_rules(rules))
+    features = read_kept_features(features_folder, rules)
     head = train(features, settings)
     temperature, calibrated = calibrate(head, features, settings)
-    backbone = import_keras().models.load_model(features.backbone, compile=False)
+    network = import_keras_to_build().models.load_model(features.network, compile=False)
     out.mkdir(parents=True, exist_ok=True)
     save_classifier(
         out / "model.h5",
-        backbone,
+        network,
         features.recipe,
         head.kernel,
         head.bias,

@@ -35,7 +35,7 @@ from carbrand.metrics_file import write_metrics
 from carbrand.origin import write_origin
 from carbrand.params import knob, read_section
 from carbrand.photo import MAX_PIXELS
-from carbrand.pool import map_in_processes
+from carbrand.pool import spread
 from carbrand.progress import track
 from carbrand.rules import CopyRules, write_rules
 from carbrand.stage import start
@@ -117,7 +117,7 @@ def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
         max_aspect=params.max_aspect,
     )
     files = dataset.files
-    looked_at = map_in_processes(partial(inspect_file, limits=limits), files)
+    looked_at = spread(partial(inspect_file, limits=limits), files)
     inspected = list(track(looked_at, "Looking at photos", len(files)))
     rows = judge_photos(inspected, severities, brands_left_out(findings), params.near_distance)
     between = compare_photos(

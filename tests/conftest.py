@@ -15,11 +15,18 @@ import yaml
 from PIL import Image
 
 from carbrand.dataset import find_files
+from carbrand.quiet_keras import import_keras
 from carbrand.sample import SIGNATURE
 
 ROOT = Path(__file__).parent.parent
 ARTICLE_PHOTOS = ROOT.parent / "shared" / "datasets" / "car-brands-3"
 PAINTS = {"asta": (200, 30, 30), "bolt": (30, 60, 200), "cirro": (30, 160, 60)}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keras_on_tensorflow() -> None:
+    """Tests of one process share one Keras, which can be on one backend only."""
+    import_keras()
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,6 @@ class MadeUpRun:
     wrong: int = 1
     leaked: int = 1
     epochs: int = 6
-    best_epoch: int = 4
     other_issues: tuple[Row, ...] = ()
     notes: tuple[tuple[str, str, str, str], ...] = ()  # of folders: code, severity, folder, message
     params: dict[str, int] = field(default_factory=lambda: dict(PARAMS))
@@ -120,7 +119,7 @@ class MadeUpRun:
             columns,
             [(e, 1 / e, 1 - 0.5 / e, 1.2 / e + 0.01 * e, 1 - 0.6 / e) for e in epochs],
         )
-        summary = {"epochs": self.epochs, "best_epoch": self.best_epoch, "photos": 64}
+        summary = {"epochs": self.epochs, "photos": 64}
         write_metrics(folder / "summary.json", summary | {"temperature": TEMPERATURE})
 
     def _write_hints(self, artifacts: Path, rows: Sequence[Row]) -> None:

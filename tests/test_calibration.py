@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from carbrand.calibration import HIGHEST, LOWEST, cross_fit, fit_temperature
-from carbrand.head import softmax
+from carbrand.problem import softmax
 
 
 def draw(temperature: float, photos: int = 4000, brands: int = 4, seed: int = 0):
@@ -95,3 +95,14 @@ def test_the_photos_of_a_fold_have_no_say_in_its_temperature():
         inside = folds == fold
         expected = fit_temperature(logits[~inside], labels[~inside])
         assert np.allclose(before[inside] * expected, logits[inside])
+
+
+def test_what_label_smoothing_takes_off_is_put_back():
+    """Logits a third of calibrated ones become as sure as they may be."""
+    logits, labels = draw(1.0)
+    held_back = logits / 3
+    temperature = fit_temperature(held_back, labels)
+    assert temperature == pytest.approx(1 / 3, rel=0.06)
+    before, after = log_loss(held_back, labels), log_loss(held_back / temperature, labels)
+    assert after < before
+    assert after == pytest.approx(log_loss(logits, labels), rel=5e-3)

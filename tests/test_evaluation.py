@@ -21,8 +21,8 @@ from carbrand.evaluation import (
     uncalibrate,
     wilson_interval,
 )
-from carbrand.head import softmax
 from carbrand.metrics_file import write_metrics
+from carbrand.problem import softmax
 
 BRANDS = ["a", "b"]
 

@@ -31,10 +31,10 @@ LONG = "A Long Name for a Maker of Motor Cars and Carriages, Est. 1886"
 RUNS = {
     "usual": MadeUpRun(),
     "two brands, one epoch, none wrong": MadeUpRun(
-        brands=("no", "yes"), wrong=0, leaked=0, epochs=1, best_epoch=1
+        brands=("no", "yes"), wrong=0, leaked=0, epochs=1
     ),
     "none right": MadeUpRun(right=0, wrong=2),
-    "best epoch last": MadeUpRun(epochs=30, best_epoch=30),
+    "many epochs": MadeUpRun(epochs=300),
     "names that are long, mathematical or foreign": MadeUpRun(
         brands=(LONG, "$x^{$", "Škoda\nÉ", "奔驰", "سيارة")
     ),
@@ -152,7 +152,7 @@ def test_round_numbers_cover_the_range_and_are_few(low, high):
 
 def test_a_loss_that_is_no_number_leaves_a_gap_in_its_curve():
     values = [3.0, 2.0, math.nan, 1.0, math.inf, 1.0, 2.0]
-    chart = curve_chart("loss", range(1, 8), {"validation": values}, best=(4, 1.0))
+    chart = curve_chart("loss", range(1, 8), {"validation": values})
     (curve,) = chart.curves
     assert len(curve.pieces) == 2
     assert len(curve.dots) == 1

@@ -15,7 +15,8 @@ from carbrand.feature_store import (
     read_features,
     read_originals,
     read_recipe,
-    write_features,
+    write_looks,
+    write_photos,
 )
 from carbrand.history import Epoch, read_history, write_history
 from carbrand.manifest import (
@@ -69,14 +70,16 @@ def test_features_come_back(tmp_path):
     vectors = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
     thumbnails = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
     photos = [StoredPhoto(ODD, "b", "g", 4 / 3), StoredPhoto("y", "a", "h", 1.0)]
-    recipe = Recipe("avg", "pad", 64)
-    write_features(tmp_path, vectors, thumbnails, photos, recipe)
+    recipe = Recipe("pad", 64, (2, 1))
+    write_looks(tmp_path, zip(vectors, thumbnails, strict=True), 2)
+    write_photos(tmp_path, photos, recipe)
     features = read_features(tmp_path)
     assert np.array_equal(features.vectors, vectors)
     assert (features.paths, features.brands) == ([ODD, "y"], ["a", "b"])
     assert features.groups == ["g", "h"]
     assert features.labels.tolist() == [1, 0]
     assert features.recipe == read_recipe(tmp_path) == recipe
+    assert features.network == tmp_path / "network.h5"
     found, originals = read_originals(tmp_path)
     assert found == photos
     assert np.array_equal(originals.vectors, vectors[:, 0])
@@ -91,7 +94,7 @@ def test_photos_can_be_taken_out_of_features(tmp_path):
         ["x", "y", "z"],
         ["b", "a", "b"],
         ["g", "h", "g"],
-        Recipe("avg", "pad", 8),
+        Recipe("pad", 8, (2,)),
         tmp_path,
     )
     rest = features.without({"x", "not there"})

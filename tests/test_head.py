@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from carbrand.head import HeadParams, assign_folds, balance, softmax, train_head
+from carbrand import lbfgs
+from carbrand.array_file import map_rows, write_rows
+from carbrand.errors import UserError
+from carbrand.feature_store import Features, Recipe
+from carbrand.head import SOLVERS, HeadParams, assign_folds, balance, train_head
+from carbrand.params import read_section
+from carbrand.problem import Problem, count_epoch, softmax, softmax_loss
+from carbrand.space import Space
+from stages.train import TrainParams, train
+from tests.conftest import ROOT, run
 
 PARAMS = HeadParams(
-    epochs=20, patience=20, batch_size=16, learning_rate=0.1, l2=0.001, label_smoothing=0.0, seed=0
+    solver="lbfgs",
+    epochs=20,
+    batch_size=16,
+    learning_rate=0.1,
+    l2=0.001,
+    label_smoothing=0.0,
+    seed=0,
 )
+# So many that L-BFGS ends by itself.
+TO_THE_END = 5000
+
+both_solvers = pytest.mark.parametrize("solver", SOLVERS)
 
 
 def clouds(photos: int = 30, views: int = 2, width: int = 6, spread: float = 0.3):
@@ -28,10 +51,53 @@ def alone(labels) -> list[str]:
     return [f"{number:04}" for number in range(len(labels))]
 
 
-def learn(vectors, labels, folds: int = 5, blocks: int = 1, **changes):
+def learn(vectors, labels, widths=None, **changes):
     params = dataclasses.replace(PARAMS, **changes)
-    assigned = assign_folds(labels, alone(labels), folds, params.seed)
-    return train_head(vectors, labels, assigned, balance(labels, 3), 3, blocks, params)
+    assigned = assign_folds(labels, alone(labels), 5, params.seed)
+    widths = widths or [vectors.shape[2]]
+    return train_head(vectors, labels, assigned, balance(labels, 3), 3, widths, params)
+
+
+def say(head, vectors) -> np.ndarray:
+    """Probabilities (n, 3) of the photos as they are, by the head that ships."""
+    return softmax(vectors[:, 0].astype(np.float64) @ head.kernel + head.bias)
+
+
+def minimum(vectors, labels, seen, l2, smoothing) -> np.ndarray:
+    """Probabilities (n, 3) of the photos as they are, by scikit-learn from the plain formula.
+
+    Its loss is C times the sum over rows, plus half of the squared kernel: ours, whose sum over the
+    rows is divided by photos * views and whose squares are multiplied by l2 / photos, for
+    C = 1 / (2 * l2 * views). A smoothed label is a row for each brand that weighs its share.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    views, brands = vectors.shape[1], 3
+    placed = Space.of(vectors, [vectors.shape[2]]).place(vectors).astype(np.float64)
+    targets = np.eye(brands)[labels] * (1 - smoothing) + smoothing / brands
+    weights = (balance(labels, brands)[:, None] * targets)[seen]
+    rows = np.repeat(placed[seen].reshape(-1, placed.shape[2]), brands, axis=0)
+    of_rows = np.repeat(weights, views, axis=0).ravel()
+    model = LogisticRegression(C=1 / (2 * l2 * views), tol=1e-9, max_iter=100_000)
+    model.fit(rows, np.tile(np.arange(brands), len(rows) // brands), sample_weight=of_rows)
+    return model.predict_proba(placed[:, 0])
+
+
+def make_problem(vectors, labels, sees, weights=None, **changes) -> Problem:
+    """What the heads learn from, in the plainest space."""
+    width = vectors.shape[2]
+    problem = Problem(
+        vectors=vectors,
+        space=Space(np.zeros(width, np.float32), np.ones(width, np.float32)),
+        labels=labels,
+        sees=sees,
+        photo_weights=np.ones(len(labels)) if weights is None else weights,
+        brands=3,
+        epochs=1,
+        l2=0.0,
+        label_smoothing=0.0,
+    )
+    return dataclasses.replace(problem, **changes)
 
 
 def test_folds_hold_every_photo_once_and_every_brand_evenly():
@@ -72,106 +138,322 @@ def test_balanced_weights_give_each_brand_the_same_say():
     assert sums == pytest.approx([sums[0]] * 3)
 
 
-def test_what_can_be_learned_is_learned():
+@both_solvers
+def test_what_can_be_learned_is_learned(solver):
     vectors, labels = clouds()
-    head = learn(vectors, labels)
-    predicted = (vectors[:, 0] @ head.kernel + head.bias).argmax(axis=1)
-    assert (predicted == labels).all()
-    assert (head.held_out.argmax(axis=1) == labels).mean() > 0.9
+    head = learn(vectors, labels, solver=solver)
+    assert (say(head, vectors).argmax(axis=1) == labels).all()
+    assert (head.held_out_logits.argmax(axis=1) == labels).mean() > 0.9
 
 
-def test_held_out_accuracy_of_random_labels_is_chance():
+@both_solvers
+def test_held_out_accuracy_of_random_labels_is_chance(solver):
     """A validation photo that leaked into its fold's training would be learned by heart."""
     rng = np.random.default_rng(1)
     vectors = rng.normal(0, 1, (60, 1, 200)).astype(np.float32)
     labels = rng.permutation(60) % 3
-    head = learn(vectors, labels, l2=0.0)
-    last = head.history[-1]
+    last = learn(vectors, labels, l2=0.0, solver=solver).history[-1]
     assert last.accuracy > 0.95
     assert last.val_accuracy < 0.6
 
 
-def test_the_head_that_ships_has_seen_every_photo():
+@both_solvers
+def test_the_labels_of_a_fold_say_nothing_to_its_head(solver):
+    vectors, labels = clouds(spread=1.0)
+    folds = np.arange(30) % 5
+    weights = np.ones(30, np.float32)
+    epochs = TO_THE_END if solver == "lbfgs" else 5
+    params = dataclasses.replace(PARAMS, solver=solver, epochs=epochs, l2=0.01)
+    changed = np.where(folds == 2, (labels + 1) % 3, labels)
+    before, after = (
+        softmax(train_head(vectors, these, folds, weights, 3, [6], params).held_out_logits)
+        for these in (labels, changed)
+    )
+    moved = np.abs(after - before).max(axis=1)
+    assert moved[folds == 2].max() < 1e-3
+    assert moved[folds != 2].mean() > 0.05
+
+
+@both_solvers
+def test_the_head_that_ships_has_seen_every_photo(solver):
     rng = np.random.default_rng(2)
     vectors = rng.normal(0, 1, (30, 1, 200)).astype(np.float32)
     labels = np.arange(30) % 3
-    head = learn(vectors, labels, l2=0.0, epochs=5)
-    predicted = (vectors[:, 0] @ head.kernel + head.bias).argmax(axis=1)
-    assert (predicted == labels).mean() > 0.95
+    head = learn(vectors, labels, l2=0.0, epochs=5, solver=solver)
+    assert (say(head, vectors).argmax(axis=1) == labels).mean() > 0.95
 
 
-def test_history_and_best_epoch_fit_each_other():
-    head = learn(*clouds(spread=0.8), epochs=30, patience=3)
+@pytest.mark.parametrize("shape", [(60, 2, 8), (15, 2, 80)])  # more rows than columns, and fewer
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_lbfgs_comes_to_the_minimum_that_the_plain_formula_has(shape, smoothing):
+    photos, views, width = shape
+    vectors, labels = clouds(photos, views, width, spread=0.7)
+    labels = np.where(np.arange(photos) % 5 == 0, 0, labels)  # brands of several sizes
+    head = learn(vectors, labels, l2=0.01, label_smoothing=smoothing, epochs=TO_THE_END)
+    everything = np.ones(photos, bool)
+    expected = minimum(vectors, labels, everything, 0.01, smoothing)
+    assert np.abs(say(head, vectors) - expected).max() < 1e-3
+    held_out = softmax(head.held_out_logits)
+    for fold in range(5):
+        without = minimum(vectors, labels, head.folds != fold, 0.01, smoothing)
+        inside = head.folds == fold
+        assert np.abs(held_out[inside] - without[inside]).max() < 1e-3
+
+
+def test_few_rows_and_many_rows_are_learned_alike():
+    """Columns that are always 0 say nothing, but make the rows fewer than the columns."""
+    vectors, labels = clouds(photos=40, views=1, spread=0.7)
+    wide = np.concatenate([vectors, np.zeros((40, 1, 60), np.float32)], axis=2)
+    narrow, condensed = (learn(v, labels, epochs=TO_THE_END) for v in (vectors, wide))
+    assert np.allclose(condensed.kernel[:6], narrow.kernel, atol=2e-3 * np.abs(narrow.kernel).max())
+    assert not condensed.kernel[6:].any()
+    assert np.abs(say(condensed, wide) - say(narrow, vectors)).max() < 1e-3
+
+
+@pytest.mark.parametrize("width", [6, 100])
+def test_the_size_of_a_portion_changes_nothing_but_rounding(monkeypatch, width):
+    vectors, labels = clouds(width=width, spread=0.7)
+    whole = learn(vectors, labels, l2=0.01)
+    monkeypatch.setattr(lbfgs, "_PORTION", 7)
+    parts = learn(vectors, labels, l2=0.01)
+    assert np.allclose(parts.held_out_logits, whole.held_out_logits, atol=1e-6)
+    assert np.allclose(parts.kernel, whole.kernel, atol=1e-6)
+    assert len(parts.history) == len(whole.history)
+
+
+@both_solvers
+@pytest.mark.parametrize("width", [6, 100])
+def test_vectors_in_a_file_give_the_same_bits_as_in_memory(tmp_path, solver, width):
+    vectors, labels = clouds(width=width)
+    write_rows([tmp_path / "v.npy"], ((row,) for row in vectors), len(vectors))
+    mapped = map_rows(tmp_path / "v.npy")
+    assert isinstance(mapped, np.memmap)
+    here, there = (learn(v, labels, solver=solver, epochs=3) for v in (vectors, mapped))
+    assert there.kernel.tobytes() == here.kernel.tobytes()
+    assert there.held_out_logits.tobytes() == here.held_out_logits.tobytes()
+    assert there.history == here.history
+
+
+def test_adam_comes_near_the_minimum():
+    vectors, labels = clouds(spread=0.5)
+    least = learn(vectors, labels, epochs=TO_THE_END, l2=0.01, label_smoothing=0.1)
+    near = learn(vectors, labels, epochs=50, solver="adam", l2=0.01, label_smoothing=0.1)
+    assert near.history[-1].loss == pytest.approx(least.history[-1].loss, rel=0.02)
+    assert np.abs(say(near, vectors) - say(least, vectors)).mean() < 0.02
+
+
+@both_solvers
+def test_epochs_are_counted_from_1_and_the_last_is_what_held_out_photos_are_told_by(solver):
+    vectors, labels = clouds(spread=0.8)
+    head = learn(vectors, labels, epochs=7, solver=solver)
+    assert [epoch.epoch for epoch in head.history] == list(range(1, 8))
+    shares = softmax(head.held_out_logits)
+    losses = -np.log(shares[np.arange(30), labels])
+    assert head.history[-1].val_loss == pytest.approx(losses.mean(), rel=1e-5)
+    right = head.held_out_logits.argmax(axis=1) == labels
+    assert head.history[-1].val_accuracy == pytest.approx(right.mean())
+
+
+def test_lbfgs_ends_where_there_is_nothing_left_to_learn():
+    vectors, labels = clouds(spread=0.8)
+    head = learn(vectors, labels, epochs=TO_THE_END, l2=0.01)
+    assert len(head.history) < 100
     assert [epoch.epoch for epoch in head.history] == list(range(1, len(head.history) + 1))
-    losses = [epoch.val_loss for epoch in head.history]
-    assert head.best_epoch == int(np.argmin(losses)) + 1
-    assert len(head.history) <= head.best_epoch + 3
-    labels = clouds()[1]
-    of_actual = head.held_out[np.arange(len(labels)), labels]
-    assert -np.log(of_actual).mean() == pytest.approx(min(losses), rel=1e-5)
 
 
-def test_what_is_held_out_is_one_fold_at_a_time():
-    head = learn(*clouds())
-    assert sorted(set(head.folds)) == [0, 1, 2, 3, 4]
-    assert np.array_equal(head.held_out, softmax(head.held_out_logits))
+@pytest.mark.parametrize("photos", [4, 60])  # 60 alike balance to a slope of exactly 0
+def test_photos_all_alike_leave_a_history_too(photos):
+    vectors, labels = np.ones((photos, 1, 2), np.float32), np.arange(photos) % 2
+    folds = assign_folds(labels, alone(labels), 5, 0)
+    head = train_head(vectors, labels, folds, balance(labels, 2), 2, [2], PARAMS)
+    assert head.history[-1].loss == pytest.approx(np.log(2), abs=0.1)
+    assert np.isfinite(head.held_out_logits).all()
+    assert not head.kernel.any()
 
 
-def test_training_stops_early():
-    assert len(learn(*clouds(spread=2.0), epochs=200, patience=2, l2=0.0).history) < 100
-
-
-def test_training_repeats_to_the_bit():
-    first, second = learn(*clouds()), learn(*clouds())
-    assert np.array_equal(first.kernel, second.kernel)
+@both_solvers
+def test_training_repeats_to_the_bit(solver):
+    first, second = (learn(*clouds(), solver=solver, epochs=5) for _ in range(2))
+    assert first.kernel.tobytes() == second.kernel.tobytes()
     assert first.history == second.history
 
 
-def test_another_seed_trains_differently():
-    assert not np.array_equal(learn(*clouds()).kernel, learn(*clouds(), seed=1).kernel)
+def test_the_seed_orders_the_batches_of_adam_and_is_nothing_to_lbfgs():
+    vectors, labels = clouds()
+    folds = np.arange(30) % 5
+    kernels = {
+        (solver, seed): train_head(
+            vectors, labels, folds, balance(labels, 3), 3, [6],
+            dataclasses.replace(PARAMS, solver=solver, seed=seed, epochs=3),
+        ).kernel.tobytes()
+        for solver in SOLVERS
+        for seed in (0, 1)
+    }  # fmt: skip
+    assert kernels["adam", 0] != kernels["adam", 1]
+    assert kernels["lbfgs", 0] == kernels["lbfgs", 1]
 
 
-def test_a_rare_brand_is_not_forgotten():
+@both_solvers
+def test_a_rare_brand_is_not_forgotten(solver):
     rng = np.random.default_rng(3)
     labels = np.repeat([0, 1, 2], [60, 60, 3])
     vectors = (np.eye(3, 4)[labels] + rng.normal(0, 0.6, (123, 4)))[:, None].astype(np.float32)
-    params = dataclasses.replace(PARAMS, epochs=10)
+    params = dataclasses.replace(PARAMS, epochs=10, solver=solver)
     folds = assign_folds(labels, alone(labels), 3, 0)
     recalls = []
     for weights in (balance(labels, 3), np.ones(123, np.float32)):
-        head = train_head(vectors, labels, folds, weights, 3, 1, params)
-        predicted = (vectors[:, 0] @ head.kernel + head.bias).argmax(axis=1)
-        recalls.append((predicted[labels == 2] == 2).mean())
+        head = train_head(vectors, labels, folds, weights, 3, [4], params)
+        recalls.append((say(head, vectors)[labels == 2].argmax(axis=1) == 2).mean())
     assert recalls[0] > recalls[1]
 
 
-def test_the_scale_of_a_block_does_not_matter():
+@both_solvers
+def test_the_scale_of_a_kind_of_features_does_not_matter(solver):
     vectors, labels = clouds(width=8)
     scaled = vectors * np.repeat([1.0, 100.0], 4).astype(np.float32)
-    plain, other = learn(vectors, labels, blocks=2), learn(scaled, labels, blocks=2)
-    assert np.allclose(plain.held_out, other.held_out, atol=1e-3)
+    plain, other = (learn(v, labels, widths=[4, 4], solver=solver) for v in (vectors, scaled))
+    shares = softmax(plain.held_out_logits), softmax(other.held_out_logits)
+    assert np.allclose(*shares, atol=1e-3)
 
 
-def test_a_stronger_penalty_makes_smaller_weights():
-    vectors, labels = clouds()
-    weak, strong = learn(vectors, labels), learn(vectors, labels, l2=1.0)
+@both_solvers
+def test_a_stronger_penalty_makes_smaller_weights(solver):
+    weak, strong = (learn(*clouds(), solver=solver, l2=l2) for l2 in (0.001, 1.0))
     assert np.abs(strong.kernel).sum() < 0.5 * np.abs(weak.kernel).sum()
 
 
-def test_the_penalty_is_one_for_all_photos_together():
+@both_solvers
+def test_the_penalty_is_one_for_all_photos_together(solver):
     """As a prior on the weights: with every photo twice it weighs half as much against them."""
     vectors, labels = clouds()
-    once = learn(vectors, labels, l2=0.1, epochs=200, patience=200, batch_size=1000)
-    twice = learn(np.tile(vectors, (2, 1, 1)), np.tile(labels, 2), l2=0.2, epochs=200,
-                  patience=200, batch_size=1000)  # fmt: skip
-    assert np.abs(once.kernel).sum() == pytest.approx(np.abs(twice.kernel).sum(), rel=0.02)
+    settings = {"epochs": 200, "batch_size": 1000, "solver": solver}
+    once = learn(vectors, labels, l2=0.1, **settings)
+    twice = learn(np.tile(vectors, (2, 1, 1)), np.tile(labels, 2), l2=0.2, **settings)
+    assert np.allclose(say(once, vectors), say(twice, vectors), atol=2e-3)
 
 
-def test_label_smoothing_makes_less_sure():
-    vectors, labels = clouds()
-    sure, smooth = learn(vectors, labels), learn(vectors, labels, label_smoothing=0.3)
-    assert smooth.held_out.max(axis=1).mean() < sure.held_out.max(axis=1).mean()
+@both_solvers
+def test_label_smoothing_makes_less_sure(solver):
+    sure, smooth = (
+        softmax(learn(*clouds(), solver=solver, label_smoothing=share).held_out_logits)
+        for share in (0.0, 0.3)
+    )
+    assert smooth.max(axis=1).mean() < sure.max(axis=1).mean()
+
+
+def test_a_smoothed_label_is_a_share_of_all_brands():
+    vectors, labels = clouds(photos=9, views=2)
+    logits = np.random.default_rng(0).normal(0, 2, (18, 3))
+
+    def loss(labels, smoothing):
+        problem = make_problem(vectors, labels, np.ones((9, 1), bool), label_smoothing=smoothing)
+        return softmax_loss(logits, problem, slice(None))[0]
+
+    of_all = np.mean([loss(np.full(9, brand), 0.0) for brand in range(3)])
+    assert loss(labels, 0.3) == pytest.approx(0.7 * loss(labels, 0.0) + 0.3 * of_all)
+
+
+def test_the_slope_of_the_loss_is_that_of_its_differences():
+    rng = np.random.default_rng(0)
+    vectors, labels = clouds(photos=9, views=2)
+    sees = rng.random((9, 4)) > 0.3
+    weights = rng.random(9)
+    problem = make_problem(vectors, labels, sees, weights, label_smoothing=0.2)
+    logits, direction = rng.normal(0, 1, (2, 8, 12))
+    photos = slice(3, 7)  # of two views each
+    _, slope = softmax_loss(logits, problem, photos)
+    step = 1e-5
+    ahead, behind = (
+        softmax_loss(logits + s * direction, problem, photos)[0] for s in (step, -step)
+    )
+    assert (slope * direction).sum() == pytest.approx((ahead - behind) / (2 * step), rel=1e-6)
+
+
+def test_an_epoch_is_counted_over_the_photos_that_each_fold_saw_and_those_it_did_not():
+    rng = np.random.default_rng(0)
+    vectors, labels = clouds(photos=12)
+    folds = np.arange(12) % 4
+    sees = np.concatenate([folds[:, None] != np.arange(4), np.ones((12, 1), bool)], axis=1)
+    logits = rng.normal(0, 2, (12, 5, 3))
+    problem = make_problem(vectors, labels, sees)
+
+    def in_parts() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for photos in np.split(np.arange(12), [5, 6]):
+            yield photos, logits[photos]
+
+    epoch, held_out = count_epoch(3, in_parts(), problem)
+    seen: list[tuple[float, bool]] = []
+    unseen: list[tuple[float, bool]] = []
+    for photo in range(12):
+        for fold in range(4):
+            shares = softmax(logits[photo, fold])
+            told = -np.log(shares[labels[photo]]), shares.argmax() == labels[photo]
+            (unseen if folds[photo] == fold else seen).append(told)
+    expected = [*np.mean(seen, axis=0), *np.mean(unseen, axis=0)]
+    assert epoch.epoch == 3
+    assert dataclasses.astuple(epoch)[1:] == pytest.approx(expected)
+    assert np.array_equal(held_out, logits[np.arange(12), folds])
 
 
 def test_softmax_of_huge_logits_is_finite():
     assert softmax(np.array([[1e4, 0.0, -1e4]])).tolist() == [[1.0, 0.0, 0.0]]
+
+
+@both_solvers
+@pytest.mark.parametrize("width", [4, 90])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_vectors_that_are_no_finite_numbers_end_in_one_line(solver, width):
+    vectors, labels = clouds(width=width)
+    vectors[3, 1, 2] = np.inf
+    paths = alone(labels)
+    brands = [f"brand {label}" for label in labels]
+    features = Features(vectors, paths, brands, paths, Recipe("stretch", 32, (width,)), Path("n"))
+    params = read_section(ROOT / "params.yaml", "train", TrainParams)
+    with pytest.raises(UserError, match="finite") as caught:
+        train(features, dataclasses.replace(params, solver=solver, epochs=2))
+    assert "\n" not in str(caught.value)
+
+
+# Prints a digest of all that a head is, however many cores there are.
+ON_CORES = """
+import hashlib, os, sys
+photos, views, width, cores = map(int, sys.argv[1:5])
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+import numpy as np
+from carbrand.head import HeadParams, assign_folds, balance, train_head
+
+labels = np.arange(photos) % 3
+folds = assign_folds(labels, [str(number) for number in range(photos)], 5, 0)
+digest = hashlib.sha256()
+for seed in range(int(sys.argv[6])):
+    noise = np.random.default_rng(seed).normal(0, 1, (photos, views, width))
+    vectors = (3 * np.eye(3, width)[labels][:, None] + noise).astype(np.float32)
+    params = HeadParams(sys.argv[5], int(sys.argv[7]), 32, 0.1, 0.0003, 0.1, 0)
+    head = train_head(vectors, labels, folds, balance(labels, 3), 3, [width], params)
+    for array in (head.kernel, head.bias, head.held_out_logits):
+        digest.update(array.tobytes())
+    for epoch in head.history:
+        digest.update(repr([float(value) for value in vars(epoch).values()]).encode())
+print(digest.hexdigest())
+"""
+
+
+@pytest.mark.parametrize(
+    ("photos", "views", "width", "solver", "seeds", "epochs"),
+    [
+        (64, 4, 3072, "lbfgs", 2, 50),
+        (3000, 1, 600, "lbfgs", 1, 10),
+        (3000, 1, 600, "adam", 1, 1),
+    ],
+)
+def test_the_number_of_cores_does_not_show(tmp_path, photos, views, width, solver, seeds, epochs):
+    digests = set()
+    for cores in (1, 2):
+        numbers = map(str, (photos, views, width, cores, solver, seeds, epochs))
+        threads = {name: str(cores) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
+        environment = {"PYTHONPATH": os.fspath(ROOT), **threads}
+        result = run([sys.executable, "-c", ON_CORES, *numbers], tmp_path, environment)
+        assert result.returncode == 0, result.stderr
+        digests.add(result.stdout)
+    assert len(digests) == 1

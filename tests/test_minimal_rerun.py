@@ -131,7 +131,7 @@ def test_one_run_after_another_does_what_it_must(finished):
     assert ran(finished) == ["plot"]
     edit_params(finished, evaluate__ece_bins=7)
     assert ran(finished)[0] == "evaluate"
-    edit_params(finished, train__learning_rate=0.05)
+    edit_params(finished, train__l2=0.05)
     assert ran(finished) == ["train", "evaluate", "plot"]
     # A new test photo cannot change what was learned: the same vectors come out of `features`.
     target = finished / "Datasets" / "test" / "asta" / "new.png"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from carbrand.errors import UserError
+from carbrand.head import SOLVERS
 from carbrand.params import check_sections, knob, read_section
+from stages.train import TrainParams
+from tests.conftest import ROOT, edit_params
 
 GOOD = {"size_px": "64", "rate": "0.5", "mode": "fast", "flip": "true"}
 
@@ -91,3 +95,34 @@ def test_a_file_that_is_no_mapping_is_one_line(tmp_path, content):
 def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         read_section(tmp_path / "params.yaml", "train", Section)
+
+
+@pytest.fixture
+def committed(tmp_path: Path) -> Path:
+    """A folder with the params.yaml of the project."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_each_solver_can_be_asked_for(committed, solver):
+    edit_params(committed, train__solver=solver)
+    assert read_section(committed / "params.yaml", "train", TrainParams).solver == solver
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("solver", "lbgfs", "one of lbfgs, adam, got 'lbgfs'. Did you mean `lbfgs`?"),
+        ("patience", 10, "unknown key `train.patience`"),
+        ("epochs", 0, "got 0"),
+        ("label_smoothing", 0.6, "a number from 0 to 0.5, got 0.6"),
+        ("l2", -0.1, "a number from 0 to 10, got -0.1"),
+    ],
+)
+def test_what_training_cannot_do_is_told_before_it_begins(committed, key, value, said):
+    edit_params(committed, **{f"train__{key}": value})
+    with pytest.raises(UserError) as caught:
+        read_section(committed / "params.yaml", "train", TrainParams)
+    assert len(caught.value.problems) == 1
+    assert said in caught.value.problems[0]

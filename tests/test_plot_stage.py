@@ -105,7 +105,7 @@ def test_files_of_two_runs_are_refused(project):
     content = json.loads(metrics.read_text("utf-8"))
     metrics.write_text(json.dumps(content | {"images": 99}), encoding="utf-8")
     summary = project / "artifacts/train/summary.json"
-    summary.write_text('{"best_epoch": 77}', encoding="utf-8")
+    summary.write_text('{"epochs": 77}', encoding="utf-8")
     with pytest.raises(UserError) as error:
         main(*plot_arguments(RELATIVE))
     assert len(error.value.problems) == 2

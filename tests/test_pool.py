@@ -10,7 +10,7 @@ import pytest
 
 from carbrand import pool
 from carbrand.errors import UserError
-from carbrand.pool import map_in_processes
+from carbrand.pool import cluster, in_chunks, map_in_processes, spread
 
 
 def square(number: int) -> tuple[int, int]:
@@ -50,3 +50,43 @@ def test_an_error_reaches_the_caller():
 def test_a_killed_process_is_one_clear_line():
     with pytest.raises(UserError, match="was killed, perhaps for lack of memory"):
         list(map_in_processes(partial(die_at, where=250), range(400), processes=2))
+
+
+def test_no_more_is_asked_for_than_the_processes_are_about_to_do():
+    asked = 0
+
+    def endless():
+        nonlocal asked
+        while True:
+            asked += 1
+            yield asked
+
+    results = map_in_processes(square, endless(), processes=2)
+    first = [next(results)[0] for _ in range(10)]
+    del results  # and so ends the processes
+    assert first == [number * number for number in range(1, 11)]
+    # Those that decide whether it pays, and a few chunks for each process.
+    assert asked <= pool._WORTH_PROCESSES + 4 * 2 * pool._CHUNK
+
+
+def test_chunks_hold_every_item_once_and_in_order():
+    chunks = list(in_chunks(range(2 * pool._CHUNK + 1)))
+    assert [len(chunk) for chunk in chunks] == [pool._CHUNK, pool._CHUNK, 1]
+    assert [item for chunk in chunks for item in chunk] == list(range(2 * pool._CHUNK + 1))
+    assert list(in_chunks([])) == []
+
+
+def test_without_a_cluster_work_stays_on_this_machine(monkeypatch):
+    for unset in (None, ""):
+        if unset is None:
+            monkeypatch.delenv("RAY_ADDRESS", raising=False)
+        else:
+            monkeypatch.setenv("RAY_ADDRESS", unset)
+        assert cluster() is None
+        assert list(spread(square, range(3))) == [(n * n, os.getpid()) for n in range(3)]
+
+
+def test_with_a_cluster_named_work_goes_there(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "names-no-port")
+    with pytest.raises(UserError, match="RAY_ADDRESS=names-no-port"):
+        list(spread(square, range(3)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from carbrand import projection, space
+from carbrand.array_file import map_rows, write_rows
 from carbrand.map_file import MappedPhoto, read_map, write_map
 from carbrand.projection import lay_out
 
@@ -53,6 +55,47 @@ def test_photos_of_two_kinds_only_have_a_map(photos):
     assert np.isfinite(here).all()
     assert len(set(np.sign(here[::2, 0]))) == 1
     assert np.sign(here[0, 0]) == -np.sign(here[1, 0])
+
+
+def test_photos_are_placed_before_they_are_laid_out():
+    vectors, others = blobs(3), blobs(4)
+
+    def place(some: np.ndarray) -> np.ndarray:
+        return (some - 2.0) * np.linspace(1, 3, some.shape[1])
+
+    there = lay_out(vectors, others, place)
+    for laid, expected in zip(there, lay_out(place(vectors), place(others)), strict=True):
+        assert np.allclose(laid, expected, atol=1e-5)
+
+
+def test_vectors_in_a_file_read_in_portions_have_the_same_map(tmp_path, monkeypatch):
+    vectors = blobs(5)
+    write_rows([tmp_path / "v.npy"], ((row,) for row in vectors), len(vectors))
+    whole = lay_out(vectors, vectors[:7])
+    mapped = map_rows(tmp_path / "v.npy")
+    for laid, expected in zip(lay_out(mapped, mapped[:7]), whole, strict=True):
+        assert laid.tobytes() == expected.tobytes()
+    monkeypatch.setattr(space, "_PORTION", 200)
+    for laid, expected in zip(lay_out(mapped, mapped[:7]), whole, strict=True):
+        assert np.allclose(laid, expected, atol=1e-5)
+
+
+def test_more_photos_than_enough_are_all_on_the_map_and_turn_it_hardly(monkeypatch):
+    vectors = blobs(6, n=401)
+    whole, _ = lay_out(vectors, vectors[:3])
+    monkeypatch.setattr(projection, "_ENOUGH", 100)
+    laid, _ = lay_out(vectors, vectors[:3])
+    assert laid.shape == (401, 2)
+    assert laid[:, 0].std() == pytest.approx(1.0)
+    assert np.corrcoef(laid[:, 0], whole[:, 0])[0, 1] > 0.999
+    assert abs(np.corrcoef(laid[:, 1], whole[:, 1])[0, 1]) > 0.95
+
+
+def test_no_others_leave_the_map_of_the_training_photos():
+    vectors = blobs(7)
+    here, there = lay_out(vectors, vectors[:0])
+    assert np.array_equal(here, lay_out(vectors, vectors[:1])[0])
+    assert there.shape == (0, 2)
 
 
 def test_a_map_comes_back_from_its_file(tmp_path):

@@ -1,21 +1,30 @@
-"""Keras comes without noise, repeatable, and as the user's environment asks."""
+"""Keras comes without noise, repeatable, and with TensorFlow only where that is needed."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 
+from carbrand.engines import _GPU_DEVICES, open_engine
 from carbrand.errors import UserError
 from carbrand.quiet_keras import _NOISE, import_keras
+from tests.conftest import ROOT, draw_dataset, edit_params, run
+
+needs_openvino = pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None, reason="needs OpenVINO"
+)
 
 WORK = """
 import sys
 import carbrand.quiet_keras
-assert not {"keras", "tensorflow", "numpy"} & set(sys.modules), "imported early"
+assert not {"keras", "tensorflow", "openvino"} & set(sys.modules), "imported early"
 keras = carbrand.quiet_keras.import_keras()
 assert keras is carbrand.quiet_keras.import_keras()
 assert not {"matplotlib", "pandas", "sklearn"} & set(sys.modules), "imported needlessly"
@@ -33,7 +42,7 @@ sys.stderr.write("seen")
 """
 
 
-def run(path: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def work(path: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "KERAS_"))}
     command = [sys.executable, "-c", WORK, path]
     return subprocess.run(
@@ -42,12 +51,12 @@ def run(path: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_nothing_but_what_the_program_says_reaches_the_terminal(tmp_path: Path) -> None:
-    done = run(f"{tmp_path}/m.h5")
+    done = work(f"{tmp_path}/m.h5")
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "seen")
 
 
 def test_a_user_who_asks_for_the_log_gets_it(tmp_path: Path) -> None:
-    done = run(f"{tmp_path}/m.h5", TF_CPP_MIN_LOG_LEVEL="0")
+    done = work(f"{tmp_path}/m.h5", TF_CPP_MIN_LOG_LEVEL="0")
     assert done.stdout == "done\n"
     assert len(done.stderr.splitlines()) > 1
 
@@ -77,3 +86,109 @@ def test_another_backend_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_only_known_chatter_counts_as_noise(line: bytes, noise: bool) -> None:
     assert bool(_NOISE.match(line)) is noise
+
+
+BUILD = """
+import sys
+from pathlib import Path
+from carbrand.quiet_keras import import_keras_to_build
+keras = import_keras_to_build()
+assert keras is import_keras_to_build()
+from carbrand.backbones import build_backbone, levels_of
+from carbrand.pooling import add_pooling
+backbone = build_backbone("efficientnet_lite0", 64, "imagenet")
+add_pooling(backbone, "levels", levels_of("efficientnet_lite0"))[0].save(sys.argv[1])
+assert not {"matplotlib", "pandas", "sklearn"} & set(sys.modules), "imported needlessly"
+assert not any(name.startswith("tensorflow.") for name in sys.modules)
+print("done")
+"""
+
+OPEN = """
+import sys
+sys.modules["openvino"] = None  # Python's way to say "not there"
+import keras, numpy as np
+assert keras.backend.backend() == "tensorflow"
+network = keras.models.load_model(sys.argv[1])
+np.save(sys.argv[3], network.predict(np.load(sys.argv[2]), verbose=0))
+"""
+
+
+@needs_openvino
+def test_what_is_built_without_tensorflow_gives_the_same_with_it(tmp_path: Path) -> None:
+    network = tmp_path / "network.h5"
+    done = run([sys.executable, "-c", BUILD, str(network)], ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+    photos = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    np.save(tmp_path / "photos.npy", photos)
+    files = [str(network), str(tmp_path / "photos.npy"), str(tmp_path / "vectors.npy")]
+    done = run([sys.executable, "-c", OPEN, *files], tmp_path)
+    assert done.returncode == 0, done.stderr
+    there = np.load(tmp_path / "vectors.npy")
+    here = np.stack([vector for (vector,) in open_engine("openvino", network, ["pool"])(photos)])
+    lengths = np.linalg.norm(there, axis=1)
+    assert (np.linalg.norm(here - there, axis=1) <= 1e-5 * lengths).all()
+    assert len(np.unique(there, axis=0)) == 3
+
+
+# Runs a module as `python -m` does, and says at the end which of these it needed.
+DRIVER = """
+import runpy, sys
+module, said, *arguments = sys.argv[1:]
+sys.argv[1:] = arguments
+try:
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+finally:
+    needed = [n for n in ("keras", "openvino", "tensorflow") if sys.modules.get(n)]
+    open(said, "w").write(" ".join(needed))
+"""
+
+
+def needed_by(folder: Path, module: str, *arguments: str) -> set[str]:
+    """Which of the large packages a fresh process imports that runs a module in `folder`."""
+    command = [sys.executable, "-c", DRIVER, module, str(folder / "needed"), *arguments]
+    done = run(command, folder, {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    return set((folder / "needed").read_text().split())
+
+
+def needed_by_node(folder: Path, node: str) -> set[str]:
+    """The same of a node, started as dvc.yaml starts it."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
+    _, _, module, *arguments = stages[node]["cmd"].split()
+    return needed_by(folder, module, *arguments)
+
+
+@pytest.fixture(scope="module")
+def validated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of photos and params in which `validate` ran."""
+    folder = tmp_path_factory.mktemp("project")
+    draw_dataset(folder / "Datasets")
+    (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    edit_params(folder, features__size_px=64, features__views=2, train__epochs=5)
+    assert needed_by_node(folder, "validate") == set()
+    return folder
+
+
+@needs_openvino
+def test_no_node_imports_tensorflow_where_openvino_looks(validated: Path) -> None:
+    edit_params(validated, features__engine="openvino")
+    assert needed_by_node(validated, "features") == {"keras", "openvino"}
+    assert needed_by_node(validated, "train") == {"keras", "openvino"}
+    if not any(Path(device).exists() for device in _GPU_DEVICES):
+        assert needed_by_node(validated, "evaluate") == {"openvino"}
+        assert needed_by(validated, "carbrand.cli", "predict", "Datasets/test") == {"openvino"}
+
+
+@needs_openvino
+def test_where_keras_looks_the_vectors_are_the_same_to_1e_4(validated: Path) -> None:
+    vectors = {}
+    for engine in ("openvino", "keras"):
+        edit_params(validated, features__engine=engine)
+        assert ("tensorflow" in needed_by_node(validated, "features")) == (engine == "keras")
+        vectors[engine] = np.load(validated / "artifacts/features/vectors.npy")
+    one, other = vectors.values()
+    assert one.shape == other.shape
+    assert not np.array_equal(one, other)  # those of one were not kept for the other
+    off = np.linalg.norm(one - other, axis=-1) / np.linalg.norm(other, axis=-1)
+    assert off.max() <= 1e-4
+    assert "keras" in needed_by_node(validated, "train")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from carbrand.backbones import build_backbone
+from carbrand import suspects as suspects_module
+from carbrand.array_file import map_rows, write_rows
 from carbrand.dataset import find_files
-from carbrand.extraction import extract
 from carbrand.feature_store import Features, Recipe
 from carbrand.head import balance
 from carbrand.manifest import Row
@@ -24,8 +26,8 @@ from carbrand.suspects import (
 )
 from carbrand.suspects_file import Suspect, write_suspects
 from carbrand.table import read_table
-from stages.features import FeaturesParams, make_views
-from tests.conftest import ROOT
+from stages.features import FeaturesParams, look_at, open_network, save_network
+from tests.conftest import ROOT, run
 
 NAMES = ["asta", "bolt", "cirro"]
 
@@ -34,8 +36,8 @@ def make_features(vectors: np.ndarray, labels: np.ndarray, groups: list[str] | N
     """Features of photos that never were, with such vectors."""
     paths = [f"train/{number:03}.png" for number in range(len(labels))]
     brands = [NAMES[label] for label in labels]
-    recipe = Recipe("avg", "stretch", 32)
-    return Features(vectors, paths, brands, groups or paths, recipe, Path("backbone.h5"))
+    recipe = Recipe("stretch", 32, (vectors.shape[2],))
+    return Features(vectors, paths, brands, groups or paths, recipe, Path("network.h5"))
 
 
 def clouds(photos: int = 60, views: int = 2, spread: float = 0.5, width: int = 40):
@@ -62,23 +64,25 @@ def found_on_top(features: Features, planted: np.ndarray, top: int) -> int:
 
 
 @pytest.fixture(scope="session")
-def sample(sample_in_place: None) -> Features:  # noqa: ARG001 (skips where it is not)
-    """The committed sample as the default backbone sees it, small: 10 seconds on 2 cores."""
+def sample(
+    sample_in_place: None,  # noqa: ARG001 (skips where it is not)
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Features:
+    """The committed sample as the default network sees it, small: seconds on 2 cores."""
     defaults = read_section(ROOT / "params.yaml", "features", FeaturesParams)
     params = dataclasses.replace(defaults, size_px=160, views=2)
     files = [f for f in find_files(ROOT / "Datasets/train", "train") if f.is_photo]
     rows = [Row(f.path, "train", f.brand, pixel_sha256=f"{n:064x}") for n, f in enumerate(files)]
-    backbone = build_backbone(params.backbone, params.size_px, params.weights)
-    vectors = extract(
-        rows, lambda row: make_views(row, params), params.views, backbone, params.pooling
-    )
+    file = tmp_path_factory.mktemp("network") / "network.h5"
+    recipe = save_network(file, params)
+    vectors = np.stack([look[0] for look in look_at(rows, open_network(file, params), params)])
     return Features(
         vectors,
         [row.path for row in rows],
         [row.brand for row in rows],
         [row.path for row in rows],
-        Recipe(params.pooling, params.resize, params.size_px),
-        Path("backbone.h5"),
+        recipe,
+        file,
     )
 
 
@@ -137,7 +141,7 @@ def test_the_order_of_the_photos_does_not_show():
         [features.photo_brands[n] for n in order],
         [features.groups[n] for n in order],
         features.recipe,
-        features.backbone,
+        features.network,
     )
     assert find_suspects(shuffled) == find_suspects(features)
 
@@ -163,7 +167,7 @@ def test_what_is_left_out_in_closed_form_equals_what_is_left_out_one_by_one(phot
             scores = (rows[left_out] @ kernel).mean(axis=0) / SCORE_TEMPERATURE
             expected[left_out] = np.exp(scores) / np.exp(scores).sum()
         trust = expected[np.arange(photos), labels]
-    assert np.allclose(believe(vectors, labels, groups, 3, 1), expected, atol=1e-5)
+    assert np.allclose(believe(vectors, labels, groups, 3, [40]), expected, atol=1e-5)
 
 
 def test_copies_do_not_vouch_for_one_another():
@@ -171,9 +175,58 @@ def test_copies_do_not_vouch_for_one_another():
     vectors[1] = vectors[0]
     labels = labels.copy()
     labels[1] = labels[0] = 2  # a wrong brand, twice
-    apart = believe(vectors, labels, [str(n) for n in range(60)], 3, 1)
-    together = believe(vectors, labels, ["0", "0", *(str(n) for n in range(2, 60))], 3, 1)
+    apart = believe(vectors, labels, [str(n) for n in range(60)], 3, [40])
+    together = believe(vectors, labels, ["0", "0", *(str(n) for n in range(2, 60))], 3, [40])
     assert together[0, 2] < apart[0, 2]
+
+
+@pytest.mark.parametrize("photos", [15, 60])
+def test_the_size_of_a_portion_changes_nothing_but_rounding(monkeypatch, photos):
+    vectors, labels = clouds(photos=photos, spread=1.5)
+    groups = [f"{number % (photos - 4)}" for number in range(photos)]
+    whole = believe(vectors, labels, groups, 3, [40])
+    monkeypatch.setattr(suspects_module, "_CHUNK", 5)
+    assert np.allclose(believe(vectors, labels, groups, 3, [40]), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("photos", [15, 60])
+def test_vectors_in_a_file_give_the_same_bits_as_in_memory(tmp_path, photos):
+    vectors, labels = clouds(photos=photos)
+    write_rows([tmp_path / "v.npy"], ((row,) for row in vectors), photos)
+    groups = [str(number) for number in range(photos)]
+    here, there = (
+        believe(each, labels, groups, 3, [40]) for each in (vectors, map_rows(tmp_path / "v.npy"))
+    )
+    assert here.tobytes() == there.tobytes()
+
+
+# Prints a digest of what is believed, however many cores there are.
+ON_CORES = """
+import hashlib, os, sys
+photos, views, width, cores = map(int, sys.argv[1:])
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+import numpy as np
+from carbrand.suspects import believe
+
+labels = np.arange(photos) % 3
+noise = np.random.default_rng(0).normal(0, 1, (photos, views, width))
+vectors = (3 * np.eye(3, width)[labels][:, None] + noise).astype(np.float32)
+believed = believe(vectors, labels, [str(number) for number in range(photos)], 3, [width])
+print(hashlib.sha256(believed.tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("shape", [(64, 4, 3072), (3000, 1, 600)])
+def test_the_number_of_cores_does_not_show(tmp_path, shape):
+    digests = set()
+    for cores in (1, 2):
+        threads = {name: str(cores) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
+        command = [sys.executable, "-c", ON_CORES, *map(str, (*shape, cores))]
+        result = run(command, tmp_path, {"PYTHONPATH": os.fspath(ROOT), **threads})
+        assert result.returncode == 0, result.stderr
+        digests.add(result.stdout)
+    assert len(digests) == 1
 
 
 @pytest.mark.parametrize("photos", [3, 4])

@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from carbrand import vector_cache
-from carbrand.backbones import build_backbone
 from carbrand.manifest import Row
 from carbrand.params import read_section
-from carbrand.vector_cache import VectorCache, describe_network
+from carbrand.quiet_keras import import_keras
+from carbrand.vector_cache import VectorCache
 from stages import features
 from stages.features import FeaturesParams
 from tests.conftest import ROOT, draw_photo
@@ -124,8 +125,11 @@ def params() -> FeaturesParams:
 
 
 @pytest.fixture(scope="module")
-def backbone(params):
-    return build_backbone(params.backbone, params.size_px, params.weights)
+def network(params, tmp_path_factory) -> Path:
+    """The file that looks at the photos."""
+    path = tmp_path_factory.mktemp("network") / "network.h5"
+    features.save_network(path, params)
+    return path
 
 
 @pytest.fixture
@@ -139,31 +143,34 @@ def rows(tmp_path) -> list[Row]:
     return found
 
 
-def look(rows, backbone, params, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    recipe = dataclasses.asdict(params) | {"network": describe_network(backbone)}
-    with VectorCache(folder / "vectors.sqlite", recipe) as kept:
-        return features.look_at(rows, backbone, params, kept)
+def look(rows, network: Path, params, folder: Path) -> tuple[np.ndarray, ...]:
+    """Vectors and thumbnails of the photos."""
+    engine = features.open_network(network, params)
+    look_at = partial(features.look_at, network=engine, params=params)
+    with VectorCache(folder / "vectors.sqlite", features.describe(network, params)) as kept:
+        looks = features.recall_or_look(rows, look_at, kept)
+        return tuple(np.stack(part) for part in zip(*looks, strict=True))
 
 
-def test_with_and_without_it_the_bytes_are_the_same(rows, backbone, params, tmp_path):
+def test_with_and_without_it_the_bytes_are_the_same(rows, network, params, tmp_path):
     """Whatever was there before: a photo's vectors do not depend on those beside it in a batch."""
-    whole = look(rows, backbone, params, tmp_path / "none")
+    whole = look(rows, network, params, tmp_path / "none")
     for already in ([3], [0, 1, 2, 9], range(11)):
         folder = tmp_path / f"some{len(already)}"
-        look([rows[number] for number in already], backbone, params, folder)
-        for some, expected in zip(look(rows, backbone, params, folder), whole, strict=True):
+        look([rows[number] for number in already], network, params, folder)
+        for some, expected in zip(look(rows, network, params, folder), whole, strict=True):
             assert some.tobytes() == expected.tobytes()
 
 
-def test_a_photo_that_is_known_is_not_opened(rows, backbone, params, tmp_path):
-    whole = look(rows, backbone, params, tmp_path)
+def test_a_photo_that_is_known_is_not_opened(rows, network, params, tmp_path):
+    whole = look(rows, network, params, tmp_path)
     for row in rows:
         Path(row.path).unlink()
-    again = look(rows[::-1], backbone, params, tmp_path)
+    again = look(rows[::-1], network, params, tmp_path)
     assert again[0][::-1].tobytes() == whole[0].tobytes()
     shutil.rmtree(tmp_path)
     with pytest.raises(Exception, match=r"\.png"):
-        look(rows, backbone, params, tmp_path / "empty")
+        look(rows, network, params, tmp_path / "empty")
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(FeaturesParams), ids=lambda field: field.name)
@@ -178,11 +185,24 @@ def test_no_parameter_finds_what_another_value_kept(field, params, tmp_path):
         assert cache.find("p") is None
 
 
-def test_another_weight_makes_another_network(backbone, params):
-    before = describe_network(backbone)
-    assert before == describe_network(backbone)
-    weights = backbone.get_weights()
+def test_another_weight_makes_another_network(network, params, tmp_path):
+    described = features.describe(network, params)
+    again = tmp_path / "again.h5"
+    features.save_network(again, params)
+    assert features.describe(again, params) == described
+    other = import_keras().models.load_model(network, compile=False)
+    weights = other.get_weights()
     weights[5] = weights[5] + np.float32(1e-6)
-    other = build_backbone(params.backbone, params.size_px, params.weights)
     other.set_weights(weights)
-    assert describe_network(other) != before
+    other.save(again)
+    assert features.describe(again, params) != described
+
+
+def test_a_damaged_entry_is_looked_at_again(rows, network, params, tmp_path):
+    whole = look(rows, network, params, tmp_path / "v")
+    database = sqlite3.connect(tmp_path / "v" / "vectors.sqlite")
+    database.execute("UPDATE entries SET content = x'00' WHERE rowid % 3 = 0")
+    database.commit()
+    database.close()
+    for found, expected in zip(look(rows, network, params, tmp_path / "v"), whole, strict=True):
+        assert found.tobytes() == expected.tobytes()

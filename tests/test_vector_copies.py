@@ -9,12 +9,14 @@ import pytest
 from PIL import Image
 
 from carbrand.alignment import align, grey_thumbnail
-from carbrand.backbones import build_backbone
 from carbrand.copies_file import Copy, read_copies, write_copies
 from carbrand.dataset import find_files
 from carbrand.extraction import extract
+from carbrand.params import read_section
 from carbrand.photo import open_photo, resize
-from carbrand.vector_copies import PhotoSet, Space, find_copies
+from carbrand.space import Space
+from carbrand.vector_copies import PhotoSet, find_copies
+from stages.features import FeaturesParams, open_network, save_network
 from tests.conftest import ROOT
 from tests.edits import CROPS, EDITS
 
@@ -70,19 +72,26 @@ def test_photos_of_any_shape_can_be_compared():
 
 
 @pytest.fixture(scope="module")
-def network():
-    return build_backbone("efficientnet_lite0", SIZE_PX, "imagenet")
+def network(tmp_path_factory):
+    defaults = read_section(ROOT / "params.yaml", "features", FeaturesParams)
+    params = replace(defaults, size_px=SIZE_PX, pooling="avg")
+    path = tmp_path_factory.mktemp("network") / "network.h5"
+    save_network(path, params)
+    return open_network(path, params)
 
 
 def photo_set(photos: list[Image.Image], network) -> PhotoSet:
-    vectors = extract(
-        photos, lambda photo: np.asarray(resize(photo, SIZE_PX, "stretch"))[None], 1, network, "avg"
-    )
+    views = [[np.asarray(resize(photo, SIZE_PX, "stretch"))] for photo in photos]
+    vectors = extract(views, list, network)
     return PhotoSet(
-        vectors[:, 0],
+        np.concatenate(list(vectors)),
         np.stack([grey_thumbnail(photo) for photo in photos]),
         np.array([photo.width / photo.height for photo in photos]),
     )
+
+
+def space_of(photos: PhotoSet) -> Space:
+    return Space.of(photos.vectors[:, None], [photos.vectors.shape[1]])
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +103,14 @@ def originals(drawings, network) -> PhotoSet:
 @pytest.mark.parametrize("edit", ALL)
 def test_every_edited_photo_is_found_and_taken_for_no_other(edit, drawings, originals, network):
     edited = photo_set([ALL[edit](photo) for photo in drawings], network)
-    found = find_copies(edited, originals, Space.of(originals.vectors, blocks=1))
+    found = find_copies(edited, originals, space_of(originals))
     assert [(pair.photo, pair.original) for pair in found] == [(n, n) for n in range(len(drawings))]
     assert all(pair.mirrored == ("mirrored" in edit) for pair in found)
 
 
 @pytest.mark.usefixtures("sample_in_place")
 def test_inside_one_set_the_later_of_two_is_the_copy(drawings, originals, network):
-    space = Space.of(originals.vectors, blocks=1)
+    space = space_of(originals)
     assert find_copies(originals, None, space) == []
     both = photo_set([*drawings, CROPS["crop"](drawings[3])], network)
     assert [(p.photo, p.original) for p in find_copies(both, None, space)] == [(len(drawings), 3)]
@@ -110,7 +119,7 @@ def test_inside_one_set_the_later_of_two_is_the_copy(drawings, originals, networ
 @pytest.mark.usefixtures("sample_in_place")
 def test_candidates_are_found_across_blocks(originals, monkeypatch):
     """The blocks of the matrix product are no borders."""
-    space = Space.of(originals.vectors, blocks=1)
+    space = space_of(originals)
     twice = PhotoSet(*(np.concatenate([part, part]) for part in vars(originals).values()))
     whole = find_copies(twice, None, space)
     monkeypatch.setattr("carbrand.vector_copies._BLOCK", 5)
@@ -121,7 +130,7 @@ def test_candidates_are_found_across_blocks(originals, monkeypatch):
 
 def test_a_vector_without_any_direction_is_near_to_nothing(originals):
     still = replace(originals, vectors=np.zeros_like(originals.vectors))
-    assert find_copies(still, None, Space.of(still.vectors, blocks=1)) == []
+    assert find_copies(still, None, space_of(still)) == []
 
 
 def test_copies_come_back_from_their_file_sorted(tmp_path):

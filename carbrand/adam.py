@@ -1,0 +1,84 @@
+"""Softmax regression by Adam, in batches: for photos so many that few passes over them must do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from carbrand.batches import map_ahead
+from carbrand.problem import Logits, Problem, Report, Weights
+from carbrand.quiet_keras import import_keras
+from carbrand.space import portions
+
+# Of very many photos a batch is larger than asked for: more and smaller steps would cost time and
+# settle no better.
+MOST_STEPS = 500
+
+
+def descend(
+    problem: Problem, report: Report, batch_size: int, learning_rate: float, seed: int
+) -> Weights:
+    """The weights of all heads after `problem.epochs` passes. Calls `report` after each.
+
+    Batches are read while the one before is learned from.
+    """
+    keras = import_keras()
+    rng = np.random.default_rng(seed)
+    every_view = problem.vectors.reshape(-1, problem.vectors.shape[-1])
+    size = max(batch_size, -(-len(every_view) // MOST_STEPS))
+    steps = problem.epochs * -(-len(every_view) // size)
+    model = _build(keras, problem, steps, learning_rate)
+
+    def load(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Vectors, labels and weights of a batch, the latter two for each head."""
+        photos = rows // problem.views
+        weights = problem.sees[photos] * problem.photo_weights[photos, None]
+        labels = np.broadcast_to(problem.labels[photos, None], weights.shape)
+        return problem.space.place(every_view[rows]), labels, weights
+
+    for _ in range(problem.epochs):
+        order = rng.permutation(len(every_view))
+        batches = (order[start : start + size] for start in range(0, len(order), size))
+        for inputs, labels, weights in map_ahead(load, batches, ahead=2):
+            model.train_on_batch(inputs, labels, sample_weight=weights)
+        report(_plain_logits(problem, *model.get_weights()))
+    return Weights(*model.get_weights())
+
+
+def _build(keras: Any, problem: Problem, steps: int, learning_rate: float) -> Any:
+    heads, brands = problem.heads, problem.brands
+    model = keras.Sequential(
+        [
+            keras.Input((problem.vectors.shape[-1],)),
+            keras.layers.Dense(
+                heads * brands,
+                kernel_initializer="zeros",
+                kernel_regularizer=keras.regularizers.L2(problem.l2 / problem.photos),
+            ),
+            keras.layers.Reshape((heads, brands)),
+        ]
+    )
+
+    def loss(labels: Any, logits: Any) -> Any:
+        # Keras averages over the heads; times their number, each learns as if it were alone.
+        return heads * keras.losses.categorical_crossentropy(
+            keras.ops.one_hot(keras.ops.cast(labels, "int32"), brands),
+            logits,
+            from_logits=True,
+            label_smoothing=problem.label_smoothing,
+        )
+
+    # Down to nothing over the epochs, so that the last ones settle instead of jumping about.
+    rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss)
+    return model
+
+
+def _plain_logits(problem: Problem, kernel: np.ndarray, bias: np.ndarray) -> Logits:
+    start = 0
+    for part in portions(problem.vectors[:, 0]):
+        logits = problem.space.place(part) @ kernel + bias
+        photos = np.arange(start, start + len(part))
+        yield photos, logits.reshape(len(part), problem.heads, problem.brands)
+        start += len(part)

@@ -1,0 +1,89 @@
+"""Softmax regression by L-BFGS.
+
+The loss is convex: there is one minimum, and no rate to choose on the way to it. All heads are
+minimised together, as the sum of their losses, which share no weight.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from carbrand.batches import map_ahead, usable_cores
+from carbrand.problem import Logits, Problem, Report, Weights, softmax_loss
+from carbrand.rows import Rows
+
+# Rows that are multiplied at once.
+_PORTION = 4096
+# Steps that the curvature is estimated from (Liu and Nocedal, Mathematical Programming 45, 1989).
+_MEMORY = 10
+# The least relative gain of an epoch: there is nothing left to learn.
+_LEAST_GAIN = 1e-7
+
+
+def minimise(problem: Problem, report: Report) -> Weights:
+    """The weights of all heads at the minimum, or after `problem.epochs` steps towards it.
+
+    Calls `report` after every epoch, at least once.
+    """
+    from scipy.optimize import minimize
+
+    rows = Rows.of(problem.vectors, problem.space)
+    shape = (rows.columns + 1, problem.heads * problem.brands)  # the last row is the bias
+    penalty = problem.l2 / problem.photos
+    step = max(1, _PORTION // problem.views)
+    starts = range(0, problem.photos, step)
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = flat.reshape(shape)
+        kernel = weights[:-1]
+        total = penalty * float((kernel**2).sum())
+        slope = np.vstack([2 * penalty * kernel, np.zeros((1, shape[1]))])
+
+        def add(start: int) -> tuple[float, np.ndarray, np.ndarray]:
+            photos = slice(start, start + step)
+            inputs = rows.take(slice(start * problem.views, (start + step) * problem.views))
+            part, outer = softmax_loss(inputs @ kernel + weights[-1], problem, photos)
+            return part, inputs.T @ outer, outer.sum(axis=0)
+
+        # In threads, but added up in order: the same sum on any number of cores.
+        for part, of_kernel, of_bias in map_ahead(add, starts, ahead=usable_cores()):
+            total += part
+            slope[:-1] += of_kernel
+            slope[-1] += of_bias
+        return total, slope.ravel()
+
+    def tell(flat: np.ndarray) -> None:
+        weights = flat.reshape(shape)
+        report(_plain_logits(problem, rows, weights, step))
+
+    told = 0
+
+    def tell_epoch(flat: np.ndarray) -> None:
+        nonlocal told
+        told += 1
+        tell(flat)
+
+    best = minimize(
+        loss,
+        np.zeros(shape).ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        callback=tell_epoch,
+        options={
+            "maxiter": problem.epochs,
+            "maxfun": 3 * problem.epochs,
+            "maxcor": _MEMORY,
+            "ftol": _LEAST_GAIN,
+            "gtol": 0.0,
+        },
+    ).x.reshape(shape)
+    if not told:  # photos all alike: there is nothing to learn
+        tell(best.ravel())
+    return Weights(rows.for_vectors(best[:-1]), best[-1])
+
+
+def _plain_logits(problem: Problem, rows: Rows, weights: np.ndarray, step: int) -> Logits:
+    for start in range(0, problem.photos, step):
+        photos = np.arange(start, min(start + step, problem.photos))
+        logits = rows.take(photos * problem.views) @ weights[:-1] + weights[-1]
+        yield photos, logits.reshape(len(photos), problem.heads, problem.brands)

@@ -1,0 +1,222 @@
+"""Photos and artifacts in object storage: a DVC remote on S3, and photos imported from a bucket."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import draw_photo, git, make_project, run
+from tests.s3_server import s3_server
+
+BUCKET = "bucket"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """An S3 server: its address, and a client of it."""
+
+    address: str
+    client: Any
+
+    def upload(self, file: Path, key: str) -> None:
+        self.client.upload_file(str(file), BUCKET, key)
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """A server with one empty bucket, and nothing in the environment that leads elsewhere."""
+    folder = tmp_path_factory.mktemp("storage")
+    (folder / "aws").write_text("[default]\n", "utf-8")
+    environment = {
+        "AWS_ACCESS_KEY_ID": "tests",
+        "AWS_SECRET_ACCESS_KEY": "tests",
+        "AWS_SHARED_CREDENTIALS_FILE": str(folder / "aws"),
+        "AWS_CONFIG_FILE": str(folder / "aws"),
+        "AWS_PROFILE": "default",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+        # What DVC remembers of remotes, and remotes that somebody has for all of their projects.
+        "DVC_SITE_CACHE_DIR": str(folder / "site"),
+        "DVC_GLOBAL_CONFIG_DIR": str(folder / "global"),
+        "DVC_SYSTEM_CONFIG_DIR": str(folder / "system"),
+    }
+    with pytest.MonkeyPatch.context() as patch, s3_server(folder) as address:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        import boto3
+
+        client = boto3.client("s3", endpoint_url=address)
+        client.create_bucket(Bucket=BUCKET)
+        yield Storage(address, client)
+
+
+def try_dvc(
+    project: Path, *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return run([sys.executable, "-m", "dvc", *arguments], project, env)
+
+
+def dvc(project: Path, *arguments: str) -> str:
+    result = try_dvc(project, *arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def add_remote(project: Path, name: str, path: str, storage: Storage, *options: str) -> None:
+    dvc(project, "remote", "add", *options, name, f"s3://{BUCKET}/{path}")
+    dvc(project, "remote", "modify", name, "endpointurl", storage.address)
+
+
+def commit(project: Path) -> None:
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "more")
+
+
+def clone(project: Path, target: Path) -> Path:
+    """What somebody else gets: what Git holds, and nothing of DVC's cache."""
+    git(project, "clone", "-q", str(project), str(target))
+    return target
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def nodes_run(output: str) -> list[str]:
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running")]
+
+
+@pytest.fixture(scope="module")
+def stored(storage: Storage, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose photos DVC keeps, as the README says it, pushed to the bucket."""
+    project = make_project(tmp_path_factory.mktemp("stored") / "project")
+    git(project, "rm", "-rq", "--cached", "Datasets/train", "Datasets/test")
+    dvc(project, "add", "Datasets/train", "Datasets/test")
+    add_remote(project, "store", "path", storage, "-d")
+    dvc(project, "push")
+    commit(project)
+    return project
+
+
+def test_photos_come_back_from_the_bucket_byte_for_byte(stored, tmp_path):
+    new = clone(stored, tmp_path / "clone")
+    assert not (new / "Datasets" / "train").exists()
+    # By name: without, `dvc pull` also asks for artifacts that no run has made yet.
+    dvc(new, "pull", "Datasets/train.dvc", "Datasets/test.dvc")
+    for split, count in (("train", 18), ("test", 9)):
+        photos = contents(new / "Datasets" / split)
+        assert len(photos) == count
+        assert photos == contents(stored / "Datasets" / split)
+    assert git(new, "status", "--short") == ""
+
+
+def test_make_repro_says_how_to_get_photos_that_are_kept_elsewhere(stored, tmp_path):
+    new = clone(stored, tmp_path / "clone")
+    result = run([sys.executable, "-m", "stages"], new)
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert "`dvc pull Datasets/train.dvc Datasets/test.dvc`" in line
+    # With --pull it is DVC's turn.
+    result = run([sys.executable, "-m", "stages", "--pull", "validate"], new)
+    assert result.returncode == 0, result.stderr
+    assert len(contents(new / "Datasets" / "train")) == 18
+
+
+def test_git_holds_no_photo_once_dvc_does(stored):
+    tracked = git(stored, "ls-files", "Datasets").split()
+    assert {"Datasets/train.dvc", "Datasets/test.dvc"} <= set(tracked)
+    assert not [path for path in tracked if path.startswith(("Datasets/train/", "Datasets/test/"))]
+
+
+def test_a_new_clone_runs_no_node_when_the_bucket_has_everything(stored, tmp_path):
+    project = Path(shutil.copytree(stored, tmp_path / "project", symlinks=True))
+    assert nodes_run(dvc(project, "repro", "features")) == ["validate", "features"]
+    dvc(project, "push")
+    commit(project)
+    new = clone(project, tmp_path / "clone")
+    assert nodes_run(dvc(new, "repro", "--pull", "features")) == []
+    assert git(new, "status", "--short") == ""
+    for node in ("validate", "features"):
+        assert contents(new / "artifacts" / node) == contents(project / "artifacts" / node)
+
+
+@pytest.fixture
+def imported(storage: Storage, tmp_path: Path) -> Path:
+    """A project whose photos were imported from a folder of the bucket."""
+    project = make_project(tmp_path / "project")
+    for path in sorted((project / "Datasets").glob("*/*/*.png")):
+        storage.upload(path, f"photos/{path.relative_to(project / 'Datasets').as_posix()}")
+    git(project, "rm", "-rq", "Datasets/train", "Datasets/test")
+    # Git deletes empty folders; the project's own holds a README.
+    (project / "Datasets").mkdir(exist_ok=True)
+    add_remote(project, "photos", "photos", storage)
+    for split in ("train", "test"):
+        dvc(project, "import-url", f"remote://photos/{split}", f"Datasets/{split}")
+    commit(project)
+    return project
+
+
+def validate(project: Path) -> tuple[list[str], int]:
+    """The nodes that `make repro` runs up to `validate`, and the number of photos it looked at."""
+    result = run([sys.executable, "-m", "stages", "validate"], project)
+    assert result.returncode == 0, result.stdout + result.stderr
+    summary = json.loads((project / "artifacts/validate/summary.json").read_text("utf-8"))
+    return nodes_run(result.stdout), summary["images"]
+
+
+def test_a_photo_added_to_the_bucket_reruns_validate_once(imported, storage, tmp_path):
+    assert validate(imported) == (["validate"], 27)
+    assert validate(imported) == ([], 27)
+    # A store of one's own keeps what was imported; the bucket of photos goes its own way.
+    add_remote(imported, "store", "kept", storage, "-d")
+    dvc(imported, "push")
+    commit(imported)
+
+    draw_photo((200, 30, 30), 555).save(tmp_path / "new.png")
+    storage.upload(tmp_path / "new.png", "photos/train/asta/new.png")
+    assert validate(imported) == ([], 27)  # until asked to, nobody looks into the bucket
+    dvc(imported, "update", "Datasets/train.dvc", "Datasets/test.dvc")
+    assert git(imported, "status", "--short").split() == ["M", "Datasets/train.dvc"]
+    assert validate(imported) == (["validate"], 28)
+    dvc(imported, "update", "Datasets/train.dvc", "Datasets/test.dvc")
+    assert validate(imported) == ([], 28)
+
+    old = clone(imported, tmp_path / "clone")
+    dvc(old, "pull", "Datasets/train.dvc", "Datasets/test.dvc")
+    assert len(contents(old / "Datasets")) == 27 + len(git(old, "ls-files", "Datasets").split())
+
+
+def test_storage_that_is_not_there_is_told_in_words(stored, tmp_path):
+    new = clone(stored, tmp_path / "clone")
+    dvc(new, "remote", "modify", "--local", "store", "url", "s3://misspelt/path")
+    result = try_dvc(new, "pull")
+    assert result.returncode != 0
+    assert "The specified bucket does not exist" in result.stderr
+    assert "Traceback" not in result.stderr
+
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{nobody_listens.getsockname()[1]}"
+        dvc(new, "remote", "modify", "--local", "store", "endpointurl", address)
+        # One attempt: without it, boto tries again and again for a minute and a half.
+        result = try_dvc(new, "pull", env={"AWS_MAX_ATTEMPTS": "1"})
+    assert result.returncode != 0
+    assert f'Could not connect to the endpoint URL: "{address}' in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (new / "Datasets" / "train").exists()
