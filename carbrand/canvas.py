@@ -118,7 +118,9 @@ def title_height(width_in: float, title: str, subtitle: str) -> float:
 def png(figure: Figure, dpi: int) -> bytes:
     """The file: no date and no version in it."""
     data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=dpi, metadata={"Software": None})
+    # Level 4 takes half the time of the usual 6 for photos, and 4 % more space.
+    quick = {"compress_level": 4}
+    figure.savefig(data, format="png", dpi=dpi, metadata={"Software": None}, pil_kwargs=quick)
     return data.getvalue()
 
 
