@@ -8,6 +8,7 @@ them at SIZE_PX, one view each: growth is the question here, not the cost of a p
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -63,8 +64,28 @@ def run_nodes(folder: Path) -> Iterator[tuple[str, Cost]]:
         yield node, measure([*command, str(folder / node)], ROOT, quiet=True)
 
 
-def main(counts: list[int]) -> None:
+def draw_figure(costs: dict[str, dict[int, Cost]], path: Path) -> None:
+    """Seconds and memory by number of photos, a line for each node."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    time, memory = figure.subplots(1, 2)
+    for node, by_count in costs.items():
+        counts = list(by_count)
+        time.plot(counts, [by_count[count].seconds for count in counts], "o-", label=node)
+        memory.plot(counts, [by_count[count].peak_mb for count in counts], "o-", label=node)
+    time.set(xscale="log", yscale="log", xlabel="photos", ylabel="seconds", title="Time")
+    memory.set(xscale="log", ylim=(0, 2048), xlabel="photos", ylabel="MB", title="Largest process")
+    for axes in (time, memory):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    time.legend(frameon=False)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def main(counts: list[int], figure: Path | None) -> None:
     """A row for each node and count."""
+    costs: dict[str, dict[int, Cost]] = {}
     print("| photos | node | seconds | ms per photo | memory, MB | leaks found |")
     print("|---:|---|---:|---:|---:|---:|")
     for count in counts:
@@ -74,14 +95,21 @@ def main(counts: list[int]) -> None:
             for _ in map_in_processes(write_photo, tasks):
                 pass
             for node, cost in run_nodes(folder):
+                costs.setdefault(node, {})[count] = cost
                 found = ""
                 if node == "validate":
-                    leaked = json.loads((folder / "validate/summary.json").read_text("utf-8"))
-                    found = f"{leaked['leaked']} of {-(-count // 50)}"
+                    summary = json.loads((folder / "validate/summary.json").read_text("utf-8"))
+                    found = f"{summary['leaked']} of {-(-count // 50)}"
                 each = 1000 * cost.seconds / count
                 figures = f"{cost.seconds:.1f} | {each:.1f} | {cost.peak_mb} | {found}"
                 print(f"| {count:,} | {node} | {figures} |", flush=True)
+                if figure:
+                    draw_figure(costs, figure)
 
 
 if __name__ == "__main__":
-    main([int(argument) for argument in sys.argv[1:]] or [100, 1000, 10000])
+    parser = argparse.ArgumentParser(prog="python -m bench.growth")
+    parser.add_argument("counts", type=int, nargs="*", default=[100, 1000, 10000])
+    parser.add_argument("--figure", type=Path, help="a PNG to draw it into")
+    arguments = parser.parse_args()
+    main(arguments.counts, arguments.figure)

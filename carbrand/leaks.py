@@ -24,7 +24,7 @@ def find_leaks(
 ) -> list[Copy]:
     """What no hash told of the test photos `rows`, each with its best match.
 
-    `photos` holds what the network saw of the rows, `training` what it saw of the originals. A copy
+    `photos` holds vectors and thumbnails of the rows, `training` those of the originals. A copy
     under another brand is a `label_conflict`, else one of a training photo `leaked`, and one of a
     test photo that does not leak either a `duplicate`.
     """

@@ -14,6 +14,8 @@ from carbrand.results import Results
 from carbrand.wording import one_line, shorten
 
 MOST_POINTS = 3000  # more make a page slow and a map black
+# Distances computed at once.
+_DISTANCES = 4_000_000
 MOST_SHAPES = 8  # brands; more cannot be told apart, so they get a name at their middle
 
 
@@ -148,9 +150,16 @@ def nearest_agreement(run: Results) -> tuple[int, int]:
     test = [place for place in run.map if place.path in counted]
     if not train or not test:
         return 0, 0
-    from scipy.spatial import cKDTree
-
-    tree = cKDTree([(place.x, place.y) for place in train])
-    _, nearest = tree.query([(place.x, place.y) for place in test])
+    there = np.array([(place.x, place.y) for place in train])
+    here = np.array([(place.x, place.y) for place in test])
+    # Each with each, in portions: a tree would be quicker for very many, but importing one costs
+    # every run 0.2 s.
+    step = max(1, _DISTANCES // len(there))
+    nearest = np.concatenate(
+        [
+            ((here[start : start + step, None] - there) ** 2).sum(axis=2).argmin(axis=1)
+            for start in range(0, len(here), step)
+        ]
+    )
     pairs = zip(test, nearest, strict=True)
     return sum(place.brand == train[index].brand for place, index in pairs), len(test)

@@ -46,7 +46,7 @@ from carbrand.stage import start
 from carbrand.table import write_table
 from carbrand.vector_copies import PhotoSet
 
-PACKAGES = ("carbrand", "keras", "numpy", "pillow", "tensorflow")
+PACKAGES = ("carbrand", "keras", "numpy", "openvino", "pillow", "tensorflow")
 
 
 @dataclass(frozen=True)

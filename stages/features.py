@@ -50,7 +50,7 @@ from carbrand.views import Augmentation, make_view
 
 # Vectors (views, d) float32 and the grey thumbnail (s, s) uint8 of a photo.
 Look = tuple[np.ndarray, np.ndarray]
-PACKAGES = ("keras", "numpy", "pillow", "tensorflow")
+PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
 
 
 @dataclass(frozen=True)
