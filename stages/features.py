@@ -196,7 +196,7 @@ def main(params_file: Path, manifest: Path, cache: Path, out: Path) -> None:
     params = read_section(params_file, "features", FeaturesParams)
     rows = photos_to_learn_from(read_manifest(manifest))
     out.mkdir(parents=True, exist_ok=True)
-    if choose(params.engine) == "keras":
+    if choose(params.engine) == "keras" and not cluster():
         import_keras()  # before it is imported in another way, to build the network
     recipe = save_network(network_file(out), params)
     look = choose_look(network_file(out), params)

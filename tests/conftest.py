@@ -20,13 +20,16 @@ from carbrand.sample import SIGNATURE
 
 ROOT = Path(__file__).parent.parent
 ARTICLE_PHOTOS = ROOT.parent / "shared" / "datasets" / "car-brands-3"
+# Set for tests that cannot share their process with TensorFlow.
+WITHOUT_TENSORFLOW = "TESTS_WITHOUT_TENSORFLOW"
 PAINTS = {"asta": (200, 30, 30), "bolt": (30, 60, 200), "cirro": (30, 160, 60)}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _keras_on_tensorflow() -> None:
     """Tests of one process share one Keras, which can be on one backend only."""
-    import_keras()
+    if WITHOUT_TENSORFLOW not in os.environ:
+        import_keras()
 
 
 @pytest.fixture(scope="session")
