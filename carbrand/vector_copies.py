@@ -7,7 +7,7 @@ model of car for copies; overlays alone would have to try every pair.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -53,7 +53,24 @@ class Pair:
     mirrored: bool
 
 
-def find_copies(photos: PhotoSet, originals: PhotoSet | None, space: Space) -> list[Pair]:
+# Rows of a photo and of an original.
+Rows = tuple[int, int]
+
+
+def lay_over(
+    photos: PhotoSet, originals: PhotoSet, candidates: Sequence[Rows]
+) -> Iterator[Alignment]:
+    """How well each candidate can be laid over the other, on all cores."""
+    pairs = (_shown(photos, row) + _shown(originals, other) for row, other in candidates)
+    return spread(_lay_over, pairs)
+
+
+def find_copies(
+    photos: PhotoSet,
+    originals: PhotoSet | None,
+    space: Space,
+    overlays: Callable[[PhotoSet, PhotoSet, Sequence[Rows]], Iterator[Alignment]] = lay_over,
+) -> list[Pair]:
     """Which of the photos are copies of which originals, sorted by rows.
 
     Without `originals` the photos are searched among themselves: the later of two is the copy.
@@ -67,12 +84,11 @@ def find_copies(photos: PhotoSet, originals: PhotoSet | None, space: Space) -> l
                 row, other = other, row
             found.add((row, other))
     candidates = sorted(found)
-    overlays = spread(
-        _lay_over, (_shown(photos, row) + _shown(others, other) for row, other in candidates)
-    )
     return [
         Pair(row, other, overlay.similarity, overlay.mirrored)
-        for (row, other), overlay in zip(candidates, overlays, strict=True)
+        for (row, other), overlay in zip(
+            candidates, overlays(photos, others, candidates), strict=True
+        )
         if overlay.agrees
     ]
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from carbrand.alignment import grey_thumbnail
+from carbrand.alignment import Alignment, grey_thumbnail
 from carbrand.backbones import BACKBONES, MIN_SIZE_PX, build_backbone, levels_of
 from carbrand.clusters import Clusters
 from carbrand.copies_file import Copy, write_copies
@@ -45,9 +45,14 @@ from carbrand.ray_map import map_on_ray
 from carbrand.space import Space
 from carbrand.stage import start
 from carbrand.vector_cache import VectorCache
-from carbrand.vector_copies import Pair, PhotoSet, find_copies
+from carbrand.vector_copies import Pair, PhotoSet, find_copies, lay_over
 from carbrand.views import Augmentation, make_view
 
+# Modules of which a change may change vectors or thumbnails of a photo, or overlays of two.
+CODE = (
+    *("alignment", "batches", "engines", "extraction", "formats", "likeness", "network_file"),
+    *("openvino_network", "photo", "views"),
+)
 # Vectors (views, d) float32 and the grey thumbnail (s, s) uint8 of a photo.
 Look = tuple[np.ndarray, np.ndarray]
 PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
@@ -102,9 +107,20 @@ def open_network(path: Path, params: FeaturesParams) -> Engine:
 
 
 def describe(network: Path, params: FeaturesParams) -> dict[str, Any]:
-    """All that the vectors of a photo follow from, besides its pixels and the versions."""
+    """All that the vectors of a photo follow from, besides its pixels and other packages."""
     digest = hashlib.sha256(network.read_bytes()).hexdigest()
-    return asdict(params) | {"engine": choose(params.engine), "network": digest}
+    return asdict(params) | {
+        "engine": choose(params.engine),
+        "network": digest,
+        "code": hash_code(),
+    }
+
+
+def hash_code() -> str:
+    """SHA-256 of this module and of those that a photo goes through on its way to a vector."""
+    own = Path(__file__)
+    files = [own, *(own.parent.parent / "carbrand" / f"{name}.py" for name in CODE)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def look_at(rows: Sequence[Row], network: Engine, params: FeaturesParams) -> Iterator[Look]:
@@ -162,9 +178,37 @@ def recall_or_look(
         yield vectors, thumbnail
 
 
-def find_copies_among(rows: Sequence[Row], photos: PhotoSet, widths: Sequence[int]) -> list[Pair]:
+def recall_or_lay_over(
+    photos: PhotoSet,
+    originals: PhotoSet,
+    candidates: Sequence[tuple[int, int]],
+    rows: Sequence[Row],
+    kept: VectorCache,
+) -> Iterator[Alignment]:
+    """What was kept of the pairs of photos, and an overlay of those of which nothing was."""
+    names = [f"{rows[one].pixel_sha256} on {rows[other].pixel_sha256}" for one, other in candidates]
+    known = [kept.find(name) for name in names]
+    fresh = lay_over(
+        photos,
+        originals,
+        [pair for pair, entry in zip(candidates, known, strict=True) if entry is None],
+    )
+    for name, entry in zip(names, known, strict=True):
+        if entry is None:
+            overlay = next(fresh)
+            kept.keep(name, np.array([overlay.similarity, overlay.agrees, overlay.mirrored]))
+        else:
+            similarity, agrees, mirrored = entry[0].tolist()
+            overlay = Alignment(similarity, bool(agrees), bool(mirrored))
+        yield overlay
+
+
+def find_copies_among(
+    rows: Sequence[Row], photos: PhotoSet, widths: Sequence[int], kept: VectorCache
+) -> list[Pair]:
     """Pairs of photos, by row, that show the same although no hash told so."""
-    pairs = find_copies(photos, None, Space.of(photos.vectors[:, None], widths))
+    space = Space.of(photos.vectors[:, None], widths)
+    pairs = find_copies(photos, None, space, partial(recall_or_lay_over, rows=rows, kept=kept))
     known = [row.cluster or row.path for row in rows]
     return [pair for pair in pairs if known[pair.photo] != known[pair.original]]
 
@@ -203,8 +247,9 @@ def main(params_file: Path, manifest: Path, cache: Path, out: Path) -> None:
     with VectorCache(cache / "vectors.sqlite", describe(network_file(out), params)) as kept:
         looks = recall_or_look(rows, look, kept)
         write_looks(out, track(looks, "Looking at photos", len(rows)), len(rows))
-    aspects = [row.width / row.height for row in rows]
-    pairs = find_copies_among(rows, read_looks(out, np.array(aspects)), recipe.widths)
+        aspects = [row.width / row.height for row in rows]
+        photos = read_looks(out, np.array(aspects))
+        pairs = find_copies_among(rows, photos, recipe.widths, kept)
     stored = [
         StoredPhoto(row.path, row.brand, name, aspect)
         for row, name, aspect in zip(rows, group(rows, pairs), aspects, strict=True)

@@ -16,9 +16,11 @@ from carbrand.manifest import Row
 from carbrand.params import read_section
 from carbrand.quiet_keras import import_keras
 from carbrand.vector_cache import VectorCache
+from carbrand.vector_copies import PhotoSet, lay_over
 from stages import features
 from stages.features import FeaturesParams
 from tests.conftest import ROOT, draw_photo
+from tests.local_imports import local_imports
 from tests.test_minimal_rerun import another_value
 
 RECIPE = {"size_px": 64, "network": "abc"}
@@ -171,6 +173,27 @@ def test_a_photo_that_is_known_is_not_opened(rows, network, params, tmp_path):
     shutil.rmtree(tmp_path)
     with pytest.raises(Exception, match=r"\.png"):
         look(rows, network, params, tmp_path / "empty")
+
+
+def test_all_code_that_makes_vectors_is_part_of_the_key():
+    through = ("views", "alignment", "extraction")
+    used = {
+        Path(path).stem for name in through for path in local_imports(ROOT / f"carbrand/{name}.py")
+    }
+    # How errors are said and Keras is imported, and what refuses a file, changes no vector.
+    assert set(features.CODE) == used - {"errors", "quiet_keras", "h5_file"}
+
+
+def test_pairs_that_were_laid_over_one_another_are_not_laid_again(rows, network, params, tmp_path):
+    looks = look(rows, network, params, tmp_path)
+    photos = PhotoSet(looks[0][:, 0], looks[1], np.ones(len(rows)))
+    candidates = [(one, other) for one in range(len(rows)) for other in range(one + 1)]
+    with VectorCache(tmp_path / "v", RECIPE) as kept:
+        first = list(features.recall_or_lay_over(photos, photos, candidates, rows, kept))
+        blank = dataclasses.replace(photos, thumbnails=np.zeros_like(photos.thumbnails))
+        again = list(features.recall_or_lay_over(blank, blank, candidates, rows, kept))
+    assert again == first == list(lay_over(photos, photos, candidates))
+    assert sum(overlay.agrees for overlay in first) >= len(rows)  # each on itself
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(FeaturesParams), ids=lambda field: field.name)
