@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -70,6 +71,11 @@ def _connect(address: str) -> ModuleType:
             "RAY_ADDRESS is set but ray is not installed: pip install '.[ray]', or unset "
             "RAY_ADDRESS."
         ) from None
+    if " " in sys.executable:  # Ray takes what follows for arguments, and ends this process
+        raise UserError(
+            f"Ray cannot start {sys.executable}: there is a space in its path. Move the project to "
+            f"a path without one, or unset RAY_ADDRESS."
+        )
     _check_reachable(address)
     try:
         ray.init(

@@ -9,7 +9,11 @@ from tests.conftest import ROOT, WITHOUT_TENSORFLOW, run
 
 
 def test_a_cluster_gives_what_one_process_gives_and_survives_the_loss_of_a_worker():
-    """In a process of its own: Ray can crash one that has imported TensorFlow before."""
+    """In a process of its own, which Ray may end. Where it cannot work at all, it says so."""
+    if " " in sys.executable:
+        code = "from carbrand.ray_map import map_on_ray; next(map_on_ray(len, [['a']], 'h:1'))"
+        assert "there is a space in its path" in run([sys.executable, "-c", code], ROOT).stderr
+        return
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"]
     result = run([*command, "tests/on_ray.py"], ROOT, {WITHOUT_TENSORFLOW: "1"})
     assert result.returncode == 0, result.stdout + result.stderr
