@@ -23,6 +23,7 @@ from PIL import Image
 from carbrand.backbones import build_backbone, levels_of
 from carbrand.engines import Engine, open_engine
 from carbrand.extraction import extract
+from carbrand.network_file import read_network
 from carbrand.photo import SUFFIXES, read_photo
 from carbrand.pooling import add_pooling
 from carbrand.quiet_keras import import_keras
@@ -111,7 +112,8 @@ def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as made:
         path = Path(made) / "network.h5"
         network.save(path)
-        engines = {name: open_engine(name, path, [network.layers[-1].name]) for name in ENGINES}
+        file = read_network(path)
+        engines = {name: open_engine(name, file, [file.output]) for name in ENGINES}
     in_memory = [read(path)[0] for path in paths[:IN_MEMORY]]
     vectors = {name: vectors_of(paths, engine) for name, engine in engines.items()}
 

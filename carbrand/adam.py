@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from carbrand.batches import map_ahead
-from carbrand.problem import Logits, Problem, Report, Weights
+from carbrand.problem import Problem, Report, Weights
 from carbrand.quiet_keras import import_keras
-from carbrand.space import portions
 
 # Of very many photos a batch is larger than asked for: more and smaller steps would cost time and
 # settle no better.
@@ -40,10 +39,11 @@ def descend(
     for _ in range(problem.epochs):
         order = rng.permutation(len(every_view))
         batches = (order[start : start + size] for start in range(0, len(order), size))
-        for inputs, labels, weights in map_ahead(load, batches, ahead=2):
-            model.train_on_batch(inputs, labels, sample_weight=weights)
-        report(_plain_logits(problem, *model.get_weights()))
-    return Weights(*model.get_weights())
+        for inputs, labels, shares in map_ahead(load, batches, ahead=2):
+            model.train_on_batch(inputs, labels, sample_weight=shares)
+        weights = Weights(*model.get_weights())
+        report(weights)
+    return weights
 
 
 def _build(keras: Any, problem: Problem, steps: int, learning_rate: float) -> Any:
@@ -73,12 +73,3 @@ def _build(keras: Any, problem: Problem, steps: int, learning_rate: float) -> An
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss)
     return model
-
-
-def _plain_logits(problem: Problem, kernel: np.ndarray, bias: np.ndarray) -> Logits:
-    start = 0
-    for part in portions(problem.vectors[:, 0]):
-        logits = problem.space.place(part) @ kernel + bias
-        photos = np.arange(start, start + len(part))
-        yield photos, logits.reshape(len(part), problem.heads, problem.brands)
-        start += len(part)

@@ -1,10 +1,15 @@
-"""Arrays of one row per photo, in files mapped into memory: there may be more than memory holds."""
+"""Arrays of one row per photo, in files: there may be more than memory holds.
+
+They are written from front to back, and mapped into memory to be read.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -14,17 +19,14 @@ def write_rows(paths: Sequence[Path], rows: Iterable[Sequence[np.ndarray]], coun
 
     rows: `count` tuples, at least one, of an array per path, each of one shape and dtype.
     """
-    files: list[np.memmap] = []
-    for number, row in enumerate(rows):
-        if not files:
-            files = [
-                np.lib.format.open_memmap(path, "w+", array.dtype, (count, *array.shape))
-                for path, array in zip(paths, row, strict=True)
-            ]
-        for file, array in zip(files, row, strict=True):
-            file[number] = array
-    for file in files:
-        file.flush()
+    # Not through a mapping: where the disk is full, that ends the process without a word.
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("wb")) for path in paths]
+        for number, row in enumerate(rows):
+            for file, array in zip(files, row, strict=True):
+                if number == 0:
+                    _write_header(file, array.dtype, (count, *array.shape))
+                file.write(np.ascontiguousarray(array).data)
 
 
 def map_rows(path: Path) -> np.ndarray:
@@ -37,7 +39,13 @@ def choose_rows(array: np.ndarray, rows: Sequence[int]) -> np.ndarray:
     if list(rows) == list(range(len(array))):
         return array
     with tempfile.TemporaryFile() as file:
-        chosen = np.memmap(file, array.dtype, "w+", shape=(len(rows), *array.shape[1:]))
-    for number, row in enumerate(rows):
-        chosen[number] = array[row]
-    return chosen
+        for row in rows:
+            file.write(np.ascontiguousarray(array[row]).data)
+        file.flush()
+        return np.memmap(file, array.dtype, "r", shape=(len(rows), *array.shape[1:]))
+
+
+def _write_header(file: BinaryIO, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    description = np.lib.format.dtype_to_descr(dtype)
+    header = {"descr": description, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)

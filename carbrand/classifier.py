@@ -57,7 +57,7 @@ class Classifier:
         head, pools = network.layers["head"], _pools(network)
         maps = pools[0].inputs[0]
         try:
-            self._network = open_engine("auto", path, [maps, *head.inputs, head.name])
+            self._network = open_engine("auto", network, [maps, *head.inputs, head.name])
         except NotANetwork:
             raise NotAModel(path) from None
         # With both poolings the head has two rows per map; either speaks for the same map. What it

@@ -16,7 +16,7 @@ import numpy as np
 
 from carbrand.batches import BATCH_SIZE, in_batches, usable_cores
 from carbrand.errors import UserError
-from carbrand.network_file import read_network
+from carbrand.network_file import NetworkFile
 from carbrand.openvino_network import compile_network
 from carbrand.quiet_keras import import_keras
 
@@ -49,14 +49,14 @@ def choose(engine: str) -> str:
     return engine
 
 
-def open_engine(engine: str, path: Path, outputs: Sequence[str]) -> Engine:
-    """A function that runs the network in the Keras file `path` over photos.
+def open_engine(engine: str, network: NetworkFile, outputs: Sequence[str]) -> Engine:
+    """A function that runs the network over photos.
 
     `engine` is one of ENGINES; `outputs` are the names of the layers whose output is wanted: maps
     (h, w, channels) or vectors (d,). Raises UserError, or NotANetwork.
     """
     opener = _open_openvino if choose(engine) == "openvino" else _open_keras
-    return opener(path, outputs)
+    return opener(network, outputs)
 
 
 def _has_gpu() -> bool:
@@ -68,9 +68,9 @@ def _has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def _open_keras(path: Path, outputs: Sequence[str]) -> Engine:
+def _open_keras(network: NetworkFile, outputs: Sequence[str]) -> Engine:
     keras = import_keras()
-    whole = keras.models.load_model(path, compile=False)
+    whole = keras.models.load_model(network.path, compile=False)
     model = keras.Model(whole.inputs, [whole.get_layer(name).output for name in outputs])
 
     def run(photos: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:
@@ -83,13 +83,13 @@ def _open_keras(path: Path, outputs: Sequence[str]) -> Engine:
     return run
 
 
-def _open_openvino(path: Path, outputs: Sequence[str]) -> Engine:
+def _open_openvino(network: NetworkFile, outputs: Sequence[str]) -> Engine:
     """One photo per request, one thread per request, as many at once as there are cores.
 
     A thread of its own looks at every photo, so its vectors follow from nothing but the photo:
     neither from its neighbours nor from the number of cores.
     """
-    compiled = compile_network(read_network(path), outputs, usable_cores())
+    compiled = compile_network(network, outputs, usable_cores())
     places = range(len(outputs))
 
     def run(photos: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:

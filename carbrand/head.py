@@ -18,7 +18,7 @@ from carbrand.adam import descend
 from carbrand.history import Epoch
 from carbrand.lbfgs import minimise
 from carbrand.one_thread import one_thread
-from carbrand.problem import Logits, Problem, count_epoch
+from carbrand.problem import Problem, Weights, count_epoch
 from carbrand.space import Space
 
 SOLVERS = ("lbfgs", "adam")
@@ -80,6 +80,7 @@ class NotFinite(ValueError):
     """Vectors hold numbers that are not finite."""
 
 
+@one_thread()
 def train_head(
     vectors: np.ndarray,
     labels: np.ndarray,
@@ -95,19 +96,6 @@ def train_head(
     memory. labels: (n,) int. folds: (n,) int. photo_weights: (n,) float32, mean 1. widths: those of
     the kinds of features that the vectors hold side by side. Raises NotFinite.
     """
-    with one_thread():
-        return _train(vectors, labels, folds, photo_weights, brands, widths, params)
-
-
-def _train(
-    vectors: np.ndarray,
-    labels: np.ndarray,
-    folds: np.ndarray,
-    photo_weights: np.ndarray,
-    brands: int,
-    widths: Sequence[int],
-    params: HeadParams,
-) -> TrainedHead:
     space = Space.of(vectors, widths)
     if not (np.isfinite(space.mean).all() and np.isfinite(space.scale).all()):
         raise NotFinite
@@ -124,11 +112,11 @@ def _train(
         label_smoothing=params.label_smoothing,
     )
     history: list[Epoch] = []
-    held_out = np.zeros((len(labels), brands))
+    held_out = np.empty((len(labels), brands))
 
-    def report(logits: Logits) -> None:
+    def report(weights: Weights) -> None:
         nonlocal held_out
-        epoch, held_out = count_epoch(len(history) + 1, logits, problem)
+        epoch, held_out = count_epoch(len(history) + 1, weights, problem)
         history.append(epoch)
 
     if params.solver == "lbfgs":

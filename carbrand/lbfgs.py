@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from carbrand.batches import map_ahead, usable_cores
-from carbrand.problem import Logits, Problem, Report, Weights, softmax_loss
+from carbrand.problem import Problem, Report, Weights, softmax_loss
 from carbrand.rows import Rows
 
 # Rows that are multiplied at once.
@@ -52,23 +52,16 @@ def minimise(problem: Problem, report: Report) -> Weights:
             slope[-1] += of_bias
         return total, slope.ravel()
 
-    def tell(flat: np.ndarray) -> None:
+    def unfold(flat: np.ndarray) -> Weights:
         weights = flat.reshape(shape)
-        report(_plain_logits(problem, rows, weights, step))
+        return Weights(rows.for_vectors(weights[:-1]), weights[-1])
 
-    told = 0
-
-    def tell_epoch(flat: np.ndarray) -> None:
-        nonlocal told
-        told += 1
-        tell(flat)
-
-    best = minimize(
+    found = minimize(
         loss,
         np.zeros(shape).ravel(),
         jac=True,
         method="L-BFGS-B",
-        callback=tell_epoch,
+        callback=lambda flat: report(unfold(flat)),
         options={
             "maxiter": problem.epochs,
             "maxfun": 3 * problem.epochs,
@@ -76,14 +69,8 @@ def minimise(problem: Problem, report: Report) -> Weights:
             "ftol": _LEAST_GAIN,
             "gtol": 0.0,
         },
-    ).x.reshape(shape)
-    if not told:  # photos all alike: there is nothing to learn
-        tell(best.ravel())
-    return Weights(rows.for_vectors(best[:-1]), best[-1])
-
-
-def _plain_logits(problem: Problem, rows: Rows, weights: np.ndarray, step: int) -> Logits:
-    for start in range(0, problem.photos, step):
-        photos = np.arange(start, min(start + step, problem.photos))
-        logits = rows.take(photos * problem.views) @ weights[:-1] + weights[-1]
-        yield photos, logits.reshape(len(photos), problem.heads, problem.brands)
+    )
+    best = unfold(found.x)
+    if not found.nit:  # photos all alike: there is nothing to learn
+        report(best)
+    return best

@@ -56,8 +56,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """The layers by name, each after those it reads; `output` is the last one's name."""
+    """The layers by name, each after those it reads; `output` is the last one's name.
 
+    path: where all of it was read.
+    """
+
+    path: Path
     layers: Mapping[str, Layer]
     output: str
 
@@ -78,7 +82,7 @@ def read_network(path: Path) -> NetworkFile:
                 for name, arrays in stored_layers(path, file).items()
             }
         layers = {layer.name: layer for layer in _read_layers(config["layers"], weights)}
-        network = NetworkFile(layers, _only_output(config["output_layers"], layers))
+        network = NetworkFile(path, layers, _only_output(config["output_layers"], layers))
         _check_input(network)
     except (*H5_ERRORS, AttributeError, IndexError, StopIteration, UserError) as error:
         raise NotANetwork(f"{path}: {error}") from None

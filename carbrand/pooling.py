@@ -7,10 +7,11 @@ from typing import Any
 
 from carbrand.quiet_keras import import_keras_to_build
 
-POOLINGS = ("avg", "max", "avg_max", "levels")
 # The layers that pool the last maps, in the order in which their features lie in a vector.
 LAST_POOLS = ("pool_avg", "pool_max")
+# What is taken of the last maps.
 _KINDS = {"avg": ("avg",), "max": ("max",), "avg_max": ("avg", "max"), "levels": ("avg", "max")}
+POOLINGS = tuple(_KINDS)
 
 
 def add_pooling(backbone: Any, pooling: str, levels: Sequence[str]) -> tuple[Any, list[int]]:

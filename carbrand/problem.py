@@ -8,12 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from carbrand.history import Epoch
-from carbrand.space import Space
+from carbrand.space import Space, portions
 
-# Numbers of photos, and their logits as they are, (photos, heads, brands).
-Logits = Iterator[tuple[np.ndarray, np.ndarray]]
-# What a solver calls after every epoch, with the logits of all photos.
-Report = Callable[[Logits], None]
 SMALLEST_SHARE = 1e-12
 
 
@@ -23,6 +19,10 @@ class Weights:
 
     kernel: np.ndarray
     bias: np.ndarray
+
+
+# What a solver calls after every epoch.
+Report = Callable[[Weights], None]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Problem:
 
     @property
     def photos(self) -> int:
-        """N."""
+        """How many there are, n."""
         return len(self.labels)
 
     @property
@@ -83,15 +83,15 @@ def _smoothed(labels: np.ndarray, problem: Problem) -> np.ndarray:
     return np.eye(problem.brands)[labels] * (1 - share) + share / problem.brands
 
 
-def count_epoch(number: int, logits: Logits, problem: Problem) -> tuple[Epoch, np.ndarray]:
+def count_epoch(number: int, weights: Weights, problem: Problem) -> tuple[Epoch, np.ndarray]:
     """One row of the history, and the logits (n, brands) of each photo by the head without it.
 
     Means over the folds: the heads but the last, which sees every photo.
     """
     held_out = np.empty((problem.photos, problem.brands))
     sums = np.zeros(4)
-    for photos, some in logits:
-        labels, rows = problem.labels[photos], np.arange(len(photos))
+    for photos, some in _plain_logits(weights, problem):
+        labels, rows = problem.labels[photos], np.arange(len(some))
         sees = problem.sees[photos, :-1]
         unseen = np.argmin(sees, axis=1)  # the one head that does not see the photo
         shares = softmax(some)
@@ -107,6 +107,16 @@ def count_epoch(number: int, logits: Logits, problem: Problem) -> tuple[Epoch, n
     seen = problem.sees[:, :-1].sum()
     loss, accuracy, val_loss, val_accuracy = sums / [seen, seen, problem.photos, problem.photos]
     return Epoch(number, loss, accuracy, val_loss, val_accuracy), held_out
+
+
+def _plain_logits(weights: Weights, problem: Problem) -> Iterator[tuple[slice, np.ndarray]]:
+    """The logits (photos, heads, brands) of portions of the photos as they are."""
+    start = 0
+    for part in portions(problem.vectors[:, 0]):
+        logits = problem.space.place(part) @ weights.kernel + weights.bias
+        photos = slice(start, start + len(part))
+        yield photos, logits.reshape(len(part), problem.heads, problem.brands)
+        start += len(part)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

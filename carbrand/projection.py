@@ -16,6 +16,7 @@ _ENOUGH = 5000
 _FEW = 500
 
 
+@one_thread()
 def lay_out(
     training: np.ndarray,
     others: np.ndarray,
@@ -27,13 +28,6 @@ def lay_out(
     the direction in which most features grow points right, and up. The vectors may be files mapped
     into memory; `place` is applied to those that are read.
     """
-    with one_thread():
-        return _lay_out(training, others, place)
-
-
-def _lay_out(
-    training: np.ndarray, others: np.ndarray, place: Callable[[np.ndarray], np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
     some = place(training[:: -(-len(training) // _ENOUGH)])
     mean = some.mean(axis=0)
     axes = _principal_axes(some - mean)  # (2, d)

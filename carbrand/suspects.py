@@ -65,6 +65,7 @@ def find_suspects(features: Features) -> list[Suspect]:
     return [suspect for place, suspect in enumerate(suspects) if suspect.issue or place < LISTED]
 
 
+@one_thread()
 def believe(
     vectors: np.ndarray,
     labels: np.ndarray,
@@ -77,16 +78,15 @@ def believe(
     vectors: (n, views, d) float32. labels: (n,) int. Photos of one group, copies of one another,
     are left out together. widths: as for `train_head`.
     """
-    with one_thread():
-        rows = Rows.of(vectors, Space.of(vectors, widths))
-        members = _members(groups)
-        trust = np.ones(len(labels))
-        for _ in range(2):
-            weights = np.maximum(trust / trust.mean() * balance(labels, brands), SMALLEST_WEIGHT)
-            scores = _leave_out(rows, labels, members, weights, brands)
-            probabilities = softmax(scores / SCORE_TEMPERATURE)
-            trust = probabilities[np.arange(len(labels)), labels]
-        return probabilities
+    rows = Rows.of(vectors, Space.of(vectors, widths))
+    members = _members(groups)
+    trust = np.ones(len(labels))
+    for _ in range(2):
+        weights = np.maximum(trust / trust.mean() * balance(labels, brands), SMALLEST_WEIGHT)
+        scores = _leave_out(rows, labels, members, weights, brands)
+        probabilities = softmax(scores / SCORE_TEMPERATURE)
+        trust = probabilities[np.arange(len(labels)), labels]
+    return probabilities
 
 
 def _members(groups: Sequence[str]) -> list[np.ndarray]:

@@ -54,11 +54,11 @@ class Pair:
 
 
 # Rows of a photo and of an original.
-Rows = tuple[int, int]
+Candidate = tuple[int, int]
 
 
 def lay_over(
-    photos: PhotoSet, originals: PhotoSet, candidates: Sequence[Rows]
+    photos: PhotoSet, originals: PhotoSet, candidates: Sequence[Candidate]
 ) -> Iterator[Alignment]:
     """How well each candidate can be laid over the other, on all cores."""
     pairs = (_shown(photos, row) + _shown(originals, other) for row, other in candidates)
@@ -69,7 +69,7 @@ def find_copies(
     photos: PhotoSet,
     originals: PhotoSet | None,
     space: Space,
-    overlays: Callable[[PhotoSet, PhotoSet, Sequence[Rows]], Iterator[Alignment]] = lay_over,
+    overlays: Callable[[PhotoSet, PhotoSet, Sequence[Candidate]], Iterator[Alignment]] = lay_over,
 ) -> list[Pair]:
     """Which of the photos are copies of which originals, sorted by rows.
 
@@ -104,7 +104,7 @@ def _lay_over(pair: tuple[np.ndarray, float, np.ndarray, float]) -> Alignment:
 
 def _candidates(
     vectors: np.ndarray, others: np.ndarray, space: Space, inside: bool
-) -> Iterator[tuple[int, int]]:
+) -> Iterator[Candidate]:
     """(row, other) for the nearest others of each row, unless they are far.
 
     Every row is compared with every other, block by block: this grows with the square of the number
@@ -117,7 +117,7 @@ def _candidates(
 
 def _nearest(
     start: int, vectors: np.ndarray, others: np.ndarray, space: Space, inside: bool
-) -> list[tuple[int, int]]:
+) -> list[Candidate]:
     """The candidates of one block of rows."""
     queries = space.directions(vectors[start : start + _BLOCK])
     values, places = [], []

@@ -37,15 +37,14 @@ from carbrand.network_file import read_network
 from carbrand.origin import write_origin
 from carbrand.params import knob, read_section
 from carbrand.photo import MAX_SIZE_PX, RESIZE_POLICIES, open_photo
-from carbrand.pool import cluster, in_chunks
+from carbrand.pool import cluster, spread
 from carbrand.pooling import POOLINGS, add_pooling
 from carbrand.progress import track
 from carbrand.quiet_keras import import_keras
-from carbrand.ray_map import map_on_ray
 from carbrand.space import Space
 from carbrand.stage import start
 from carbrand.vector_cache import VectorCache
-from carbrand.vector_copies import Pair, PhotoSet, find_copies, lay_over
+from carbrand.vector_copies import Candidate, Pair, PhotoSet, find_copies, lay_over
 from carbrand.views import Augmentation, make_view
 
 # Modules of which a change may change vectors or thumbnails of a photo, or overlays of two.
@@ -103,7 +102,8 @@ def save_network(path: Path, params: FeaturesParams) -> Recipe:
 
 def open_network(path: Path, params: FeaturesParams) -> Engine:
     """From a view (size_px, size_px, 3) to its vector (d,), by a file of `save_network`."""
-    return open_engine(params.engine, path, [read_network(path).output])
+    network = read_network(path)
+    return open_engine(params.engine, network, [network.output])
 
 
 def describe(network: Path, params: FeaturesParams) -> dict[str, Any]:
@@ -136,12 +136,9 @@ def look_at(rows: Sequence[Row], network: Engine, params: FeaturesParams) -> Ite
         yield vectors, thumbnails.pop(place)
 
 
-def look_on_cluster(
-    rows: Sequence[Row], path: Path, params: FeaturesParams, address: str
-) -> Iterator[Look]:
+def look_on_cluster(rows: Sequence[Row], path: Path, params: FeaturesParams) -> Iterator[Look]:
     """The same on a Ray cluster; `path` is the network's, which all its machines can read."""
-    look = partial(_look_at_one, path=path.resolve(), params=params)
-    return map_on_ray(look, in_chunks(rows), address)
+    return spread(partial(_look_at_one, path=path.resolve(), params=params), rows)
 
 
 def _look_at_one(row: Row, path: Path, params: FeaturesParams) -> Look:
@@ -156,9 +153,8 @@ def _network_of_worker(path: Path, params: FeaturesParams) -> Engine:
 
 def choose_look(path: Path, params: FeaturesParams) -> Callable[[Sequence[Row]], Iterator[Look]]:
     """How photos are looked at: on the cluster where there is one, or else here."""
-    address = cluster()
-    if address:
-        return partial(look_on_cluster, path=path, params=params, address=address)
+    if cluster():
+        return partial(look_on_cluster, path=path, params=params)
     return partial(look_at, network=open_network(path, params), params=params)
 
 
@@ -181,7 +177,7 @@ def recall_or_look(
 def recall_or_lay_over(
     photos: PhotoSet,
     originals: PhotoSet,
-    candidates: Sequence[tuple[int, int]],
+    candidates: Sequence[Candidate],
     rows: Sequence[Row],
     kept: VectorCache,
 ) -> Iterator[Alignment]:

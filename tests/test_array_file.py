@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,14 @@ def test_files_written_row_by_row_are_those_of_numpy_to_the_byte(tmp_path, count
     for path, array in zip(paths, arrays, strict=True):
         np.save(tmp_path / "whole.npy", array)
         assert path.read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_full_disk_is_an_error_and_not_the_end_of_the_process():
+    """Written through a mapping, it would be a signal that kills it."""
+    vectors = np.zeros((300, 1000), np.float32)  # more than any buffer holds back
+    with pytest.raises(OSError, match="No space left"):
+        write_rows([Path("/dev/full")], ((row,) for row in vectors), len(vectors))
 
 
 def test_what_was_written_comes_back_mapped_and_cannot_be_changed(tmp_path):

@@ -19,6 +19,7 @@ from carbrand.batches import BATCH_SIZE, usable_cores
 from carbrand.engines import _GPU_DEVICES, ENGINES, Engine, choose, open_engine
 from carbrand.errors import UserError
 from carbrand.extraction import extract
+from carbrand.network_file import read_network
 from carbrand.pooling import add_pooling
 from carbrand.quiet_keras import import_keras
 from tests.conftest import ROOT, run
@@ -65,7 +66,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Engine]:
     if not OPENVINO_IS_THERE:
         pytest.skip("needs OpenVINO")
     path = save_small_network(tmp_path_factory.mktemp("small") / "network.h5")
-    return {name: open_engine(name, path, SMALL_OUTPUTS) for name in BOTH}
+    return {name: open_engine(name, read_network(path), SMALL_OUTPUTS) for name in BOTH}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def lite0(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     if not OPENVINO_IS_THERE:
         pytest.skip("needs OpenVINO")
     path = save_lite0(tmp_path_factory.mktemp("lite0") / "network.h5")
-    return open_engine("openvino", path, ["pool"])
+    return open_engine("openvino", read_network(path), ["pool"])
 
 
 def randomise(model: Any) -> None:
@@ -110,9 +111,10 @@ def test_the_engines_agree_on_maps_and_vectors_of_every_backbone(name: str, tmp_
     last, levels = backbone.layers[-1].name, levels_of(name)
     network, widths = add_pooling(backbone, "levels", levels)
     network.save(tmp_path / "network.h5")
+    file = read_network(tmp_path / "network.h5")
     outputs = [last, *levels, "pool"]
     photos = [draw(number) for number in range(3)]
-    both = (list(open_engine(e, tmp_path / "network.h5", outputs)(photos)) for e in BOTH)
+    both = (list(open_engine(e, file, outputs)(photos)) for e in BOTH)
     for openvino, keras in zip(*both, strict=True):
         for one, other in zip(openvino, keras, strict=True):
             assert one.shape == other.shape
@@ -136,9 +138,10 @@ def test_the_engines_agree_on_maps_and_vectors_of_every_backbone(name: str, tmp_
 def test_the_engines_agree_on_the_weights_that_people_use(name: str, tmp_path: Path) -> None:
     backbone = build_backbone(name, SIZE_PX, "imagenet")
     add_pooling(backbone, "avg_max", ())[0].save(tmp_path / "network.h5")
+    file = read_network(tmp_path / "network.h5")
     photos = [draw(number) for number in range(3)]
     openvino, keras = (
-        np.stack([v for (v,) in open_engine(engine, tmp_path / "network.h5", ["pool"])(photos)])
+        np.stack([vector for (vector,) in open_engine(engine, file, ["pool"])(photos)])
         for engine in BOTH
     )
     lengths = np.linalg.norm(keras, axis=1)
@@ -216,6 +219,7 @@ if sys.argv[1] == "one core":
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
 from pathlib import Path
 from carbrand.engines import open_engine
+from carbrand.network_file import read_network
 from tests.test_engines import SMALL_OUTPUTS, draw
 assert "openvino" not in sys.modules
 
@@ -228,9 +232,10 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 
 small, large = map(Path, sys.argv[2:])
-assert len(list(open_engine("openvino", small, SMALL_OUTPUTS)([draw(0, 32)]))) == 1
+assert len(list(open_engine("openvino", read_network(small), SMALL_OUTPUTS)([draw(0, 32)]))) == 1
 digest = hashlib.sha256()
-for (vector,) in open_engine("openvino", large, ["pool"])([draw(number) for number in range(9)]):
+network = read_network(large)
+for (vector,) in open_engine("openvino", network, ["pool"])([draw(number) for number in range(9)]):
     digest.update(vector.tobytes())
 assert not watched, watched
 assert not {"openvino_telemetry", "keras", "tensorflow"} & set(sys.modules)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from carbrand import lbfgs
+from carbrand import lbfgs, space
 from carbrand.array_file import map_rows, write_rows
 from carbrand.errors import UserError
 from carbrand.feature_store import Features, Recipe
 from carbrand.head import SOLVERS, HeadParams, assign_folds, balance, train_head
 from carbrand.params import read_section
-from carbrand.problem import Problem, count_epoch, softmax, softmax_loss
+from carbrand.problem import Problem, Weights, count_epoch, softmax, softmax_loss
 from carbrand.space import Space
 from stages.train import TrainParams, train
 from tests.conftest import ROOT, run
@@ -369,19 +368,19 @@ def test_the_slope_of_the_loss_is_that_of_its_differences():
     assert (slope * direction).sum() == pytest.approx((ahead - behind) / (2 * step), rel=1e-6)
 
 
-def test_an_epoch_is_counted_over_the_photos_that_each_fold_saw_and_those_it_did_not():
+def test_an_epoch_is_counted_over_the_photos_that_each_fold_saw_and_those_it_did_not(monkeypatch):
     rng = np.random.default_rng(0)
-    vectors, labels = clouds(photos=12)
+    labels = clouds(photos=12)[1]
     folds = np.arange(12) % 4
     sees = np.concatenate([folds[:, None] != np.arange(4), np.ones((12, 1), bool)], axis=1)
-    logits = rng.normal(0, 2, (12, 5, 3))
+    # Vectors of one photo each, so that the kernel's rows are what the heads say of them.
+    vectors = np.stack([np.eye(12), rng.normal(0, 1, (12, 12))], axis=1)
     problem = make_problem(vectors, labels, sees)
+    kernel, bias = rng.normal(0, 2, (12, 15)), rng.normal(0, 2, 15)
+    logits = (kernel + bias).reshape(12, 5, 3)
+    monkeypatch.setattr(space, "_PORTION", 5 * 12)
 
-    def in_parts() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for photos in np.split(np.arange(12), [5, 6]):
-            yield photos, logits[photos]
-
-    epoch, held_out = count_epoch(3, in_parts(), problem)
+    epoch, held_out = count_epoch(3, Weights(kernel, bias), problem)
     seen: list[tuple[float, bool]] = []
     unseen: list[tuple[float, bool]] = []
     for photo in range(12):

@@ -81,7 +81,7 @@ def layer(config: Config, name: str) -> Config:
 def assert_refused(path: Path) -> None:
     """By what opens a network, and in one line by what opens a model."""
     with pytest.raises(NotANetwork):
-        open_engine("openvino", path, ["head"])
+        open_engine("openvino", read_network(path), ["head"])
     with pytest.raises(NotAModel) as refused:
         Classifier(path)
     (line,) = refused.value.problems
@@ -111,9 +111,10 @@ def test_the_layers_are_what_keras_says(network: Any, path: Path) -> None:
 
 
 def test_every_layer_gives_what_it_gives_in_keras(path: Path) -> None:
-    names = [name for name in read_network(path).layers if name != "photos"]
+    network = read_network(path)
+    names = [name for name in network.layers if name != "photos"]
     openvino, keras = (
-        next(open_engine(engine, path, names)([PHOTO])) for engine in ("openvino", "keras")
+        next(open_engine(engine, network, names)([PHOTO])) for engine in ("openvino", "keras")
     )
     for name, one, other in zip(names, openvino, keras, strict=True):
         assert (one.shape, one.dtype) == (other.shape, np.dtype(np.float32)), name
@@ -333,7 +334,7 @@ def test_a_description_with_damage_is_refused_or_read_as_what_it_says(
     for place in range(start, end, 211):
         path.write_bytes(content[:place] + b"\xff9" + content[place + 2 :])
         try:
-            next(open_engine("openvino", path, ["head"])([PHOTO]))
+            next(open_engine("openvino", read_network(path), ["head"])([PHOTO]))
         except NotANetwork:
             refused += 1
             assert_refused(path)

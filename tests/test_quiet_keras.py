@@ -14,6 +14,7 @@ import yaml
 
 from carbrand.engines import _GPU_DEVICES, open_engine
 from carbrand.errors import UserError
+from carbrand.network_file import read_network
 from carbrand.quiet_keras import _NOISE, import_keras
 from tests.conftest import ROOT, draw_dataset, edit_params, run
 
@@ -124,7 +125,8 @@ def test_what_is_built_without_tensorflow_gives_the_same_with_it(tmp_path: Path)
     done = run([sys.executable, "-c", OPEN, *files], tmp_path)
     assert done.returncode == 0, done.stderr
     there = np.load(tmp_path / "vectors.npy")
-    here = np.stack([vector for (vector,) in open_engine("openvino", network, ["pool"])(photos)])
+    engine = open_engine("openvino", read_network(network), ["pool"])
+    here = np.stack([vector for (vector,) in engine(photos)])
     lengths = np.linalg.norm(there, axis=1)
     assert (np.linalg.norm(here - there, axis=1) <= 1e-5 * lengths).all()
     assert len(np.unique(there, axis=0)) == 3
