@@ -5,6 +5,7 @@ They are written from front to back, and mapped into memory to be read.
 
 from __future__ import annotations
 
+import mmap
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -43,6 +44,16 @@ def choose_rows(array: np.ndarray, rows: Sequence[int]) -> np.ndarray:
             file.write(np.ascontiguousarray(array[row]).data)
         file.flush()
         return np.memmap(file, array.dtype, "r", shape=(len(rows), *array.shape[1:]))
+
+
+def let_go(array: np.ndarray) -> None:
+    """Give back the memory that holds what was read of a mapped file; it can be read again.
+
+    The system would do that too, but late: who reads through a file seems to need all of it.
+    """
+    mapped = getattr(array, "_mmap", None)
+    if mapped is not None and hasattr(mapped, "madvise"):  # not on Windows
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _write_header(file: BinaryIO, dtype: np.dtype, shape: tuple[int, ...]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from carbrand.array_file import let_go
 from carbrand.space import Space
 
 
@@ -50,7 +51,11 @@ class Rows:
     def take(self, places: slice | np.ndarray) -> np.ndarray:
         """Some of them, (rows, columns) float32 or float64."""
         rows = self.each[places]
-        return self.space.place(rows) if self.space else rows
+        if self.space is None:
+            return rows
+        placed = self.space.place(rows)
+        let_go(self.each)
+        return placed
 
     def for_vectors(self, kernel: np.ndarray) -> np.ndarray:
         """A kernel (columns, k) on the rows as one (d, k) on placed vectors."""

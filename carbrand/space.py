@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from carbrand.array_file import let_go
+
 # Values of a portion: 64 MB of float32.
 _PORTION = 16_000_000
 
@@ -60,3 +62,4 @@ def portions(vectors: np.ndarray) -> Iterator[np.ndarray]:
     step = max(1, _PORTION // max(1, vectors[:1].size))
     for start in range(0, max(1, len(vectors)), step):  # of none, one part with none
         yield vectors[start : start + step]
+        let_go(vectors)

@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 
 from carbrand.alignment import Alignment, align
+from carbrand.array_file import let_go
 from carbrand.batches import map_ahead, usable_cores
 from carbrand.one_thread import one_thread
 from carbrand.pool import spread
@@ -128,6 +129,7 @@ def _nearest(
         top = _largest(cosines)
         values.append(np.take_along_axis(cosines, top, axis=1))
         places.append(begin + top)
+        let_go(others)
     cosines, numbers = np.concatenate(values, axis=1), np.concatenate(places, axis=1)
     top = _largest(cosines)
     near = np.take_along_axis(cosines, top, axis=1) >= _LEAST_COSINE

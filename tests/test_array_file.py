@@ -114,3 +114,38 @@ def test_arrays_larger_than_memory_are_written_and_chosen_from(tmp_path):
     environment = {"PYTHONPATH": os.fspath(ROOT), "TMPDIR": os.fspath(tmp_path)}
     result = run([sys.executable, "-c", LARGE], tmp_path, environment)
     assert result.stdout == "1.0 4095.0 255\n", result.stderr
+
+
+# As much of the file as is in memory after each of three passes over all of it.
+PASSES = """
+from pathlib import Path
+import numpy as np
+from carbrand.array_file import map_rows, write_rows
+from carbrand.rows import Rows
+from carbrand.space import Space, portions
+
+write_rows([Path("v.npy")], ((np.full((1, 512), n, np.float32),) for n in range(65536)), 65536)
+vectors = map_rows(Path("v.npy"))
+
+def held() -> int:
+    line = next(line for line in open("/proc/self/status") if line.startswith("RssFile"))
+    return int(line.split()[1]) // 1024
+
+before = held()
+space = Space.of(vectors, [512])
+print(held() - before)
+total = sum(float(part[:, 0].sum(dtype=np.float64)) for part in portions(vectors[:, 0]))
+print(held() - before)
+rows = Rows.of(vectors, space)
+for start in range(0, len(rows), 4096):
+    rows.take(slice(start, start + 4096))
+print(held() - before, total == 65535 * 65536 / 2)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is in memory")
+def test_what_was_read_of_a_mapped_file_does_not_stay_in_memory(tmp_path):
+    result = run([sys.executable, "-c", PASSES], tmp_path, {"PYTHONPATH": os.fspath(ROOT)})
+    *held, right = result.stdout.split()
+    assert right == "True", result.stderr
+    assert all(int(megabytes) < 32 for megabytes in held), held  # of 128
