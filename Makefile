@@ -5,6 +5,9 @@ PYTHON ?= python3
 # An environment that is there keeps its own.
 TF ?= $(or $(patsubst .venv/.ready-%,%,$(firstword $(wildcard .venv/.ready-*))),cpu)
 
+# What `compare` compares with: a branch, a tag, a commit.
+AGAINST ?= main
+
 # Relative, so that a path with a space in it is no special case.
 BIN := .venv/bin
 READY := .venv/.ready-$(TF)
@@ -17,12 +20,12 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" DVC_NO_ANALYTICS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint format bench sample lock clean
+.PHONY: help setup repro test lint format bench compare sample lock merge-drivers clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-setup: $(TOOLS)  ## make .venv from the locks, with what tests need
+setup: $(TOOLS) merge-drivers  ## make .venv from the locks, with what tests need
 
 $(READY): requirements/$(TF).txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not to be found. Say which Python to use: make PYTHON=python3.12"; exit 2; }
@@ -41,8 +44,12 @@ $(TOOLS): $(READY) requirements/dev.txt
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || true
 	@touch $@
 
-repro: $(READY)  ## run what changed of the pipeline (dvc repro)
+repro: $(READY) merge-drivers  ## run what changed of the pipeline (dvc repro)
 	@$(RUN) python -m stages
+
+# Git takes commands from no file that is committed. Without .git, this does nothing.
+merge-drivers: $(READY)
+	@$(RUN) python -m carbrand.lock_merge install
 
 test: $(TOOLS)  ## prove it
 	@$(RUN) python -m pytest -n auto --dist loadfile $(ARGS)
@@ -59,6 +66,14 @@ format: $(TOOLS)  ## mend what ruff can mend
 bench: $(READY)  ## print ratios of things measured in one run
 	@$(RUN) python -m bench
 
+compare: $(READY)  ## what changed since AGAINST: comparison/comment.md, plots beside it
+	@mkdir -p comparison/plots
+	@$(RUN) carbrand gate --against '$(AGAINST)' --markdown --exit-zero > comparison/comment.md
+	@printf '\n<details><summary><code>dvc metrics diff</code></summary>\n\n' >> comparison/comment.md
+	@$(RUN) dvc metrics diff --md '$(AGAINST)' >> comparison/comment.md
+	@printf '\n</details>\n' >> comparison/comment.md
+	@$(RUN) dvc plots diff '$(AGAINST)' --out comparison/plots
+
 sample: $(READY)  ## draw the photos of Datasets/ again (the same bytes)
 	@$(RUN) carbrand sample Datasets
 
@@ -68,4 +83,4 @@ lock: $(READY)  ## resolve requirements/*.txt anew
 	@$(COMPILE) --upgrade --group dev --constraint requirements/cpu.txt -o requirements/dev.txt
 
 clean:  ## delete the environment and what the pipeline wrote (DVC's cache stays)
-	rm -rf .venv artifacts .vectors
+	rm -rf .venv artifacts .vectors .retrain comparison

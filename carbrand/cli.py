@@ -7,10 +7,10 @@ import io
 import sys
 from collections.abc import Sequence
 
-from carbrand.commands import predict, sample
+from carbrand.commands import gate, predict, promote, retrain, sample
 from carbrand.errors import exit_status
 
-COMMANDS = (predict, sample)
+COMMANDS = (predict, gate, retrain, promote, sample)
 
 
 def build_parser() -> argparse.ArgumentParser:

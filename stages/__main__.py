@@ -23,6 +23,7 @@ import yaml
 from carbrand.backbones import IMAGENET, check_weights
 from carbrand.dataset import check_layout
 from carbrand.errors import DONE, UNUSABLE_INPUT, UserError, exit_status
+from carbrand.gate.params import GateParams
 from carbrand.params import check_sections, parse_section, read_file
 from stages.evaluate import EvaluateParams
 from stages.features import FeaturesParams
@@ -40,6 +41,7 @@ SECTIONS: dict[str, type] = {
     "train": TrainParams,
     "evaluate": EvaluateParams,
     "plot": PlotParams,
+    "gate": GateParams,
 }
 WEIGHTS = Path("weights")
 # On the same file system as what is kept there for the time of a run; ignored by Git and DVC.

@@ -108,7 +108,7 @@ def git(project: Path, *arguments: str) -> str:
 # What a run, an editor or a user of this very folder left behind; photos and weights are extra.
 MADE_HERE = shutil.ignore_patterns(
     *(".venv", ".git", "artifacts", "Datasets", "dvc.lock", "__pycache__", ".*_cache", "*.h5"),
-    *("cache", "tmp", "config.local", "dvc_plots", ".vectors"),
+    *("cache", "tmp", "config.local", "dvc_plots", ".vectors", ".retrain", "comparison"),
 )
 
 

@@ -16,6 +16,7 @@ from tests.conftest import ROOT, run
 
 README = (ROOT / "README.md").read_text("utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "Datasets/README.md", "docs/retraining.md")
 TARGETS = re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE)
 
 
@@ -32,7 +33,7 @@ def test_every_command_is_documented_and_every_documented_command_exists():
 
 
 def test_every_make_target_that_the_documents_name_exists():
-    for name in ("README.md", "CONTRIBUTING.md", "Datasets/README.md", "params.yaml"):
+    for name in (*DOCUMENTS, "params.yaml"):
         text = (ROOT / name).read_text("utf-8")
         named = set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE))
         assert named <= set(TARGETS), name
@@ -54,7 +55,7 @@ def test_every_path_in_the_readmes_tables_exists():
         assert (ROOT / path).exists() or (ROOT / "carbrand" / path).exists(), cell
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "Datasets/README.md"])
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_link_to_a_file_or_heading_leads_somewhere(name):
     text = (ROOT / name).read_text("utf-8")
     headings = {

@@ -13,8 +13,9 @@ from carbrand.errors import DONE, UserError
 from carbrand.photo import SUFFIXES, UnreadablePhoto
 from carbrand.predictions_file import PROBABILITY_DECIMALS
 from carbrand.progress import track
+from carbrand.registry.find import find_model
 
-DEFAULT_MODEL = Path("artifacts/train/model.h5")
+MODEL = "artifacts/train/model.h5"
 
 
 def add(commands: Any) -> None:
@@ -23,7 +24,12 @@ def add(commands: Any) -> None:
         "predict", help="name the brand of photos", description="Print brands and probabilities."
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="photo or folder")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, metavar="FILE")
+    parser.add_argument(
+        "--model",
+        default=MODEL,
+        metavar="MODEL",
+        help="a file, a revision, or NAME@STAGE or NAME@VERSION of a registered model",
+    )
     parser.add_argument("--top", type=_positive, metavar="K", help="only the K likeliest")
     parser.add_argument("--json", action="store_true", help="print JSON, a record per photo")
     parser.set_defaults(run=run)
@@ -34,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     paths = _find_photos(arguments.paths)  # before anything heavy is imported
     from carbrand.classifier import Classifier
 
-    classifier = Classifier(arguments.model)
+    classifier = Classifier(find_model(arguments.model, Path(), MODEL))
     unreadable: list[UnreadablePhoto] = []
     predicted = track(classifier.predict(paths, unreadable), "Predicting", len(paths))
     records = (

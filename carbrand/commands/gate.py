@@ -1,0 +1,100 @@
+"""`carbrand gate`: whether the model made here may take the place of another revision's."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from carbrand.commands.predict import MODEL
+from carbrand.errors import DONE, UserError
+from carbrand.gate.params import GateParams
+from carbrand.params import read_section
+from carbrand.registry.find import find_model
+
+if TYPE_CHECKING:
+    from carbrand.gate.comparison import Comparison
+    from carbrand.gate.side import GateFiles
+
+PARAMS = Path("params.yaml")
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = commands.add_parser(
+        "gate",
+        help="compare with the model of a Git revision",
+        description="Judge the model made here by that of a Git revision, on the same test photos. "
+        "Exit status: 0 promote, 1 reject, 2 cannot be compared, 3 not enough evidence.",
+    )
+    parser.add_argument(
+        "--against", metavar="REV", help="branch, tag or commit; without it the main branch"
+    )
+    parser.add_argument(
+        "--remeasure",
+        action="store_true",
+        help="where the test photos are others, ask the old model about those that are here",
+    )
+    parser.add_argument(
+        "--exit-zero",
+        action="store_true",
+        help="exit with 0 whatever the verdict is, also where the two cannot be compared",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object")
+    form.add_argument("--markdown", action="store_true", help="print a page for a pull request")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the comparison; the exit status is the verdict's."""
+    from carbrand.gate.as_json import as_json
+    from carbrand.gate.as_markdown import as_markdown, say_incomparable
+    from carbrand.gate.as_text import as_text
+    from carbrand.gate.revision import find_revision
+
+    # Wrong whatever is compared, so never forgiven.
+    read_gate()
+    find_revision(Path(), arguments.against)
+    try:
+        comparison = compare_here(arguments.against, arguments.remeasure)
+    except UserError as error:
+        if not (arguments.exit_zero and arguments.markdown):
+            raise
+        print(say_incomparable(error.problems))
+        return DONE
+    write = as_json if arguments.json else as_markdown if arguments.markdown else as_text
+    print(write(comparison))
+    return DONE if arguments.exit_zero else comparison.verdict.exit_status
+
+
+def compare_here(against: str | None, remeasure: bool) -> Comparison:
+    """What lies in this folder, compared with a revision."""
+    from carbrand.gate.comparison import compare
+
+    find = find_model_of if remeasure else None
+    return compare(Path(), against, read_gate(), files_of_project(), find)
+
+
+def read_gate() -> GateParams:
+    """The section `gate` of params.yaml."""
+    return read_section(PARAMS, "gate", GateParams)
+
+
+def find_model_of(commit: str) -> Path:
+    """The model of a commit, from DVC's cache or remote."""
+    return find_model(commit, Path(), MODEL)
+
+
+def files_of_project() -> GateFiles:
+    """Where the nodes of dvc.yaml put what is compared."""
+    from carbrand.gate.side import GateFiles
+
+    return GateFiles(
+        predictions=Path("artifacts/evaluate/predictions.csv"),
+        metrics=Path("artifacts/evaluate/metrics.json"),
+        history=Path("artifacts/train/history.csv"),
+        lock=Path("dvc.lock"),
+        node="evaluate",
+        test_photos=Path("Datasets/test"),
+    )

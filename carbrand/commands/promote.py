@@ -1,0 +1,83 @@
+"""`carbrand promote`: put the committed model into use, unless it is worse than the one in use."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from carbrand.commands.gate import compare_here
+from carbrand.commands.predict import MODEL
+from carbrand.errors import DONE, UserError
+
+if TYPE_CHECKING:
+    from carbrand.git import Repository
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = commands.add_parser(
+        "promote",
+        help="register the committed model and put it into use",
+        description="Register the model of HEAD and put it into a stage, by tags in Git, if it "
+        "passes the gate against the one that is there. Exit status: 0 done, 1 worse, 2 cannot be "
+        "done, 3 the test photos cannot tell.",
+    )
+    parser.add_argument(
+        "--name", default="model", metavar="NAME", help="of the model in dvc.yaml's artifacts"
+    )
+    parser.add_argument("--stage", default="prod", metavar="STAGE", help="without it, prod")
+    parser.add_argument(
+        "--accept", action="store_true", help="promote also where the test photos cannot tell"
+    )
+    parser.add_argument("--push", action="store_true", help="push its tags to Git's remote")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare, tag, push; each does nothing where it was done before."""
+    from carbrand.git import Repository
+    from carbrand.registry.find import in_stage
+    from carbrand.registry.promote import promote, same_model
+
+    repository = Repository(Path())
+    commit = _committed(repository)
+    in_use = in_stage(Path(), arguments.name, arguments.stage)
+    if in_use and same_model(repository, in_use, commit, MODEL):
+        commit = in_use
+    elif in_use:
+        status = _gate(in_use, arguments.accept)
+        if status != DONE:
+            return status
+    promotion = promote(Path(), arguments.name, arguments.stage, commit)
+    said = "is in" if promotion.tags else "was in"
+    print(f"{arguments.name} {promotion.version} {said} {promotion.stage} ({commit[:12]})")
+    if arguments.push:
+        repository.push_tags(f"{arguments.name}[@#]*")
+    return DONE
+
+
+def _committed(repository: Repository) -> str:
+    """HEAD, if what is promoted is what lies here."""
+    head = repository.find("HEAD")
+    if head is None:
+        raise UserError("This is no Git repository with a commit. Run it in a clone.")
+    changed = repository.changed()
+    if changed:
+        raise UserError(
+            f"{changed[0]} is changed and not committed, so the model here is not that of the last "
+            f"commit. Commit it, or `git stash`."
+        )
+    return head
+
+
+def _gate(in_use: str, accept: bool) -> int:
+    """Print how the model here compares with that of another commit; 0 if it may replace it."""
+    from carbrand.gate.as_text import as_text
+    from carbrand.gate.judgement import Verdict
+
+    comparison = compare_here(in_use, remeasure=True)
+    print(as_text(comparison))
+    if comparison.verdict is Verdict.NOT_ENOUGH_EVIDENCE and accept:
+        return DONE
+    return comparison.verdict.exit_status

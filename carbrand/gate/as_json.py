@@ -1,0 +1,67 @@
+"""A comparison as one JSON object, with the same keys every time and finite numbers only."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from carbrand.evaluation import score_accuracy
+from carbrand.gate.comparison import Comparison
+from carbrand.gate.judgement import is_below
+from carbrand.metrics_file import DECIMALS
+
+
+def as_json(comparison: Comparison) -> str:
+    """The object, indented, in ASCII: any terminal and any encoding can carry it."""
+    return json.dumps(_describe(comparison), indent=2, allow_nan=False)
+
+
+def _describe(comparison: Comparison) -> dict[str, Any]:
+    evidence, params = comparison.evidence, comparison.params
+    low, high = evidence.interval
+    return {
+        "verdict": comparison.verdict.name.lower(),
+        "exit_status": comparison.verdict.exit_status,
+        "reasons": list(comparison.reasons),
+        "against": {"revision": comparison.revision.name, "commit": comparison.revision.commit},
+        "photos": evidence.photos,
+        "left_out_as_leaked": comparison.leaked,
+        "same_files": comparison.same_files,
+        "remeasured": comparison.remeasured,
+        "old": _rounded(score_accuracy([pair.old for pair in comparison.pairs])),
+        "new": _rounded(score_accuracy([pair.new for pair in comparison.pairs])),
+        "difference": _rounded({"accuracy": evidence.difference, "low": low, "high": high}),
+        "right_in_new_only": evidence.gained,
+        "right_in_old_only": evidence.lost,
+        # As they were compared with the level: to the last digit.
+        "p": {
+            "non_inferiority": evidence.non_inferiority,
+            "mcnemar": evidence.mcnemar,
+            "worse": evidence.worse,
+        },
+        "photos_needed": evidence.photos_needed,
+        "brands": {
+            brand.brand: {
+                "support": brand.support,
+                "old_right": brand.old_right,
+                "new_right": brand.new_right,
+                "below_floor": is_below(brand, params),
+                "too_few": brand.support < params.min_support,
+            }
+            for brand in evidence.brands
+        },
+        "changed": [
+            {
+                "path": pair.new.path,
+                "actual": pair.new.actual,
+                "old": pair.old.predicted,
+                "new": pair.new.predicted,
+            }
+            for pair in comparison.changed
+        ],
+        "params": vars(params),
+    }
+
+
+def _rounded(numbers: dict[str, float]) -> dict[str, float]:
+    return {name: round(number, DECIMALS) for name, number in numbers.items()}

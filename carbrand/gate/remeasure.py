@@ -1,0 +1,42 @@
+"""What an old model says of new test photos."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from carbrand.errors import UserError
+from carbrand.evaluation import make_predicted
+from carbrand.gate.side import Side
+from carbrand.predictions_file import PROBABILITY_DECIMALS
+
+
+def remeasure(old: Side, new: Side, model: Path, project: Path) -> Side:
+    """The old side as it would be, had its model been asked about the photos of the new one.
+
+    A photo that the old run knew as leaked stays that; its metrics, of other photos, are left out.
+    Raises UserError where the model cannot be used or a photo is not there.
+    """
+    missing = [path for path in new.photos if not (project / path).is_file()]
+    if missing:
+        raise UserError(
+            f"{len(missing):,} test photos are not here, {missing[0]} among them, so the old model "
+            f"cannot be asked about them. `dvc pull` gets what DVC keeps elsewhere."
+        )
+    from carbrand.classifier import Classifier
+
+    classifier = Classifier(model)
+    paths = {str(project / path): path for path in new.photos}
+    photos = {}
+    for file, prediction in classifier.predict(paths):
+        photo = new.photos[paths[file]]
+        known = old.photos.get(photo.path)
+        photos[photo.path] = make_predicted(
+            path=photo.path,
+            actual=photo.actual,
+            leaked=known.leaked if known else photo.leaked,
+            # As `evaluate` writes them.
+            probabilities=[round(float(p), PROBABILITY_DECIMALS) for p in prediction.probabilities],
+            brands=classifier.brands,
+        )
+    return dataclasses.replace(old, photos=photos, metrics=None, test_hash=new.test_hash)

@@ -1,0 +1,60 @@
+"""The drivers that .gitattributes names, in the configuration of this clone.
+
+Git takes commands from no file that is committed, so each clone must be told once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from carbrand.errors import UserError
+from carbrand.git import Repository
+
+# Git calls it in the root of the worktree, whose own code runs; a worktree without .venv takes that
+# of the main one. Where there is none, and for what cannot be merged, there is a conflict, and the
+# file stays as it is on our side: no markers, with which DVC could not read it, and no merge of
+# lines, which could claim what never ran.
+MERGE_LOCK = (
+    "python=.venv/bin/python; "
+    'test -x $python || python="$(git rev-parse --git-common-dir)/../.venv/bin/python"; '
+    '"$python" -m carbrand.lock_merge merge %O %A %B || { '
+    "echo %P was not merged, it is as it was on this side. "
+    'Run "\\`make repro\\`, then \\`git add" %P"\\`." >&2; exit 1; }'
+)
+SETTINGS = {
+    "merge.dvc-lock.name": "dvc.lock, entry by entry",
+    "merge.dvc-lock.driver": MERGE_LOCK,
+    # For histories that crossed: an entry of the version before both, never a merge of merges.
+    "merge.dvc-lock.recursive": "binary",
+    # What nodes write belongs to an entry of dvc.lock and stays whole: ours, as the entry.
+    "merge.dvc-out.name": "a file that a node wrote, whole",
+    "merge.dvc-out.driver": "true",
+}
+
+
+def install() -> None:
+    """Tell this clone of the drivers. Does nothing where this folder is not the root of a clone.
+
+    What cannot be written is a note, not an error: everything but merging works without.
+    """
+    clone = Repository(Path())
+    try:
+        inside_another = clone.run("rev-parse", "--show-cdup").strip()
+    except UserError:  # a downloaded archive, or no Git
+        return
+    if inside_another:  # that one is not ours to configure
+        return
+    try:
+        for name, value in SETTINGS.items():
+            if not _is_set(clone, name, value):
+                clone.run("config", "--local", name, value)
+    except UserError as error:
+        print(f"note: Git was not told how to merge dvc.lock: {error}", file=sys.stderr)
+
+
+def _is_set(clone: Repository, name: str, value: str) -> bool:
+    try:
+        return clone.run("config", "--local", name) == f"{value}\n"
+    except UserError:
+        return False

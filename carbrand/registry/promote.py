@@ -1,0 +1,73 @@
+"""Which version of the model is in use: registered and staged by Git tags that GTO writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from carbrand.errors import UserError
+from carbrand.git import GitFailed, Repository
+from carbrand.registry.find import in_stage
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A version in a stage, and the new tags that say so: none where that was so before."""
+
+    version: str
+    stage: str
+    tags: tuple[str, ...]
+
+
+def same_model(repository: Repository, one: str, other: str, model: str) -> bool:
+    """Whether the files `model` of two commits are the same, by what dvc.lock says of them."""
+    hashes = {_hash(repository, commit, model) for commit in (one, other)}
+    return len(hashes) == 1 and None not in hashes
+
+
+def promote(project: Path, name: str, stage: str, commit: str) -> Promotion:
+    """Register the model of `commit` as the next version, and put it into the stage.
+
+    Done again, it changes nothing. Raises UserError.
+    """
+    import gto.api
+    from gto.exceptions import GTOException
+
+    try:
+        version = _version_of(project, name, commit)
+        tags = []
+        if version is None:
+            gto.api.register(str(project), name, commit)
+            version = _version_of(project, name, commit)
+            tags.append(f"{name}@{version}")
+        if in_stage(project, name, stage) != commit:
+            given = gto.api.assign(str(project), name, stage, version=version)
+            tags.append(given.tag)
+    except GTOException as error:
+        raise UserError(f"{name} could not be put into {stage}: {error}") from None
+    return Promotion(str(version), stage, tuple(tags))
+
+
+def _version_of(project: Path, name: str, commit: str) -> str | None:
+    """The newest version that is registered of the commit's model."""
+    import gto.api
+    from gto.exceptions import ArtifactNotFound
+
+    try:
+        versions = gto.api.show(str(project), name)
+    except ArtifactNotFound:
+        return None
+    found = [v["version"] for v in versions if v["commit_hexsha"] == commit]
+    return found[0] if found else None
+
+
+def _hash(repository: Repository, commit: str, model: str) -> str | None:
+    try:
+        lock = yaml.safe_load(repository.run("show", f"{commit}:./dvc.lock"))
+        outs = (out for node in lock["stages"].values() for out in node.get("outs", []))
+        return next(out["md5"] for out in outs if out["path"] == model)
+    # No such file, or none that DVC wrote.
+    except (GitFailed, yaml.YAMLError, KeyError, TypeError, AttributeError, StopIteration):
+        return None

@@ -1,0 +1,70 @@
+"""What the loop asks of DVC."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from carbrand.errors import UserError
+
+
+@dataclass(frozen=True)
+class Dvc:
+    """DVC in a project, through its command line; what it prints is shown to the user."""
+
+    project: Path
+
+    def run(self, *command: str) -> None:
+        """A command such as `dvc push`, to its end. Raises UserError where it fails."""
+        sys.stdout.flush()
+        status = self._call(command).returncode
+        if status < 0:  # stopped by a signal, as Ctrl-C is
+            raise KeyboardInterrupt
+        if status != 0:
+            raise UserError(
+                f"`{' '.join(command)}` failed with status {status}: what it says is above. "
+                f"Nothing was committed or pushed to Git; mend it and run this again."
+            )
+
+    def rehearse(self, *options: str) -> str:
+        """What `dvc repro --dry` prints. It ends where a node needs what is not here yet."""
+        command = ("dvc", "repro", "--dry", "--allow-missing", *options)
+        done = self._call(command, capture_output=True, text=True)
+        if done.returncode != 0 and "No such file" not in done.stderr:
+            raise UserError(f"`{' '.join(command)}` failed: {' '.join(done.stderr.split())}")
+        return done.stdout.rstrip() + ("\nand what comes after it" if done.returncode else "")
+
+    def has_remote(self) -> bool:
+        """Whether there is a default remote to push to and to pull from."""
+        done = self._call(("dvc", "config", "core.remote"), capture_output=True, text=True)
+        return done.returncode == 0 and bool(done.stdout.strip())
+
+    def _call(self, command: Sequence[str], **how: bool) -> subprocess.CompletedProcess[str]:
+        # DVC calls `python` for the nodes: the one that runs this.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        return subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=self.project,
+            env=os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"},
+            check=False,
+            **how,  # type: ignore[call-overload]
+        )
+
+
+def imported(project: Path, files: Sequence[str]) -> list[str]:
+    """Those of the .dvc files whose photos come from somewhere else, by `dvc import-url` or so."""
+    return [file for file in files if _read(project / file).get("deps")]
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, ValueError):
+        raise UserError(f"{path} is damaged. `git checkout {path}` gets it back.") from None
+    return content if isinstance(content, dict) else {}

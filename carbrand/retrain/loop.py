@@ -1,0 +1,169 @@
+"""The loop as one function: the same in CI and by hand, and safe to run again after any step.
+
+Nothing is kept that a second run would trip over: a branch is named after its content, so the same
+photos lead to the same branch, however often and wherever they are learned from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from carbrand.errors import UserError
+from carbrand.gate.comparison import Comparison, compare
+from carbrand.gate.judgement import Verdict
+from carbrand.gate.params import GateParams
+from carbrand.gate.revision import find_revision
+from carbrand.gate.side import GateFiles
+from carbrand.git import Repository
+from carbrand.retrain.dvc import Dvc, imported
+from carbrand.retrain.report import describe, make_title
+from carbrand.wording import one_line
+
+BRANCHES = "retrain/"
+# Called as a command: the library does not import the stages.
+PIPELINE = "stages"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, and where everything is.
+
+    photos: the folder of photos. written: what the pipeline writes, of which Git keeps a part.
+    find_model: from a commit to its model. against: the revision whose model the new one must not
+    fall behind, or None for the main branch. push: whether the new branch goes to Git's remote.
+    """
+
+    project: Path
+    photos: str
+    written: tuple[str, ...]
+    files: GateFiles
+    params: GateParams
+    find_model: Callable[[str], Path]
+    against: str | None = None
+    force: bool = False
+    push: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it.
+
+    verdict: the gate's, or None where nothing changed. branch, commit: where the new model is kept.
+    """
+
+    verdict: Verdict | None
+    title: str
+    report: str
+    branch: str | None = None
+    commit: str | None = None
+
+
+def retrain(plan: Plan, tell: Callable[[str], None]) -> Outcome:
+    """Fetch, run, compare, keep. Raises UserError at the first step that cannot be done."""
+    repository, dvc = Repository(plan.project), Dvc(plan.project)
+    check(plan, repository)
+    remote = dvc.has_remote()
+    for step in (*fetch_steps(plan, repository, remote), run_step(plan, remote)):
+        tell(f"$ {' '.join(step)}")
+        dvc.run(*step)
+
+    tree = repository.snapshot([plan.photos, *plan.written])
+    if tree == repository.find("HEAD^{tree}"):
+        return Outcome(None, "Nothing changed", "Nothing changed: there is no new model.\n")
+    comparison = judge(plan, repository)
+    verdict = comparison.verdict if comparison else Verdict.NOT_ENOUGH_EVIDENCE
+    title, report = make_title(comparison), describe(comparison)
+    if verdict is Verdict.REJECT:
+        return Outcome(verdict, title, report)
+
+    if remote:
+        # Before Git: whoever sees the commit finds what it names.
+        tell("$ dvc push --run-cache")
+        dvc.run("dvc", "push", "--run-cache")
+    branch = f"{BRANCHES}{tree[:12]}"
+    # GitLab takes title and text of a merge request from here.
+    commit = repository.commit_on(branch, tree, f"{title}\n\n{report}")
+    tell(f"committed on {branch}")
+    git_remote = repository.remote()
+    if plan.push and git_remote:
+        tell(f"$ git push {git_remote} {branch}")
+        repository.push(git_remote, branch)
+    return Outcome(verdict, title, report, branch, commit)
+
+
+def rehearse(plan: Plan, tell: Callable[[str], None]) -> None:
+    """Say what `retrain` would do; nothing is done but that DVC says which nodes it would run."""
+    repository, dvc = Repository(plan.project), Dvc(plan.project)
+    check(plan, repository)
+    remote, git_remote = dvc.has_remote(), repository.remote()
+    for step in (*fetch_steps(plan, repository, remote), run_step(plan, remote)):
+        tell(f"would run: {' '.join(step)}")
+    tell(f"which, with the photos that are here now, comes to:\n{dvc.rehearse(*_forced(plan))}")
+    tell(f"would stop there if nothing changed, or the model is worse than {_rival(plan)}")
+    if remote:
+        tell("would run: dvc push --run-cache")
+    tell(f"would commit photos, dvc.lock and metrics on a new branch, {BRANCHES}…")
+    if plan.push and git_remote:
+        tell(f"would run: git push {git_remote} {BRANCHES}…")
+
+
+def check(plan: Plan, repository: Repository) -> None:
+    """Raise UserError for what would make the commit another one than it says."""
+    if repository.find("HEAD") is None:
+        raise UserError(
+            "This is no Git repository with a commit in it, and a new model is kept in a commit. "
+            "Run it in a clone."
+        )
+    _rival(plan)
+    own = (plan.photos, *plan.written)
+    strange = [
+        one_line(path)
+        for path in repository.changed()
+        if not path.endswith(".dvc") and not any(path == o or path.startswith(f"{o}/") for o in own)
+    ]
+    if strange:
+        raise UserError(
+            f"Changed and not committed: {', '.join(strange[:5])}{' …' * (len(strange) > 5)}. "
+            f"A new model is kept with what made it: commit that on a branch, or `git stash` it."
+        )
+
+
+def fetch_steps(plan: Plan, repository: Repository, remote: bool) -> Iterable[tuple[str, ...]]:
+    """The commands that bring photos here: imported ones as they are now, others if missing."""
+    files = repository.tracked("*.dvc")
+    from_elsewhere = imported(plan.project, files)
+    missing = [
+        file
+        for file in files
+        if file not in from_elsewhere and not (plan.project / file).with_suffix("").exists()
+    ]
+    if from_elsewhere:
+        yield ("dvc", "update", *from_elsewhere)
+    if missing and remote:
+        yield ("dvc", "pull", *missing)
+
+
+def run_step(plan: Plan, remote: bool) -> tuple[str, ...]:
+    """`dvc repro`, by way of the check that keeps a mistake from costing anything."""
+    # Without a remote there is nothing to pull from, and DVC would warn.
+    pull = ("--pull", "--allow-missing") if remote else ()
+    return (PIPELINE, *pull, *_forced(plan))
+
+
+def judge(plan: Plan, repository: Repository) -> Comparison | None:
+    """The gate's comparison, or None where there is no model yet to compare with."""
+    revision = find_revision(plan.project, plan.against)
+    if repository.find(f"{revision.commit}:./{plan.files.predictions.as_posix()}") is None:
+        return None
+    # New test photos are nothing unusual here, and the old model can be asked about them.
+    return compare(plan.project, revision.commit, plan.params, plan.files, plan.find_model)
+
+
+def _forced(plan: Plan) -> tuple[str, ...]:
+    return ("--force",) if plan.force else ()
+
+
+def _rival(plan: Plan) -> str:
+    return str(find_revision(plan.project, plan.against))

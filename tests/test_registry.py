@@ -1,0 +1,170 @@
+"""Models by name: tags in Git say which, DVC has the file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from carbrand.errors import UserError
+from carbrand.registry.find import find_model, in_stage
+from tests.conftest import edit_params, git, run
+
+MODEL = "artifacts/train/model.h5"
+
+
+@pytest.fixture
+def project(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project that ran, whose gate asks nothing; nobody has told Git who they are."""
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, os.devnull)
+    edit_params(finished, gate__margin=0.5, gate__min_support=1, gate__floor=0.0)
+    git(finished, "commit", "-qam", "gate")
+    return finished
+
+
+def carbrand(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run([sys.executable, "-m", "carbrand.cli", *arguments], project)
+
+
+def tags(project: Path) -> list[str]:
+    return git(project, "tag").split()
+
+
+def change_model(project: Path) -> None:
+    """Commit what says that the model has other bytes."""
+    lock = project / "dvc.lock"
+    content = yaml.safe_load(lock.read_text("utf-8"))
+    (out,) = (out for out in content["stages"]["train"]["outs"] if out["path"] == MODEL)
+    out["md5"] = "0" * 32
+    lock.write_text(yaml.safe_dump(content), "utf-8")
+    git(project, "commit", "-qam", "another model")
+
+
+def change_predictions(project: Path, wrong: int) -> None:
+    """Commit predictions of a model that is wrong about so many test photos."""
+    file = project / "artifacts" / "evaluate" / "predictions.csv"
+    header, *rows = file.read_text("utf-8").splitlines()
+    for place, row in enumerate(rows[:wrong]):
+        path, actual, *rest = row.split(",")
+        rest[0] = next(brand for brand in ("asta", "bolt") if brand != actual)
+        rows[place] = ",".join([path, actual, *rest])
+    file.write_text("\n".join([header, *rows]) + "\n", "utf-8")
+    git(project, "commit", "-qam", f"{wrong} wrong")
+
+
+def test_a_promoted_model_is_found_by_stage_by_version_and_by_revision_and_predicts(project: Path):
+    done = carbrand(project, "promote")
+    assert done.returncode == 0, done.stderr
+    assert tags(project) == ["model#prod#1", "model@v0.0.1"]
+    wanted = (project / MODEL).read_bytes()
+    (project / MODEL).unlink()
+    for name in ("model@prod", "model@v0.0.1", "HEAD", "main", "model@v0.0.1^{commit}"):
+        shutil.rmtree(project / ".dvc" / "tmp" / "models", ignore_errors=True)
+        assert find_model(name, project, MODEL).read_bytes() == wanted
+    predicted = carbrand(
+        project, "predict", "--model", "model@prod", "--top", "1", "Datasets/test/asta/000.png"
+    )
+    assert predicted.stdout.startswith("Datasets/test/asta/000.png: asta "), predicted.stderr
+
+
+def test_a_file_is_a_file_whatever_it_is_called(project: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(project)
+    shutil.copy(MODEL, "HEAD")
+    assert find_model("HEAD", project, MODEL) == Path("HEAD")
+    assert find_model("nowhere/model.h5", project, MODEL) == Path("nowhere/model.h5")
+
+
+@pytest.mark.parametrize(
+    "name", ["model@prod", "other@prod", "model@v9.9.9", "nothing", "-h", "a b@c d", "model@"]
+)
+def test_a_name_that_says_no_model_is_told_in_one_line(project: Path, name: str):
+    with pytest.raises(UserError, match=r"neither a file, nor a revision, nor NAME@STAGE") as told:
+        find_model(name, project, MODEL)
+    assert len(told.value.problems) == 1
+
+
+def test_a_model_that_is_in_no_cache_and_on_no_remote_is_told_in_one_line(project: Path):
+    shutil.rmtree(project / ".dvc" / "cache")
+    with pytest.raises(UserError, match=r"The model of HEAD \(\w{12}\) could not be had") as told:
+        find_model("HEAD", project, MODEL)
+    assert "\n" not in str(told.value)
+    assert not list((project / ".dvc" / "tmp" / "models").iterdir())
+
+
+def test_promoting_again_changes_nothing(project: Path):
+    assert carbrand(project, "promote").returncode == 0
+    before = git(project, "show-ref")
+    again = carbrand(project, "promote")
+    assert again.returncode == 0
+    assert "was in prod" in again.stdout
+    assert git(project, "show-ref") == before
+
+
+def test_a_model_no_worse_replaces_the_one_in_use_as_the_next_version(project: Path):
+    assert carbrand(project, "promote").returncode == 0
+    change_model(project)
+    done = carbrand(project, "promote")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "model v0.0.2 is in prod" in done.stdout
+    head = git(project, "rev-parse", "HEAD").strip()
+    assert git(project, "rev-parse", "model@v0.0.2^{commit}").strip() == head
+    assert in_stage(project, "model", "prod") == head
+
+
+def test_a_commit_with_the_model_that_is_in_use_is_no_new_version(project: Path):
+    assert carbrand(project, "promote").returncode == 0
+    git(project, "commit", "-q", "--allow-empty", "-m", "documents")
+    done = carbrand(project, "promote")
+    assert done.returncode == 0
+    assert "was in prod" in done.stdout
+    assert tags(project) == ["model#prod#1", "model@v0.0.1"]
+
+
+def test_a_worse_model_is_not_promoted_whatever_is_accepted(project: Path):
+    assert carbrand(project, "promote").returncode == 0
+    change_predictions(project, wrong=9)
+    change_model(project)
+    before = git(project, "show-ref", "--tags")
+    for options in ((), ("--accept",)):
+        done = carbrand(project, "promote", *options)
+        assert done.returncode == 1
+        assert done.stdout.startswith("reject")
+    assert git(project, "show-ref", "--tags") == before
+
+
+def test_what_the_test_photos_cannot_tell_is_promoted_only_when_a_person_accepts_it(project: Path):
+    edit_params(project, gate__margin=0.01)
+    git(project, "commit", "-qam", "stricter")
+    assert carbrand(project, "promote").returncode == 0
+    change_model(project)
+    done = carbrand(project, "promote")
+    assert done.returncode == 3
+    assert tags(project) == ["model#prod#1", "model@v0.0.1"]
+    assert carbrand(project, "promote", "--accept").returncode == 0
+    assert "model@v0.0.2" in tags(project)
+
+
+def test_only_what_is_committed_is_promoted(project: Path):
+    (project / "artifacts" / "evaluate" / "metrics.json").write_text("{}", "utf-8")
+    done = carbrand(project, "promote")
+    assert done.returncode == 2
+    assert "artifacts/evaluate/metrics.json is changed and not committed" in done.stderr
+    assert tags(project) == []
+
+
+def test_tags_are_pushed_also_those_of_a_run_that_did_not_get_so_far(project: Path, tmp_path: Path):
+    assert carbrand(project, "promote").returncode == 0
+    done = carbrand(project, "promote", "--push")
+    assert done.returncode == 2
+    assert "git remote add" in done.stderr
+    git(tmp_path, "init", "-q", "--bare", "origin")
+    git(project, "remote", "add", "origin", str(tmp_path / "origin"))
+    git(project, "tag", "unrelated")
+    assert carbrand(project, "promote", "--push").returncode == 0
+    assert tags(tmp_path / "origin") == ["model#prod#1", "model@v0.0.1"]
