@@ -7,12 +7,13 @@ on a user's photo come from the same file through the same decode function.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from carbrand.alignment import grey_thumbnail
 from carbrand.batches import map_ahead, usable_cores
@@ -90,12 +91,14 @@ class Classifier:
                     yield from photo_views
 
         outputs = self._network(every_view())
-        for maps, vector, plain in outputs:
-            others = [probabilities for _, _, probabilities in islice(outputs, views - 1)]
-            probabilities = np.stack([plain, *others]).mean(axis=0)
-            heatmap = class_activation(maps, self._map_weights[:, probabilities.argmax()])
+        for first in outputs:
             path, thumbnail = done.popleft()
-            yield path, Prediction(probabilities, vector, heatmap, thumbnail)
+            yield path, self._conclude([first, *islice(outputs, views - 1)], thumbnail)
+
+    def predict_photo(self, photo: Image.Image) -> Prediction:
+        """What the model makes of one photo as `open_photo` gives it; threads may ask at once."""
+        views, thumbnail = self._look_at(photo)
+        return self._conclude(list(self._network(views)), thumbnail)
 
     def _try_to_read(
         self, path: str
@@ -105,8 +108,21 @@ class Classifier:
             photo = open_photo(path)
         except UnreadablePhoto as error:
             return path, error
+        return path, self._look_at(photo)
+
+    def _look_at(self, photo: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+        """The views of a photo and its thumbnail."""
         views = make_test_views(photo, self.size_px, self.resize, self.test_views)
-        return path, (views, grey_thumbnail(photo))
+        return views, grey_thumbnail(photo)
+
+    def _conclude(
+        self, outputs: Sequence[tuple[np.ndarray, ...]], thumbnail: np.ndarray
+    ) -> Prediction:
+        """outputs: maps, vector and probabilities of each view, the photo as it is first."""
+        maps, vector, _ = outputs[0]
+        probabilities = np.stack([shares for _, _, shares in outputs]).mean(axis=0)
+        heatmap = class_activation(maps, self._map_weights[:, probabilities.argmax()])
+        return Prediction(probabilities, vector, heatmap, thumbnail)
 
 
 def _read_network(path: Path, photo_shape: tuple[int, int, int], brands: int) -> NetworkFile:

@@ -7,10 +7,10 @@ import io
 import sys
 from collections.abc import Sequence
 
-from carbrand.commands import gate, predict, promote, retrain, sample
+from carbrand.commands import export, gate, predict, promote, retrain, sample, serve
 from carbrand.errors import exit_status
 
-COMMANDS = (predict, gate, retrain, promote, sample)
+COMMANDS = (predict, serve, gate, retrain, promote, export, sample)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from carbrand.dataset import find_files
 from carbrand.errors import DONE, UserError
 from carbrand.photo import SUFFIXES, UnreadablePhoto
-from carbrand.predictions_file import PROBABILITY_DECIMALS
 from carbrand.progress import track
+from carbrand.ranking import rank
 from carbrand.registry.find import find_model
 
 MODEL = "artifacts/train/model.h5"
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     unreadable: list[UnreadablePhoto] = []
     predicted = track(classifier.predict(paths, unreadable), "Predicting", len(paths))
     records = (
-        _describe(path, prediction.probabilities, classifier.brands, arguments.top)
+        {"path": path, **rank(prediction.probabilities, classifier.brands, arguments.top)}
         for path, prediction in predicted
     )
     if arguments.json:
@@ -81,16 +81,6 @@ def _find_photos(paths: Sequence[Path]) -> list[str]:
     if problems:
         raise UserError(*problems)
     return found
-
-
-def _describe(
-    path: str, probabilities: Iterable[float], brands: Sequence[str], top: int | None
-) -> dict[str, Any]:
-    shares = [round(float(share), PROBABILITY_DECIMALS) for share in probabilities]
-    order = sorted(range(len(shares)), key=lambda label: -shares[label])[:top]
-    likely = {brands[label]: shares[label] for label in order}
-    brand = brands[order[0]]
-    return {"path": path, "brand": brand, "confidence": likely[brand], "probabilities": likely}
 
 
 def _as_text(record: dict[str, Any]) -> str:

@@ -1,0 +1,66 @@
+"""`carbrand export`: the model for other runtimes, checked against Keras."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from carbrand.errors import DONE
+from carbrand.registry.find import find_model
+
+MODEL = "artifacts/train/model.h5"
+_FORMATS = ("savedmodel", "tflite", "tflite_int8", "onnx")
+_DISAGREES = 1
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = commands.add_parser(
+        "export",
+        help="write the model for other runtimes",
+        description="Write FOLDER/<format>/ with the model, labels, preprocessing and a model "
+        "card, each checked against the Keras model on training photos.",
+    )
+    parser.add_argument(
+        "--format",
+        action="append",
+        choices=_FORMATS,
+        help="may be given several times; without it, all whose packages are installed",
+    )
+    parser.add_argument(
+        "--model",
+        default=MODEL,
+        metavar="MODEL",
+        help="a file, a revision, or NAME@STAGE or NAME@VERSION of a registered model",
+    )
+    parser.add_argument("--output", type=Path, default=Path("export"), metavar="FOLDER")
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        default=Path("Datasets/train"),
+        metavar="FOLDER",
+        help="training photos, for the check and for int8's scales",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """A line per format; 1 where one does not agree with Keras and was not kept."""
+    from carbrand.export.export_model import export_model
+    from carbrand.export.formats import FORMATS, choose_formats, why_left_out
+
+    formats = choose_formats(arguments.format or ())
+    for format in FORMATS.values():
+        if not arguments.format and format.missing:
+            print(why_left_out(format), file=sys.stderr)
+    model = find_model(arguments.model, Path(), MODEL)
+    status = DONE
+    for outcome in export_model(model, formats, arguments.output, arguments.photos):
+        if outcome.kept:
+            print(outcome.in_words(), flush=True)
+        else:
+            print(f"error: {outcome.in_words()}", file=sys.stderr, flush=True)
+            status = _DISAGREES
+    return status

@@ -1,0 +1,64 @@
+"""`carbrand serve`: a local page and a JSON endpoint that name the brand of a photo."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from carbrand.commands.predict import MODEL
+from carbrand.errors import UserError
+from carbrand.registry.find import find_model
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = commands.add_parser(
+        "serve",
+        help="name the brand of photos on a local web page",
+        description="Serve a page to drop photos on, and POST /predict, which answers in JSON.",
+    )
+    parser.add_argument(
+        "--model",
+        default=MODEL,
+        metavar="MODEL",
+        help="a file, a revision, or NAME@STAGE or NAME@VERSION of a registered model",
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="without it 127.0.0.1, within reach of this machine only",
+    )
+    parser.add_argument(
+        "--port", type=_port, default=8000, metavar="N", help="without it 8000; 0 is any free one"
+    )
+    parser.add_argument(
+        "--max-mb", type=_megabytes, default=20, metavar="N", help="of a photo; without it 20"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until Ctrl-C."""
+    if importlib.util.find_spec("aiohttp") is None:
+        raise UserError(
+            "carbrand serve needs aiohttp. Install it with `pip install -e '.[serve]'`."
+        )
+    from carbrand.serve.server import serve
+
+    model = find_model(arguments.model, Path(), MODEL)
+    return serve(model, arguments.host, arguments.port, arguments.max_mb)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"must be a whole number up to 65535, got {text!r}")
+    return int(text)
+
+
+def _megabytes(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 300:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 300, got {text!r}")
+    return int(text)

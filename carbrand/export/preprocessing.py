@@ -1,0 +1,55 @@
+"""How a file becomes what an exported model takes, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from carbrand.photo import PAD_COLOUR
+
+_UPRIGHT = (
+    "Decode it to 8-bit RGB, upright (apply the EXIF orientation), transparent parts on white."
+)
+_FLOATS = "Hand its numbers over as they are, 0…255, as float32."
+# By resize policy.
+STEPS = {
+    "stretch": (
+        _UPRIGHT,
+        "Resize it to {size} x {size} pixels, whatever its shape, with Pillow's bicubic filter.",
+        _FLOATS,
+    ),
+    "crop": (
+        _UPRIGHT,
+        "Take the largest square in its centre, and resize that to {size} x {size} pixels with "
+        "Pillow's bicubic filter (`ImageOps.fit`).",
+        _FLOATS,
+    ),
+    "pad": (
+        _UPRIGHT,
+        "Resize it to fit into {size} x {size} pixels with Pillow's bicubic filter, and fill up "
+        f"both ends evenly with the colour {PAD_COLOUR} (`ImageOps.pad`).",
+        _FLOATS,
+    ),
+}
+
+
+def describe_input(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What preprocessing.json holds, made of what model.h5 says of itself."""
+    size_px = about["size_px"]
+    return {
+        "labels": about["brands"],
+        "preprocessing": {
+            "width_px": size_px,
+            "height_px": size_px,
+            "resize": about["resize"],
+            "resample": "bicubic",
+            "pad_colour": list(PAD_COLOUR) if about["resize"] == "pad" else None,
+            "exif_orientation": "apply",
+            "colour_order": "RGB",
+            "layout": "NHWC",
+            "dtype": "float32",
+            "range": [0, 255],
+            "scaling": "inside the model",
+            "test_views": about["test_views"],
+        },
+    }

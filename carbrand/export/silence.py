@@ -1,0 +1,36 @@
+"""TensorFlow's converters write dozens of lines of their inner life; nobody is helped by them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Drop what is written to stdout and stderr inside, by Python and by whatever is below it.
+
+    What goes wrong is raised, and passes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        nowhere = stack.enter_context(tempfile.TemporaryFile())
+        for descriptor in (1, 2):
+            try:
+                kept = os.dup(descriptor)
+            except OSError:  # none at all, as in a daemon
+                continue
+            stack.callback(os.close, kept)
+            stack.callback(os.dup2, kept, descriptor)
+            os.dup2(nowhere.fileno(), descriptor)
+        unread = io.StringIO()
+        with contextlib.redirect_stdout(unread), contextlib.redirect_stderr(unread):
+            yield

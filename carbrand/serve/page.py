@@ -1,0 +1,59 @@
+"""The page: one HTML file that needs no other, and the policy that lets nothing else run in it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+_HERE = Path(__file__).parent
+# The report's look, and what only this page has.
+_STYLES = (_HERE.parent / "templates" / "style.css", _HERE / "page.css")
+_SCRIPT = _HERE / "page.js"
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page in UTF-8, and its Content-Security-Policy."""
+
+    html: bytes
+    policy: str
+
+
+def render_page(brands: Sequence[str], max_mb: float) -> Page:
+    """The page of a model that knows `brands`, for photos of at most `max_mb` megabytes."""
+    style = "".join(path.read_text("utf-8") for path in _STYLES)
+    script = _SCRIPT.read_text("utf-8")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    html = environment.get_template("page.html.j2").render(
+        brands=brands, max_mb=max_mb, style=Markup(style), script=Markup(script)
+    )
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {_hash(script)}",
+            f"style-src {_hash(style)}",
+            "img-src data: blob:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+    return Page(html.encode("utf-8", errors="replace"), policy)
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"

@@ -1,0 +1,114 @@
+"""The model card says what the run's files say, and what they do not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from carbrand.errors import UserError
+from carbrand.export.agreement import Agreement
+from carbrand.export.formats import FORMATS
+from carbrand.export.model_card import Exported, write_card
+from carbrand.export.run_record import RunRecord, read_record
+from carbrand.model_file import read_about
+
+AGREEMENT = Agreement(photos=31, same_brand=30, largest=0.0821, mean=0.0104)
+
+
+def card_of(project: Path, name: str = "tflite_int8") -> str:
+    model = project / "artifacts/train/model.h5"
+    exported = Exported(read_about(model), FORMATS[name], 4_010_000, AGREEMENT)
+    write_card(project / "card.md", exported, read_record(model))
+    return (project / "card.md").read_text("utf-8")
+
+
+def section(card: str, heading: str) -> str:
+    return card.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def test_it_holds_the_numbers_of_the_run(finished):
+    card = card_of(finished)
+    metrics = json.loads((finished / "artifacts/evaluate/metrics.json").read_text("utf-8"))
+    front = yaml.safe_load(card.split("---")[1])
+    (value, _) = front["model-index"][0]["results"][0]["metrics"]
+    assert value == {"type": "accuracy", "value": metrics["accuracy"]}
+    assert front["license"] == "apache-2.0"
+    evaluation = section(card, "Evaluation")
+    low, high = (100 * metrics[f"accuracy_{end}"] for end in ("low", "high"))
+    assert f"{low:.1f}–{high:.1f}" in evaluation
+    for brand, scores in metrics["brand"].items():
+        (row,) = re.findall(rf"^\| {brand} \|.*$", evaluation, re.MULTILINE)
+        assert f"{100 * scores['recall']:.1f}" in row
+        assert row.endswith(f"| {scores['support']} |")
+    data = section(card, "Training data")
+    assert "| asta | 6 | 3 |" in data
+    assert re.search(r"`Datasets/train`: 18.photos kept.*`[0-9a-f]{64}`", data)
+    made = section(card, "How it was made")
+    assert "efficientnet\\_lite0" in made
+    assert "tensorflow 2." in made
+    export = section(card, "This export")
+    assert "4.0 MB" in export
+    assert "(30 of 31)" in export
+    assert "0.082" in export
+
+
+def test_leaked_photos_are_listed_with_what_they_copy(finished):
+    manifest = finished / "artifacts/validate/manifest.csv"
+    metrics = finished / "artifacts/evaluate/metrics.json"
+    content = json.loads(metrics.read_text("utf-8"))
+    metrics.write_text(json.dumps(content | {"leaked": 1}), "utf-8")
+    columns, *lines = manifest.read_text("utf-8").splitlines()
+    places = columns.split(",")
+    cells = lines[0].split(",")
+    cells[places.index("issues")] = "leaked"
+    cells[places.index("duplicate_of")] = "Datasets/train/asta/004.png"
+    manifest.write_text("\n".join([columns, ",".join(cells), *lines[1:]]) + "\n", "utf-8")
+    leaks = section(card_of(finished), "Leaks found")
+    assert "1\N{NO-BREAK SPACE}test photo is a copy of training photos" in leaks
+    assert "| Datasets/test/asta/000.png | Datasets/train/asta/004.png |" in leaks
+
+
+def test_no_number_of_another_model_is_told(finished):
+    model = finished / "artifacts/train/model.h5"
+    assert read_record(model).metrics
+    digest = hashlib.md5(model.read_bytes()).hexdigest()
+    lock = finished / "dvc.lock"
+    assert digest in lock.read_text("utf-8")
+    lock.write_text(lock.read_text("utf-8").replace(digest, "0" * 32), "utf-8")
+    record = read_record(model)
+    assert record == RunRecord(missing=record.missing)
+    assert "evaluated another one" in card_of(finished)
+
+
+def test_a_lone_model_has_a_card_that_claims_nothing(finished, tmp_path):
+    lone = tmp_path / "lone"
+    (lone / "artifacts/train").mkdir(parents=True)
+    shutil.copy(finished / "artifacts/train/model.h5", lone / "artifacts/train/model.h5")
+    card = card_of(lone)
+    assert "without the run that made it" in card
+    for heading in ("Training data", "Leaks found", "Evaluation"):
+        assert section(card, heading).strip() == "Not known."
+    front = yaml.safe_load(card.split("---")[1])
+    assert "model-index" not in front
+    assert front["license"] == "other"
+
+
+def test_a_damaged_file_of_the_run_is_one_line(finished):
+    (finished / "artifacts/evaluate/metrics.json").write_text("{", "utf-8")
+    with pytest.raises(UserError, match=r"metrics\.json is damaged \(.*\)\. Run `dvc repro`"):
+        read_record(finished / "artifacts/train/model.h5")
+
+
+def test_names_of_brands_are_letters_and_nothing_else(finished):
+    about = read_about(finished / "artifacts/train/model.h5")
+    brands = ["<script>", "a|b", "# c\nd"]
+    exported = Exported(about | {"brands": brands}, FORMATS["onnx"], 1, AGREEMENT)
+    write_card(finished / "card.md", exported, RunRecord(missing="Nothing."))
+    title = (finished / "card.md").read_text("utf-8").split("---\n")[2].splitlines()[1]
+    assert title == r"# \<script\>, a\|b, \# c d: which one is in a photo"
