@@ -12,7 +12,9 @@ AGAINST ?= main
 BIN := .venv/bin
 READY := .venv/.ready-$(TF)
 TOOLS := .venv/.tools-ready
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+# No wheel exists of that one. What builds it comes from the lock too: pip's own way is to fetch it unchecked.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+  --no-build-isolation --only-binary :all: --no-binary antlr4-python3-runtime
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
   --no-header --python-version 3.10
 # Bytecode is compiled once, when the environment is made: containers often set
@@ -20,19 +22,21 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" DVC_NO_ANALYTICS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint format bench compare sample lock merge-drivers clean
+.PHONY: help setup repro test torture lint format bench compare sample lock audit wheels sbom \
+  merge-drivers clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 setup: $(TOOLS) merge-drivers  ## make .venv from the locks, with what tests need
 
-$(READY): requirements/$(TF).txt
+$(READY): requirements/build.txt requirements/$(TF).txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not to be found. Say which Python to use: make PYTHON=python3.12"; exit 2; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 14) else \
 	  "Python %d.%d is not supported: TensorFlow needs 3.10 to 3.13. Say which one to use: make PYTHON=python3.12" % v)'
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
+	$(INSTALL) -r requirements/build.txt
 	$(INSTALL) -r requirements/$(TF).txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@# Some packages hold files for other Pythons, which do not compile here: no matter.
@@ -52,7 +56,10 @@ merge-drivers: $(READY)
 	@$(RUN) python -m carbrand.lock_merge install
 
 test: $(TOOLS)  ## prove it
-	@$(RUN) python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(RUN) python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+
+torture: $(TOOLS)  ## hold the promises to the full, and print the figures (takes long)
+	@$(RUN) TORTURE=1 python -m pytest tests/promises $(ARGS)
 
 lint: $(TOOLS)  ## ruff and mypy
 	@$(RUN) ruff check .
@@ -77,10 +84,23 @@ compare: $(READY)  ## what changed since AGAINST: comparison/comment.md, plots b
 sample: $(READY)  ## draw the photos of Datasets/ again (the same bytes)
 	@$(RUN) carbrand sample Datasets
 
-lock: $(READY)  ## resolve requirements/*.txt anew
-	@$(BIN)/python -m pip install --quiet uv==0.13.9
+lock: $(READY)  ## resolve requirements/*.txt anew, and look at their licences
+	@$(BIN)/python -m pip install --quiet uv==0.13.9 pip==26.3
 	@for tf in cpu gpu; do $(COMPILE) --upgrade --group build --extra $$tf -o requirements/$$tf.txt pyproject.toml || exit; done
+	@$(COMPILE) --upgrade --group build --constraint requirements/cpu.txt -o requirements/build.txt
 	@$(COMPILE) --upgrade --group dev --constraint requirements/cpu.txt -o requirements/dev.txt
+	@$(RUN) python -m requirements.licences
+
+audit: $(TOOLS)  ## ask for known weaknesses of every locked version
+	@$(RUN) python -m requirements.audit $(ARGS)
+
+wheels: $(READY)  ## ask whether every platform can install the locks
+	@$(BIN)/python -m pip install --quiet uv==0.13.9
+	@$(RUN) python -m requirements.wheels
+
+sbom: $(READY)  ## write bills of materials into dist/ (CycloneDX)
+	@mkdir -p dist
+	@for lock in cpu gpu; do $(RUN) python -m requirements.sbom $$lock > dist/carbrand-$$lock.cdx.json || exit; done
 
 clean:  ## delete the environment and what the pipeline wrote (DVC's cache stays)
 	rm -rf .venv artifacts .vectors .retrain comparison

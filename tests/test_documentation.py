@@ -106,6 +106,6 @@ def test_the_locks_have_hashes_and_no_address():
     for lock in sorted(Path(ROOT / "requirements").glob("*.txt")):
         text = lock.read_text("utf-8")
         packages = re.findall(r"^[\w.-]+==", text, re.MULTILINE)
-        assert len(packages) > 100
+        assert len(packages) > (5 if lock.stem == "build" else 100)
         assert text.count("--hash=sha256:") >= len(packages)
         assert "://" not in text

@@ -1,0 +1,1 @@
+"""What the README and SECURITY.md promise, each with the test that holds it."""
