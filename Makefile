@@ -48,8 +48,9 @@ $(TOOLS): $(READY) requirements/dev.txt
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || true
 	@touch $@
 
+# `exec`: a signal to make's shell is one to what it runs.
 repro: $(READY) merge-drivers  ## run what changed of the pipeline (dvc repro)
-	@$(RUN) python -m stages
+	@$(RUN) exec python -m stages
 
 # Git takes commands from no file that is committed. Without .git, this does nothing.
 merge-drivers: $(READY)

@@ -76,6 +76,8 @@ _NO_PICTURES = (
     (b"\x1aE\xdf\xa3", "a video (Matroska)"),
     (b"version https://git-lfs", "a Git LFS pointer: run `git lfs pull`"),
 )
+# Frame headers of JPEG (ITU T.81, table B.1).
+_SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1, 0xC9), (0xC2, 0xC6, 0xCA, 0xCE)
 # Brands of ISO base media files (ISO/IEC 14496-12), of which HEIC and AVIF are two.
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -159,6 +161,26 @@ def holds_more_pictures(data: bytes, format: str) -> bool:
         is_page = bool(second.tags) and not second.first(_SUBFILE_TYPE) & 1
         return is_page and second.at != first.at  # some lead back to themselves
     return False
+
+
+def jpeg_comes_in_scans(data: bytes) -> bool:
+    """Whether a JPEG must be held whole to be decoded: it is progressive, or its first scan has not
+    all channels. True also where that cannot be made out.
+    """
+    at, channels = 2, 0
+    while at + 10 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        if marker in _PROGRESSIVE:
+            return True
+        if marker in _SEQUENTIAL:
+            channels = data[at + 9]
+        if marker == 0xDA:
+            return data[at + 4] != channels
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return True
 
 
 def _name_iso_media(data: bytes) -> str:

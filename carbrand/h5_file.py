@@ -4,13 +4,15 @@ Three layouts are known: `model.save("x.h5")`, the older `save_weights` (which t
 keras.applications use), and Keras 3's `save_weights("x.weights.h5")`. All three name the layers.
 A model's configuration in the file is never looked at: Keras would build what it says.
 
-What is checked here is what a well-formed file says. The HDF5 library, which finds it, can be
-crashed by a file made or damaged for that, so a file from a stranger deserves its published hash.
+What is checked here is what a well-formed file says and, before the HDF5 library sees it, what is
+known to make that run for ever or take all memory. It can still be crashed by a file made or
+damaged for that, so a file from a stranger deserves its published hash.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -26,6 +28,14 @@ _FLOAT32 = np.dtype("<f4")
 _MAX_NAMES = 10_000  # of layers, and of weights in a layer
 _SHOWN = 3  # problems of one kind that fit on one line
 _MAX_REASON = 1000  # characters
+_MAX_HEAPS = 1000  # of 4 KB and more; ResNet50 has two
+_VIRTUAL = (b"\x03\x03", b"\x04\x03")  # layout messages, version and class
+_LONG = 2**17  # no bytes before the shape of an array say more
+
+# How a file begins that h5py makes unless it is told otherwise: versions 0 and 1 of the superblock,
+# with numbers of 8 bytes, places counted from the start of the file (HDF5 format 3.0, II.A).
+_SUPERBLOCKS = {0: 24, 1: 28}
+_HEAP, _PACKED_HEAP = b"GCOL\x01", b"FRHP\x00"
 
 # What h5py raises for files that are damaged or made to harm.
 H5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError)
@@ -51,7 +61,7 @@ def read_layers(
     Raises UserError: one line that says which weights are missing, mis-shaped or unknown.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with open_h5(path) as file:
             stored = stored_layers(path, file)
             _compare(path, what, stored, expected, ignored)
             arrays = {
@@ -64,6 +74,89 @@ def read_layers(
     except H5_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         _refuse(path, f"it cannot be read ({reason})")
+
+
+def open_h5(path: Path) -> h5py.File:
+    """The file, open for reading. Raises H5_ERRORS, also where the library would never return."""
+    _check_bytes(path.read_bytes())
+    return h5py.File(path, "r")
+
+
+def _check_bytes(data: bytes) -> None:
+    """Raise OSError for what would make the HDF5 library run for ever or take all memory.
+
+    Texts of any length lie in global heaps (HDF5 format 3.0, III.E), and an attribute holds where:
+    length, address of the heap, number in it. The library walks a heap by what its objects say they
+    need, and takes the memory that an attribute says a text needs.
+    """
+    base = _SUPERBLOCKS.get(data[8]) if data.startswith(b"\x89HDF\r\n\x1a\n") and data[8:] else None
+    if base is None or data[13:15] != b"\x08\x08" or data[base : base + 8] != bytes(8):
+        raise OSError("it is no HDF5 file of the kind that Keras writes")
+    if _PACKED_HEAP in data:
+        raise OSError("it keeps names in a heap that Keras does not use")
+    heaps: dict[int, set[int]] = {}
+    end = 0
+    for at in _places(data, _HEAP):
+        if at < end or len(heaps) == _MAX_HEAPS:
+            raise OSError("its heaps of texts overlap, or are too many")
+        heaps[at], end = _walk_heap(data, at)
+    room = len(data)
+    for heap, numbers in heaps.items():
+        for at in _places(data, struct.pack("<Q", heap)):
+            length, number = struct.unpack("<I8xI", data[at - 4 : at + 12].ljust(16, b"\0"))
+            # The shape of an array looks the same, but lies at a multiple of 8; and so does the
+            # layout of a virtual array, which is refused by those who read arrays.
+            is_shape = at % 8 == 0 and length < _LONG
+            is_layout = data[at - 2 : at] in _VIRTUAL
+            if number in numbers and not is_shape and not is_layout:
+                room -= length
+        if room < 0:
+            raise OSError("its texts are longer than the file")
+
+
+def _places(data: bytes, wanted: bytes) -> Iterator[int]:
+    at = data.find(wanted)
+    while at >= 0:
+        yield at
+        at = data.find(wanted, at + 1)
+
+
+def _walk_heap(data: bytes, start: int) -> tuple[set[int], int]:
+    """The numbers of the texts in the global heap at `start`, and where it ends.
+
+    Raises OSError where a walk over it would not end.
+    """
+    end = start + int.from_bytes(data[start + 8 : start + 16], "little")
+    if end > len(data):
+        raise OSError("a heap of texts is cut off")
+    numbers, at = set(), start + 16
+    while at + 16 <= end:
+        number, size = struct.unpack_from("<H6xQ", data, at)
+        # Number 0 is what is left, its own head included.
+        step = size if number == 0 else 16 + (size + 7) // 8 * 8
+        if step < 16 or at + step > end:
+            raise OSError("a heap of texts is damaged")
+        numbers.add(number)
+        at += step
+    return numbers - {0}, end
+
+
+def read_text(group: h5py.Group, attribute: str) -> str:
+    """A text that an attribute holds. Raises H5_ERRORS."""
+    if not _is_text(group, attribute):
+        raise TypeError(f"{attribute} is no text")
+    text = group.attrs[attribute]
+    if not isinstance(text, str):
+        raise TypeError(f"{attribute} is no text")
+    return text
+
+
+def _is_text(group: h5py.Group, attribute: str) -> bool:
+    """Texts, or an empty list of anything, as Keras writes one."""
+    found = group.attrs.get_id(attribute)
+    # The library can crash where it makes lists of other things.
+    is_text = isinstance(found.get_type(), h5py.h5t.TypeStringID)
+    return is_text or found.get_space().get_select_npoints() == 0
 
 
 def _refuse(path: Path, reason: str) -> NoReturn:
@@ -97,8 +190,8 @@ def _keras3_layout(path: Path, layers: h5py.Group) -> dict[str, list[h5py.Datase
     stored: dict[str, list[h5py.Dataset]] = {}
     for key in layers:
         group = _group(path, _group(path, layers, key), "vars")
-        layer = group.attrs.get("name", key)
-        if not isinstance(layer, str) or layer in stored:
+        layer = read_text(group, "name") if "name" in group.attrs else key
+        if layer in stored:
             _refuse(path, f"the group layers/{key} has no name of its own")
         stored[layer] = [_dataset(path, group, str(number)) for number in range(len(group))]
     return stored
@@ -116,6 +209,8 @@ def _names(path: Path, group: h5py.Group, attribute: str) -> list[str]:
         > _MAX_NAMES
     ):
         _refuse(path, f"{attribute} of {group.name} is too long")
+    if not all(_is_text(group, part) for part in parts):
+        _refuse(path, f"{attribute} of {group.name} is no list of names")
     names = [name for part in parts for name in np.asarray(group.attrs[part]).ravel().tolist()]
     texts = [name.decode("utf-8") if isinstance(name, bytes) else name for name in names]
     if not all(isinstance(text, str) for text in texts):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from carbrand.damage import is_damaged
@@ -17,6 +16,9 @@ from carbrand.formats import extension_fits
 from carbrand.manifest import Row
 from carbrand.photo import UnreadablePhoto, leads_outside, open_photo, read_file
 from carbrand.quality import measure, quality_issues
+
+# Pixels of a photo that are copied at once.
+_PIXELS_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -99,5 +101,8 @@ def _inspect_photo(row: Row, photo: Image.Image, data: bytes, limits: PhotoLimit
 def hash_pixels(photo: Image.Image) -> str:
     """SHA-256 over the size and the RGB bytes: equal for the same pixels in another file format."""
     digest = hashlib.sha256(f"{photo.width}x{photo.height}:".encode())
-    digest.update(np.ascontiguousarray(photo).data)
+    rows = max(1, _PIXELS_AT_ONCE // photo.width)  # a copy of all of them may be large
+    for top in range(0, photo.height, rows):
+        band = photo.crop((0, top, photo.width, min(top + rows, photo.height)))
+        digest.update(band.tobytes())
     return digest.hexdigest()

@@ -13,10 +13,12 @@ import numpy as np
 
 from carbrand.errors import UserError
 from carbrand.feature_store import Recipe
+from carbrand.h5_file import H5_ERRORS, open_h5, read_text
 from carbrand.origin import version_of
 from carbrand.photo import MAX_SIZE_PX, RESIZE_POLICIES
 from carbrand.quiet_keras import import_keras_to_build
 from carbrand.views import TEST_VIEWS, TestViews
+from carbrand.whole_files import check_room
 
 _ATTRIBUTE = "carbrand"
 MEND = "Make one with `dvc repro`, or name another with --model."
@@ -45,6 +47,7 @@ def save_classifier(
     head = keras.layers.Dense(len(brands), activation="softmax", name="head")
     model = keras.Model(network.inputs, head(network.output), name="carbrand")
     head.set_weights([kernel / temperature, bias / temperature])
+    check_room(path, model.count_params())
     model.save(path)
     about = {
         "brands": list(brands),
@@ -67,10 +70,10 @@ def read_about(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise UserError(f"{path} does not exist. {MEND}")
     try:
-        with h5py.File(path, "r") as file:
-            about = json.loads(file.attrs[_ATTRIBUTE])
+        with open_h5(path) as file:
+            about = json.loads(read_text(file, _ATTRIBUTE))
         _check_about(about)
-    except (OSError, KeyError, ValueError, TypeError):
+    except H5_ERRORS:
         raise NotAModel(path) from None
     return about
 

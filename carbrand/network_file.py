@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from carbrand.errors import UserError
-from carbrand.h5_file import H5_ERRORS, read_array, stored_layers
+from carbrand.h5_file import H5_ERRORS, open_h5, read_array, read_text, stored_layers
 
 KINDS = frozenset(
     {
@@ -75,8 +74,8 @@ class NetworkFile:
 def read_network(path: Path) -> NetworkFile:
     """The network that Keras saved to `path`. Raises NotANetwork."""
     try:
-        with h5py.File(path, "r") as file:
-            config = json.loads(file.attrs["model_config"])["config"]
+        with open_h5(path) as file:
+            config = json.loads(read_text(file, "model_config"))["config"]
             weights = {
                 name: {d.name.rsplit("/", 1)[-1]: read_array(path, name, d) for d in arrays}
                 for name, arrays in stored_layers(path, file).items()

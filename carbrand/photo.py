@@ -30,6 +30,7 @@ from carbrand.formats import (
     ends_early,
     holds_more_pictures,
     identify,
+    jpeg_comes_in_scans,
     name_other,
     name_unsupported,
     tiff_directory,
@@ -52,6 +53,10 @@ SUFFIXES = frozenset(suffix for suffixes in SUFFIXES_OF.values() for suffix in s
 MAX_PIXELS = 100_000_000
 # libwebp holds a picture four times over while it decodes: 16 bytes each.
 MAX_PIXELS_WEBP = 50_000_000
+# libjpeg holds all of a picture that comes in several scans, and a look for damage decodes one for
+# print whole: 11 bytes each, 17 where both is so.
+MAX_PIXELS_IN_SCANS = MAX_PIXELS_FOR_PRINT = 60_000_000
+MAX_PIXELS_FOR_PRINT_IN_SCANS = 36_000_000
 # Nothing that holds MAX_PIXELS of 8 bits is larger.
 MAX_BYTES = 320_000_000
 # Scans of a progressive JPEG, each of which goes over all pixels. Cameras and editors write 10.
@@ -151,7 +156,7 @@ def open_photo(
 
     Transparent pixels are laid on white; deep grey is scaled, not clipped; of an animation or of
     several pages, the first is taken. `data` are the bytes of the file where the caller has them
-    already. `max_pixels` lowers the limit; MAX_PIXELS and MAX_PIXELS_WEBP hold whatever it says.
+    already. `max_pixels` lowers the limit; MAX_PIXELS and its kin hold whatever it says.
 
     `info["source_format"]` and `info["source_mode"]` of the image say what the file held,
     `info["oddities"]` which of ODDITIES it had (a tuple, in that order).
@@ -225,9 +230,10 @@ def _check_size(
     width, height = photo.size
     if not (width and height):
         raise UnreadablePhoto(path, f"{width}x{height} pixels")
-    limit = min(max_pixels, MAX_PIXELS_WEBP if format == "WEBP" else MAX_PIXELS)
+    most, kind = _most_pixels(data, format, photo)
+    limit = min(max_pixels, most)
     if width * height > limit:
-        reason = f"{width}x{height} pixels, at most {limit:,}"
+        reason = f"{width}x{height} pixels{kind}, at most {limit:,}"
         raise UnreadablePhoto(path, reason, "too_large")
     if format == "JPEG":
         scans = data.count(b"\xff\xda")
@@ -238,6 +244,20 @@ def _check_size(
         across, down = (tiff_directory(data).first(tag) for tag in _TILE)
         if across * down > MAX_PIXELS:
             raise UnreadablePhoto(path, f"tiles of {across}x{down} pixels", "too_large")
+
+
+def _most_pixels(data: bytes, format: str, photo: ImageFile.ImageFile) -> tuple[int, str]:
+    """How many pixels such a photo may have, and in words what kind of photo that is."""
+    if format == "WEBP":
+        return MAX_PIXELS_WEBP, ""
+    if format != "JPEG":
+        return MAX_PIXELS, ""
+    in_scans, for_print = jpeg_comes_in_scans(data), photo.mode == "CMYK"
+    if in_scans and for_print:
+        return MAX_PIXELS_FOR_PRINT_IN_SCANS, " in CMYK and several scans"
+    if for_print:
+        return MAX_PIXELS_FOR_PRINT, " in CMYK"
+    return (MAX_PIXELS_IN_SCANS, " in several scans") if in_scans else (MAX_PIXELS, "")
 
 
 def _orientation(photo: Image.Image) -> int:
@@ -261,6 +281,8 @@ def _to_rgb(photo: ImageFile.ImageFile, data: bytes, format: str) -> Image.Image
     # `ImageOps.exif_transpose` would write all tags anew and fail on odd ones.
     turn = None if format == "TIFF" else TURNS.get(orientation)
     upright = photo if turn is None else photo.transpose(turn)
+    if turn is not None:
+        photo.close()  # two copies of a large photo in memory are enough
     if upright.mode.startswith("I") or upright.mode == "F":
         rgb, had["alpha"] = _from_deep_grey(upright, data, format)
     # Also a palette or RGB photo may name one of its colours transparent.

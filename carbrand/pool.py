@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -66,7 +67,7 @@ def map_in_processes(
         return
     # `spawn` exists everywhere, and inherits no threads in odd states.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_leave_ctrl_c_to_parent) as pool:
+    with ProcessPoolExecutor(processes, context, initializer=_end_with_parent) as pool:
         # A few chunks ahead of each process; `pool.map` would queue all of them.
         chunks = in_chunks(items)
         waiting: deque[Future[list[Result]]] = deque()
@@ -87,8 +88,17 @@ def map_in_processes(
                 future.cancel()
 
 
-def _leave_ctrl_c_to_parent() -> None:
+def _end_with_parent() -> None:
+    """Leave Ctrl-C to the parent, and wait for no work from one that was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _apply(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

@@ -1,14 +1,21 @@
-"""How a node is started: `python -m stages.<node> PATH…`, a path for each argument of `main`."""
+"""How a node is started: `python -m stages.<node> PATH…`, a path for each argument of `main`.
+
+The last one is the folder that the node writes. What it writes gets there whole, when `main` is
+done, or not at all. A node ends with the DVC that started it.
+"""
 
 from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from carbrand.errors import exit_status
+from carbrand.processes import Parents, Stopped, parents_up_to_dvc, stop_on_signals
+from carbrand.whole_files import whole_files
 
 
 def start(main: Callable[..., None]) -> None:
@@ -21,4 +28,20 @@ def start(main: Callable[..., None]) -> None:
     )
     for name in inspect.signature(main).parameters:
         parser.add_argument(name, type=Path)
-    sys.exit(exit_status(lambda: main(**vars(parser.parse_args()))))
+    paths = list(vars(parser.parse_args()).values())
+    stop_on_signals()
+    parents = parents_up_to_dvc()
+    try:
+        parents.end_with_them()
+        status = exit_status(lambda: _write_whole(main, paths, parents))
+    except Stopped as stopped:
+        if parents.alive():  # or else whoever ended them says so
+            print("stopped", file=sys.stderr, flush=True)
+        os._exit(stopped.exit_status)  # threads may have much to do yet
+    sys.exit(status)
+
+
+def _write_whole(main: Callable[..., None], paths: list[Path], parents: Parents) -> None:
+    *inputs, out = paths
+    with whole_files(out, parents) as fresh:
+        main(*inputs, fresh)

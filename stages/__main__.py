@@ -1,13 +1,15 @@
 """`python -m stages`: `dvc repro` in which a mistake costs nothing. `make repro` calls it.
 
 First everything is checked that can be known to be wrong without opening a photo: each section of
-params.yaml, the folders of photos, the weights. Then DVC runs what changed. It deletes a node's
-outputs before it starts the node, so when one fails, what it had written before is put back.
+params.yaml, the folders of photos, the weights. Then what a killed run left is mended, and DVC runs
+what changed. It deletes a node's outputs before it starts the node, so when one fails, or is told
+to stop, what it had written before is put back. Two at once take turns.
 Arguments are handed on to `dvc repro`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -25,6 +27,13 @@ from carbrand.dataset import check_layout
 from carbrand.errors import DONE, UNUSABLE_INPUT, UserError, exit_status
 from carbrand.gate.params import GateParams
 from carbrand.params import check_sections, parse_section, read_file
+from carbrand.processes import Stopped, stop_on_signals
+from carbrand.repro.cache_links import check_cache_links
+from carbrand.repro.dvc import PARENT_PID
+from carbrand.repro.dvc_lock import Torn, heal, read_whole
+from carbrand.repro.dvc_state import KEPT, alone, mend_rwlock, wait_for_dvc, workers
+from carbrand.repro.process_tree import end_tree
+from carbrand.repro.whole_file import write_whole
 from stages.evaluate import EvaluateParams
 from stages.features import FeaturesParams
 from stages.plot import PlotParams
@@ -47,6 +56,8 @@ WEIGHTS = Path("weights")
 # On the same file system as what is kept there for the time of a run; ignored by Git and DVC.
 TEMPORARY = Path(".dvc/tmp")
 DVC = (sys.executable, "-m", "dvc")
+# The same, but it ends with this process.
+OWN_DVC = (sys.executable, "-m", "carbrand.repro.dvc")
 
 
 @dataclass(frozen=True)
@@ -130,38 +141,67 @@ def _entries(entries: Sequence[str | dict[str, Any]]) -> Iterator[tuple[str, dic
 
 
 def read_lock() -> dict[str, Any]:
-    """What dvc.lock says of each node; empty where there is none yet. Raises UserError."""
+    """What dvc.lock says of each node; empty where there is none, or a torn one."""
     try:
-        content = yaml.safe_load(DVC_LOCK.read_text("utf-8"))
-    except FileNotFoundError:
+        content = read_whole(DVC_LOCK.read_bytes())
+    except (FileNotFoundError, Torn):
         return {}
-    except (yaml.YAMLError, ValueError):
-        raise UserError(
-            f"{DVC_LOCK} is damaged, perhaps by a merge. `git checkout {DVC_LOCK}`, or delete it: "
-            f"then everything runs once."
-        ) from None
-    stages = content.get("stages") if isinstance(content, dict) else None
+    stages = content.get("stages")
     return stages if isinstance(stages, dict) else {}
 
 
 def repro(arguments: Sequence[str]) -> int:
     """`dvc repro`; where it fails, the outputs of nodes that did not get through are put back."""
     before = read_lock()
+    lock = DVC_LOCK.read_bytes() if DVC_LOCK.exists() else None
     there = [output for output in read_outputs() if output.path.exists()]
-    TEMPORARY.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=TEMPORARY) as folder:
+    with tempfile.TemporaryDirectory(dir=TEMPORARY, prefix=KEPT) as folder:
         safe = Path(folder)
         for output in there:
             keep(output.path, safe / output.path)
-        status = _run_to_its_end([*DVC, "repro", *arguments])
-        if status == 0:
-            return DONE
-        after = read_lock()
-        for output in there:
-            if before.get(output.node) == after.get(output.node):
-                _remove(output.path)
-                keep(safe / output.path, output.path)
-    return UNUSABLE_INPUT
+        status = 1
+        try:
+            status = _run_to_its_end([*OWN_DVC, "repro", *arguments])
+        finally:
+            if status != 0:
+                mend_lock(lock)
+                mend_rwlock(TEMPORARY)
+                put_back(unfinished(there, before), safe)
+    return UNUSABLE_INPUT if status else DONE
+
+
+def mend_lock(before: bytes | None) -> None:
+    """Put the former dvc.lock back where the end of DVC, or of the disk, has torn the new one."""
+    try:
+        read_whole(DVC_LOCK.read_bytes())
+    except FileNotFoundError:
+        pass
+    except Torn:
+        if before is None:
+            DVC_LOCK.unlink()
+        else:
+            write_whole(DVC_LOCK, before)
+
+
+def unfinished(outputs: Sequence[Output], before: dict[str, Any]) -> list[Output]:
+    """The outputs of nodes of which dvc.lock says what it said before.
+
+    Not those that another process of DVC is at work on.
+    """
+    after = read_lock()
+    busy = [worker.path for worker in workers(TEMPORARY) if worker.writes]
+    return [
+        output
+        for output in outputs
+        if before.get(output.node) == after.get(output.node) and output.path.absolute() not in busy
+    ]
+
+
+def put_back(outputs: Sequence[Output], safe: Path) -> None:
+    """Make outputs again what was kept of them in the folder `safe`."""
+    for output in outputs:
+        _remove(output.path)
+        keep(safe / output.path, output.path)
 
 
 def keep(source: Path, target: Path) -> None:
@@ -192,15 +232,22 @@ def _remove(path: Path) -> None:
 
 
 def _run_to_its_end(command: Sequence[str]) -> int:
-    """The exit status of a command. Ctrl-C reaches it as well: then its end is awaited."""
+    """The exit status of a command. Ctrl-C reaches it as well: then its end is awaited.
+
+    SIGTERM reaches this process alone: it ends the command, and all that it started.
+    """
     # The nodes call `python`: the one that runs this, also where no environment is activated.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    process = subprocess.Popen(command, env=os.environ | {"PATH": path})
+    own = {"PATH": path, PARENT_PID: str(os.getpid())}
+    process = subprocess.Popen(command, env=os.environ | own)
     while True:
         try:
             return process.wait()
         except KeyboardInterrupt:
             continue
+        except Stopped:
+            end_tree(process)
+            raise
 
 
 def settle_version_control() -> None:
@@ -212,8 +259,8 @@ def settle_version_control() -> None:
     if in_git and told:
         subprocess.run([*DVC, "config", "--local", "--unset", "core.no_scm"], check=True)
     elif not in_git and not told:
-        with local.open("a", encoding="utf-8") as file:
-            file.write("[core]\n    no_scm = true\n")
+        text = local.read_text("utf-8") if local.is_file() else ""
+        write_whole(local, f"{text}[core]\n    no_scm = true\n".encode())
 
 
 def main() -> int:
@@ -222,9 +269,20 @@ def main() -> int:
     if {"-h", "--help"} & set(arguments):
         return _run_to_its_end([*DVC, "repro", *arguments])
     check(pull=bool({"-p", "--pull"} & set(arguments)))
-    settle_version_control()
-    return repro(arguments)
+    check_cache_links(Path())
+    with alone(TEMPORARY):
+        wait_for_dvc(TEMPORARY)
+        heal(DVC_LOCK)
+        settle_version_control()
+        return repro(arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(exit_status(main))
+    stop_on_signals()
+    try:
+        status = exit_status(main)
+    except Stopped as stopped:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print("stopped", file=sys.stderr, flush=True)
+        status = stopped.exit_status
+    sys.exit(status)

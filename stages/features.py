@@ -46,6 +46,7 @@ from carbrand.stage import start
 from carbrand.vector_cache import VectorCache
 from carbrand.vector_copies import Candidate, Pair, PhotoSet, find_copies, lay_over
 from carbrand.views import Augmentation, make_view
+from carbrand.whole_files import check_room
 
 # Modules of which a change may change vectors or thumbnails of a photo, or overlays of two.
 CODE = (
@@ -96,6 +97,7 @@ def save_network(path: Path, params: FeaturesParams) -> Recipe:
     """Write the network from a view to its vector as a Keras file; what made it so is returned."""
     backbone = build_backbone(params.backbone, params.size_px, params.weights)
     network, widths = add_pooling(backbone, params.pooling, levels_of(params.backbone))
+    check_room(path, network.count_params())
     network.save(path)
     return Recipe(params.resize, params.size_px, tuple(widths))
 

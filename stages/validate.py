@@ -15,7 +15,6 @@ from pathlib import Path
 
 from carbrand.copies import WAYS_TO_MATCH, mark_copies
 from carbrand.dataset import check_counts, find_dataset
-from carbrand.errors import UserError
 from carbrand.folders import (
     FOLDER_CODES,
     FOLDER_SEVERITIES,
@@ -39,6 +38,7 @@ from carbrand.pool import spread
 from carbrand.progress import track
 from carbrand.rules import CopyRules, write_rules
 from carbrand.stage import start
+from carbrand.whole_files import StopAfterWriting
 from carbrand.wording import one_line
 
 MEGAPIXEL = 1_000_000
@@ -254,7 +254,7 @@ def main(params_file: Path, train: Path, test: Path, out: Path) -> None:
     write_origin(out / "origin.json", params, ("pillow", "imagehash", "simplejpeg", "numpy"))
     errors = find_errors(validated, asdict(params), folders)
     if errors:
-        raise UserError(*errors)
+        raise StopAfterWriting(*errors)
 
 
 if __name__ == "__main__":

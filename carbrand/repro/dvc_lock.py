@@ -1,0 +1,131 @@
+"""dvc.lock, which DVC writes in place: what a killed DVC left of it stops every later one."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from carbrand.errors import UserError
+from carbrand.repro.whole_file import write_whole
+
+# The C parser is six times as fast, where PyYAML has it.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+_CONFLICT = re.compile(rb"^(<{7} |={7}$|>{7} )", re.MULTILINE)
+
+
+class Torn(ValueError):
+    """No dvc.lock that DVC would read."""
+
+
+def read_whole(data: bytes) -> dict[str, Any]:
+    """What DVC would read of these bytes of a dvc.lock. Raises Torn where it would not."""
+    try:
+        content = yaml.load(data.decode("utf-8"), _Loader)
+    except (yaml.YAMLError, ValueError):
+        raise Torn from None
+    if not _is_surely_whole(content):
+        _ask_dvc(data)
+    if not isinstance(content, dict):
+        raise Torn
+    return content
+
+
+def heal(path: Path) -> None:
+    """Put back the committed dvc.lock, or none, where the one there is torn. Say so.
+
+    Raises UserError where it is a merge that must be settled first.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return
+    try:
+        read_whole(data)
+        return
+    except Torn:
+        pass
+    if _CONFLICT.search(data):
+        raise UserError(
+            f"{path} is damaged, perhaps by a merge. `git checkout {path}`, or delete it: "
+            f"then everything runs once."
+        )
+    committed = _committed(path)
+    if committed is None:
+        path.unlink()
+        how = "it is made anew"
+    else:
+        write_whole(path, committed)
+        how = "the committed one is put back"
+    print(f"note: {path} was torn, perhaps by a killed run: {how}.", file=sys.stderr)
+
+
+def _is_surely_whole(content: Any) -> bool:
+    """Whether DVC reads it for certain; its own check costs half a second to load."""
+    if not isinstance(content, dict) or set(content) != {"schema", "stages"}:
+        return False
+    stages = content["stages"]
+    return (
+        content["schema"] == "2.0"
+        and isinstance(stages, dict)
+        and all(isinstance(name, str) and _is_stage(stage) for name, stage in stages.items())
+    )
+
+
+def _is_stage(stage: Any) -> bool:
+    return (
+        isinstance(stage, dict)
+        and {"cmd"} <= set(stage) <= {"cmd", "deps", "params", "outs"}
+        and isinstance(stage["cmd"], str)
+        and all(_is_list_of_files(stage.get(kind, [])) for kind in ("deps", "outs"))
+        and _is_params(stage.get("params", {}))
+    )
+
+
+def _is_list_of_files(entries: Any) -> bool:
+    kinds = {"path": str, "hash": str, "md5": str, "size": int, "nfiles": int, "isexec": bool}
+    return isinstance(entries, list) and all(
+        isinstance(entry, dict)
+        and {"path", "hash", "md5"} <= set(entry) <= set(kinds)
+        and all(type(value) is kinds[key] for key, value in entry.items())
+        and entry["hash"] == "md5"
+        and _MD5.fullmatch(entry["md5"]) is not None
+        for entry in entries
+    )
+
+
+def _is_params(params: Any) -> bool:
+    return isinstance(params, dict) and all(
+        isinstance(file, str)
+        and isinstance(values, dict)
+        and all(isinstance(name, str) for name in values)
+        for file, values in params.items()
+    )
+
+
+def _ask_dvc(data: bytes) -> None:
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from dvc.utils.serialize import ParseError, parse_yaml_for_update
+    from voluptuous import Invalid
+
+    try:
+        COMPILED_LOCKFILE_SCHEMA(parse_yaml_for_update(data.decode("utf-8"), "dvc.lock"))
+    except (ParseError, Invalid):
+        raise Torn from None
+
+
+def _committed(path: Path) -> bytes | None:
+    """The file as HEAD has it; None without Git, or where that one is torn too."""
+    try:
+        shown = subprocess.run(
+            ["git", "show", f"HEAD:./{path.as_posix()}"], capture_output=True, check=False
+        )
+        read_whole(shown.stdout)
+    except (FileNotFoundError, Torn):
+        return None
+    return shown.stdout if shown.returncode == 0 else None

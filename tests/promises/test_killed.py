@@ -1,0 +1,436 @@
+"""Killed at any moment: the next `make repro` ends well by itself, and with the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from carbrand.errors import UserError
+from carbrand.repro.cache_links import check_cache_links
+from carbrand.repro.dvc_lock import heal
+from carbrand.repro.dvc_state import mend_rwlock, workers
+from tests.conftest import draw_photo, edit_params, git, run
+from tests.promises.running import (
+    NODES,
+    WAYS,
+    Run,
+    await_that,
+    bits,
+    forget_results,
+    leftovers,
+)
+
+# What `make torture` does at so many points of each node takes half an hour on two cores.
+POINTS = int(os.environ.get("TORTURE_POINTS", "50"))
+
+
+def unfinished(project: Path, node: str) -> list[Path]:
+    """The folder that a node writes into before its files are whole."""
+    return list((project / "artifacts").glob(f".{node}.*.unfinished"))
+
+
+def files_in(folders: list[Path]) -> int:
+    return sum(not path.name.startswith(".") for folder in folders for path in folder.glob("*"))
+
+
+def await_phase(run: Run, node: str, phase: str) -> psutil.Process:
+    """The node's process, as soon as it got that far."""
+    process = run.await_process(f"stages.{node}")
+    reached: dict[str, Callable[[], object]] = {
+        "started": lambda: True,
+        "works": lambda: unfinished(run.project, node),
+        "writes": lambda: files_in(unfinished(run.project, node)),
+    }
+    await_that(lambda: reached[phase]() or not process.is_running(), f"{node} {phase}")
+    return process
+
+
+# Each way in another node; the rest with `make torture`.
+MOMENTS = [
+    ("validate", "works", "stage"),
+    ("features", "writes", "dvc"),
+    ("train", "works", "group"),
+    ("evaluate", "works", "stages"),
+]
+MORE_MOMENTS = [
+    *(
+        ("validate", "started", "group"),
+        ("features", "works", "stages"),
+        ("train", "started", "dvc"),
+    ),
+    *(("evaluate", "writes", "dvc"), ("plot", "works", "stage"), ("plot", "started", "stages")),
+]
+
+
+def test_killed_in_one_node_after_the_other_it_ends_as_if_nothing_had_been(finished, thorough):
+    """One run after another is killed, in the next node each; the last one may end."""
+    expected = bits(finished)
+    forget_results(finished)
+    moments = MOMENTS + (MORE_MOMENTS if thorough else [])
+    for node, phase, way in sorted(moments, key=lambda moment: NODES.index(moment[0])):
+        running = Run(finished)
+        process = await_phase(running, node, phase)
+        running.kill(way, process)
+        running.await_nothing_left()
+        assert "Traceback" not in running.said()
+        status = {"stage": 2, "dvc": 2, "group": -signal.SIGKILL, "stages": 143}[way]
+        assert running.end() == status, (node, phase, way, running.said())
+        if way == "stages":
+            assert running.said().splitlines()[-1] == "stopped"
+        if way in ("stages", "dvc"):
+            assert leftovers(finished) == []
+    last = Run(finished)
+    assert last.end() == 0, last.said()
+    assert bits(finished) == expected
+    assert leftovers(finished) == []
+    assert git(finished, "status", "--porcelain") == ""
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    return not process.is_running()
+
+
+def measure(project: Path) -> dict[str, float]:
+    """The seconds that each node takes."""
+    running = Run(project, "--force")
+    took = {}
+    for node in NODES:
+        process = running.await_process(f"stages.{node}")
+        start = time.monotonic()
+        await_that(partial(_has_ended, process), f"{node} to end")
+        took[node] = time.monotonic() - start
+    assert running.end() == 0, running.said()
+    return took
+
+
+def phase_of(running: Run, node: str, process: psutil.Process) -> str:
+    """What a run is doing."""
+    if not process.is_running():
+        return "DVC saves" if running.find("carbrand.repro.dvc") else "over"
+    folders = unfinished(running.project, node)
+    if not folders:
+        return "starting"
+    return "writing" if files_in(folders) else "computing"
+
+
+def torture(project: Path, node: str, after_s: float, expected: dict[str, str]) -> Counter[str]:
+    """Kill a node at one moment in all ways, one run after the other; then the next must be whole.
+
+    Nothing can come from DVC's cache. What was going on when it was killed, counted.
+    """
+    shutil.rmtree(project / ".dvc/cache", ignore_errors=True)
+    counted: Counter[str] = Counter()
+    for way in WAYS:
+        running = Run(project, "--force", "--single-item", node)
+        process = running.await_process(f"stages.{node}")
+        time.sleep(after_s)
+        phase = phase_of(running, node, process)
+        running.kill(way, process)
+        seconds = running.await_nothing_left()
+        counted[f"{way}, {phase}"] += 1
+        counted["slowest end in ms"] = max(counted["slowest end in ms"], int(1000 * seconds))
+        assert "Traceback" not in running.said(), (node, after_s, way, running.said())
+        running.output.unlink()
+    last = Run(project)
+    assert last.end() == 0, (node, after_s, last.said())
+    assert bits(project) == expected, (node, after_s)
+    assert leftovers(project) == [], (node, after_s)
+    last.output.unlink()
+    return counted
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_a_node_is_killed_at_many_moments_and_heals(node, finished, tmp_path, thorough, figure):
+    if not thorough:
+        pytest.skip("make torture")
+    expected, took = bits(finished), measure(finished)[node]
+    copies = [finished, *(tmp_path / f"copy{number}" for number in range(1, os.cpu_count() or 1))]
+    for copy in copies[1:]:
+        shutil.copytree(finished, copy, symlinks=True)
+
+    def work(number: int) -> Counter[str]:
+        counted: Counter[str] = Counter()
+        for point in range(number, POINTS, len(copies)):
+            found = torture(copies[number], node, 1.1 * took * point / POINTS, expected)
+            slowest = max(counted["slowest end in ms"], found["slowest end in ms"])
+            counted += found
+            counted["slowest end in ms"] = slowest
+        return counted
+
+    start = time.monotonic()
+    with ThreadPoolExecutor(len(copies)) as pool:
+        counts = list(pool.map(work, range(len(copies))))
+    slowest = max(count.pop("slowest end in ms") for count in counts)
+    total = sum(counts, Counter())
+    phases = ", ".join(f"{count} {name}" for name, count in sorted(total.items()))
+    figure(
+        f"{total.total()} kills at {POINTS} points over {took:.1f} s, all healed, same bytes, "
+        f"nothing left after at most {slowest / 1000:.1f} s ({phases}); "
+        f"{time.monotonic() - start:.0f} s"
+    )
+
+
+# --- a stage ends with its parent ---
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_node_ends_with_the_dvc_that_was_started_by_hand(number, finished, thorough):
+    if number == signal.SIGTERM and not thorough:
+        pytest.skip("make torture")
+    edit_params(finished, features__size_px=448, features__views=40)
+    running = Run(finished, command=("dvc", "repro"))
+    await_phase(running, "features", "works")
+    running.process.send_signal(number)
+    assert running.await_nothing_left() < 5
+    assert leftovers(finished) == []
+
+
+def test_nothing_is_left_of_a_node_that_is_told_to_stop(finished, tmp_path):
+    edit_params(finished, features__size_px=448, features__views=40)
+    out = finished / "artifacts/features"
+    before = bits(finished)
+    command = ("python", "-m", "stages.features", "params.yaml", "artifacts/validate/manifest.csv")
+    running = Run(finished, command=(*command, str(tmp_path / "vectors"), str(out)))
+    await_phase(running, "features", "works")
+    running.process.send_signal(signal.SIGTERM)
+    assert running.end() == 143
+    assert running.said().splitlines()[-1] == "stopped"
+    assert leftovers(finished) == []
+    assert bits(finished) == before
+
+
+def test_workers_of_a_killed_node_end_too(finished):
+    for number in range(240):
+        draw_photo((number, 60, 90), 5000 + number).save(
+            finished / f"Datasets/train/asta/more{number}.png"
+        )
+    running = Run(finished)
+    node = await_phase(running, "validate", "works")
+    await_that(lambda: len(node.children()) > 1 or not node.is_running(), "workers to start")
+    assert node.is_running()
+    node.kill()
+    assert running.await_nothing_left() < 10
+
+
+# --- what a killed DVC leaves ---
+
+
+def small_lock() -> bytes:
+    """A dvc.lock as DVC writes it, with everything that ours has."""
+    from dvc.utils.serialize import dumps_yaml
+
+    deps = [
+        {"path": "Datasets/train", "hash": "md5", "md5": f"{7:032x}.dir", "size": 9, "nfiles": 2},
+        {"path": "stages/train.py", "hash": "md5", "md5": "12345678901234567890123456789012"},
+    ]
+    outs = [{"path": "artifacts/train/model.h5", "hash": "md5", "md5": f"{10:032x}", "size": 70}]
+    train = {
+        "cmd": "python -m stages.train params.yaml artifacts/train",
+        "deps": deps,
+        "params": {"params.yaml": {"train.l2": 0.1, "train.solver": "lbfgs"}},
+        "outs": outs,
+    }
+    return dumps_yaml({"schema": "2.0", "stages": {"train": train, "plot": {"cmd": "x"}}}).encode()
+
+
+def dvc_reads(path: Path) -> bool:
+    """Whether DVC does, by its own way of reading it."""
+    from dvc.exceptions import DvcException
+    from dvc.fs import LocalFileSystem
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from dvc.utils import strictyaml
+
+    try:
+        strictyaml.load(str(path), COMPILED_LOCKFILE_SCHEMA, LocalFileSystem())
+    except (DvcException, UnicodeDecodeError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_lock_torn_anywhere_is_one_that_dvc_reads(tmp_path, monkeypatch, committed, capsys):
+    monkeypatch.chdir(tmp_path)
+    path, whole = Path("dvc.lock"), small_lock()
+    git(tmp_path, "init", "-q")
+    if committed:
+        path.write_bytes(whole)
+        git(tmp_path, "add", "-A")
+        git(tmp_path, "commit", "-qm", "lock")
+    torn = 0
+    for length in range(0, len(whole) + 1, 1 if committed else 5):
+        path.write_bytes(whole[:length])
+        readable = dvc_reads(path)
+        heal(path)
+        if readable:
+            assert path.read_bytes() == whole[:length]
+        else:
+            torn += 1
+            assert path.exists() == committed
+            assert not committed or path.read_bytes() == whole
+    assert capsys.readouterr().err.count("note: dvc.lock was torn") == torn
+    assert torn > (100 if committed else 20)
+
+
+def test_a_merge_that_is_not_settled_is_left_to_a_person(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = b"<<<<<<< main\nschema: '2.0'\n=======\nschema: '2.0'\n>>>>>>> other\n"
+    Path("dvc.lock").write_bytes(text)
+    with pytest.raises(UserError, match="perhaps by a merge"):
+        heal(Path("dvc.lock"))
+    assert Path("dvc.lock").read_bytes() == text
+
+
+def test_dvc_runs_after_its_files_were_torn(finished, thorough, figure):
+    """All files of .dvc/tmp at once, and dvc.lock at some lengths."""
+    expected, whole = bits(finished), (finished / "dvc.lock").read_bytes()
+    lengths = [4000] if not thorough else [len(whole) * point // 40 for point in range(40)]
+    for number, length in enumerate(lengths):
+        (finished / "dvc.lock").write_bytes(whole[:length])
+        text = ["", '{"write": {"', "[]", '{"write": {"a": {"pid": "1"}}}'][number % 4]
+        (finished / ".dvc/tmp/rwlock").write_text(text)
+        for name in ("lock", "rwlock.lock", "repro.lock", "btime"):
+            (finished / ".dvc/tmp" / name).write_text(text[:3])
+        result = run([sys.executable, "-m", "stages"], finished)
+        assert result.returncode == 0, (length, result.stdout, result.stderr)
+        assert bits(finished) == expected, length
+    if thorough:
+        figure(f"{len(lengths)} torn locks, all mended by the next run, same bytes")
+
+
+def test_names_of_killed_processes_are_forgotten_and_those_of_living_ones_kept(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    living = {"pid": os.getpid(), "cmd": "dvc repro"}
+    dead = {"pid": ended.pid, "cmd": "dvc exp run"}
+    path = tmp_path / "rwlock"
+    content = {"write": {"/a": dead, "/b": living}, "read": {"/c": [dead, living], "/d": [dead]}}
+    path.write_text(json.dumps(content))
+    mend_rwlock(tmp_path)
+    assert json.loads(path.read_text()) == {"write": {"/b": living}, "read": {"/c": [living]}}
+    assert {str(worker.path) for worker in workers(tmp_path)} == {"/b", "/c"}
+    # The id of a killed process was given to another one, as in a container that was started anew.
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    mend_rwlock(tmp_path)
+    assert json.loads(path.read_text()) == {}
+
+
+# --- the cache ---
+
+
+@pytest.mark.parametrize("kind", ["hardlink", "symlink", "reflink,hardlink,copy"])
+@pytest.mark.parametrize("level", ["repo", "local", "global", "system"])
+def test_links_through_which_a_writer_reaches_the_cache_are_refused(
+    finished, tmp_path, kind, level, monkeypatch
+):
+    """As DVC itself writes its configurations; the line that is said mends it."""
+    for other in ("global", "system"):
+        monkeypatch.setenv(f"DVC_{other.upper()}_CONFIG_DIR", str(tmp_path / other))
+    if level in ("global", "system"):  # or else the project's own would count
+        (finished / ".dvc/config").write_text("[core]\n    analytics = false\n")
+    option = [] if level == "repo" else [f"--{level}"]
+    monkeypatch.chdir(finished)
+    configure([*option, "cache.type", kind])
+    with pytest.raises(UserError) as caught:
+        check_cache_links(Path())
+    assert len(caught.value.problems) == 1
+    words = str(caught.value).split("`")[1].split()
+    assert words[:2] == ["dvc", "config"]
+    configure(words[2:])
+    check_cache_links(Path())
+
+
+def configure(arguments: list[str]) -> None:
+    from dvc.cli import main
+
+    assert main(["config", *arguments]) == 0
+
+
+def test_a_hardlinked_cache_stops_the_run_with_one_line(finished):
+    before = bits(finished)
+    (finished / ".dvc/config.local").write_text("[cache]\n    type = hardlink\n")
+    result = run([sys.executable, "-m", "stages"], finished)
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "dvc config --local cache.type reflink,copy" in result.stderr
+    assert bits(finished) == before
+
+
+# --- a full disk ---
+
+LIMITED = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.argv = sys.argv[2:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+ARGUMENTS = {
+    "validate": ["Datasets/train", "Datasets/test"],
+    "features": ["artifacts/validate/manifest.csv", ".vectors"],
+    "train": ["artifacts/validate/rules.json", "artifacts/features"],
+    "evaluate": ["artifacts/train/model.h5", "artifacts/validate", "artifacts/features"],
+    "plot": [
+        *(f"artifacts/{name}" for name in ("validate", "features", "train", "evaluate")),
+        "Datasets",
+    ],
+}
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_a_node_that_cannot_write_leaves_what_was_there(node, finished, thorough):
+    """A limit on the size of files says the same as a full disk, and needs no disk to fill."""
+    if node not in ("validate", "train") and not thorough:
+        pytest.skip("make torture")
+    pytest.importorskip("resource", reason="there are no such limits on Windows")
+    before = bits(finished)
+    command = [f"stages.{node}", "params.yaml", *ARGUMENTS[node], f"artifacts/{node}"]
+    result = run([sys.executable, "-c", LIMITED, "1000", *command], finished)
+    assert result.returncode == 2, result.stderr
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert f"has no space left for the files of artifacts/{node}" in result.stderr
+    assert bits(finished) == before
+    assert leftovers(finished) == []
+
+
+def test_a_disk_that_gets_full_costs_nothing(finished, tmp_path, thorough):
+    """A real one, as far as one may be made here."""
+    if not thorough:
+        pytest.skip("make torture")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=250m", "tmpfs", str(disk)],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    if not made or made.returncode != 0:
+        pytest.skip("may not mount a small disk here")
+    try:
+        project = Path(shutil.copytree(finished, disk / "project", symlinks=True))
+        shutil.rmtree(project / ".vectors")
+        before = bits(project)
+        edit_params(project, features__size_px=96)
+        filler = disk / "filler"
+        with filler.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - 1_000_000)
+        result = run([sys.executable, "-m", "stages"], project)
+        assert result.returncode == 2, result.stdout + result.stderr
+        errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1
+        assert "artifacts has no space left" in errors[0], result.stderr
+        assert bits(project) == before
+        filler.unlink()
+        assert run([sys.executable, "-m", "stages"], project).returncode == 0
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)

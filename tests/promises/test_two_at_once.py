@@ -1,0 +1,101 @@
+"""Two at once: one waits or says so, nothing is torn, and afterwards everything is as by one."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+
+import pytest
+
+from tests.conftest import edit_params, git, run
+from tests.promises.running import Run, await_that, bits, forget, leftovers
+
+
+def test_two_runs_take_turns(finished):
+    expected = bits(finished)
+    shutil.rmtree(finished / ".dvc/cache")
+    for node in ("evaluate", "plot"):
+        forget(finished, node)
+    runs = [Run(finished), Run(finished)]
+    assert [running.end() for running in runs] == [0, 0], [running.said() for running in runs]
+    first, second = sorted(runs, key=lambda running: "Waiting" in running.said())
+    assert "Running stage 'plot'" in first.said()
+    assert "note: another `make repro` is at work here. Waiting for its end." in second.said()
+    assert "Running stage" not in second.said()
+    assert second.said().splitlines()[-1] == "Data and pipelines are up to date."
+    assert bits(finished) == expected
+    assert leftovers(finished) == []
+
+
+def test_who_waits_can_be_stopped(finished):
+    edit_params(finished, features__size_px=448, features__views=40)
+    first = Run(finished)
+    first.await_process("stages.features")
+    second = Run(finished)
+    await_that(lambda: "Waiting" in second.said(), "the second to wait")
+    second.process.send_signal(signal.SIGTERM)
+    assert second.end() == 143
+    assert second.said().splitlines()[-1] == "stopped"
+    assert first.process.poll() is None
+    first.process.send_signal(signal.SIGTERM)
+    assert first.end() == 143
+    first.await_nothing_left()
+
+
+def test_a_run_waits_for_an_experiment(finished, thorough):
+    """And both results are whole: the experiment's in its own commit, and ours here."""
+    if not thorough:
+        pytest.skip("make torture")
+    experiment = Run(finished, command=("dvc", "exp", "run", "-n", "other", "-S", "train.l2=0.5"))
+    experiment.await_process("stages.train")
+    second = Run(finished)
+    assert experiment.end() == 0, experiment.said()
+    assert second.end() == 0, second.said()
+    assert "note: DVC is at work here (" in second.said()
+    assert "Traceback" not in experiment.said() + second.said()
+    assert run(["dvc", "status", "-q"], finished).returncode == 0
+    assert "other" in run(["dvc", "exp", "list"], finished).stdout
+    alone = bits(finished)
+    assert run([sys.executable, "-m", "stages", "--force"], finished).returncode == 0
+    assert bits(finished) == alone
+    assert leftovers(finished) == []
+
+
+def test_dvc_by_hand_beside_a_run_gives_way(finished, thorough):
+    """DVC says which process is at work, and the other one gets what it gets alone."""
+    if not thorough:
+        pytest.skip("make torture")
+    edit_params(finished, train__l2=0.5)
+    expected = Run(shutil.copytree(finished, finished.with_name("alone"), symlinks=True))
+    assert expected.end() == 0
+    first = Run(finished)
+    first.await_process("stages.train")
+    second = Run(finished, command=("dvc", "repro"))
+    assert second.end() != 0
+    assert first.end() == 0, first.said()
+    assert bits(finished) == bits(expected.project)
+
+
+def test_predicting_while_a_model_is_made_has_one_or_says_so(finished, thorough):
+    if not thorough:
+        pytest.skip("make torture")
+    edit_params(finished, train__l2=0.5)
+    photo = "Datasets/test/asta/000.png"
+    running = Run(finished)
+    said = []
+    while running.process.poll() is None:
+        result = run(["carbrand", "predict", photo], finished)
+        said.append((result.returncode, result.stdout, result.stderr))
+    assert running.end() == 0, running.said()
+    assert {status for status, _, _ in said} <= {0, 2}
+    for status, printed, errors in said:
+        if status == 0:
+            assert printed.startswith(f"{photo}: asta ")
+        else:
+            assert errors.startswith("error: artifacts/train/model.h5 does not exist. ")
+            assert len(errors.splitlines()) == 1
+    assert said[0][0] == 0
+    result = run(["carbrand", "predict", photo], finished)
+    assert result.returncode == 0
+    assert git(finished, "status", "--porcelain", "artifacts/train/model.h5") == ""
