@@ -78,6 +78,8 @@ def edit_params(project: Path, **changes: object) -> None:
 
 # Importing Keras in this process sets some; a user's shell has none of them.
 SET_BY_TESTS = {"PYTHONPATH", "KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"}
+# Every process of every test would compile the whole project again.
+SET_BY_TESTS |= {"PYTHONDONTWRITEBYTECODE"}
 
 
 def run(

@@ -552,8 +552,12 @@ def test_a_real_run_is_compared_without_any_remote_or_cache(finished):
 def test_the_old_model_can_be_asked_about_test_photos_that_its_own_run_did_not_have(finished):
     test = finished / "Datasets" / "test"
     draw_photo((200, 30, 30), seed=77).save(test / "asta" / "000.png")  # another one of that name
-    assert run([sys.executable, "-m", "stages"], finished).returncode == 0
+    lock = finished / "dvc.lock"
+    before = lock.read_text("utf-8")
+    (known,) = set(re.findall(r"path: Datasets/test\n.*\n\s+md5: (\w+\.dir)", before))
+    lock.write_text(before.replace(known, "0" * 32 + ".dir"), "utf-8")
     assert "held other files" in refused(finished)
+    lock.write_text(before, "utf-8")
     draw_photo((30, 160, 60), seed=78).save(test / "cirro" / "new.png")
     assert run([sys.executable, "-m", "stages"], finished).returncode == 0
     assert "1 are not in main" in refused(finished)

@@ -88,5 +88,5 @@ def test_without_a_cluster_work_stays_on_this_machine(monkeypatch):
 
 def test_with_a_cluster_named_work_goes_there(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "names-no-port")
-    with pytest.raises(UserError, match="RAY_ADDRESS=names-no-port"):
+    with pytest.raises(UserError, match="RAY_ADDRESS"):
         list(spread(square, range(3)))
