@@ -57,6 +57,24 @@ class Repository:
         except GitFailed:
             return None
 
+    def read(self, commit: str, path: str) -> bytes | None:
+        """A file of a commit as Git keeps it, or None where it has none there.
+
+        No filter, text conversion or diff driver has a say.
+        """
+        try:
+            # `./` starts at the project, which may be a folder of the repository.
+            file = subprocess.run(
+                ["git", "cat-file", "blob", f"{commit}:./{path}"],
+                cwd=self.project,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            )
+        except FileNotFoundError:
+            return None
+        return file.stdout if file.returncode == 0 else None
+
     def changed(self) -> list[str]:
         """Files that Git knows and that are not as in HEAD, staged or not."""
         listed = self.run("diff", "--name-only", "--relative", "--no-renames", "-z", "HEAD")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-import os
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -28,6 +26,7 @@ from carbrand.map_file import MappedPhoto
 from carbrand.report import SECTIONS, Limits, render_report
 from carbrand.results import Origin, Results
 from carbrand.suspects_file import Suspect
+from tests.conftest import find_browser
 from tests.made_up_run import MadeUpRun, read_run
 
 LIMITS = {"photos": 4, "mistakes": 5, "pairs": 3, "suspects": 2, "thumbnail_px": 96}
@@ -417,14 +416,7 @@ class Browser:
 
 @pytest.fixture
 def browser(tmp_path):
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        message = f"no browser on PATH (any of {', '.join(names)})"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return Browser(program, tmp_path / "profile")
+    return Browser(find_browser(), tmp_path / "profile")
 
 
 @pytest.mark.parametrize("width", [PHONE_PX, PAPER_PX, DESKTOP_PX])

@@ -6,8 +6,6 @@ import asyncio
 import base64
 import itertools
 import json
-import os
-import shutil
 import subprocess
 import sys
 import time
@@ -21,7 +19,7 @@ from urllib.request import Request, urlopen
 import aiohttp
 import pytest
 
-from tests.conftest import PAINTS, draw_photo
+from tests.conftest import PAINTS, draw_photo, find_browser
 from tests.test_serve import serving
 
 PHONE_PX, DESKTOP_PX = 375, 1200
@@ -116,17 +114,6 @@ class Tab:
     async def screenshot(self, file: Path) -> None:
         picture = await self.do("Page.captureScreenshot", captureBeyondViewport=True)
         file.write_bytes(base64.b64decode(picture["data"]))
-
-
-def find_browser() -> str:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        message = f"no browser on PATH (any of {', '.join(names)})"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return program
 
 
 @asynccontextmanager

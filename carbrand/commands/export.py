@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from carbrand.commands.options import MODEL, add_model
 from carbrand.errors import DONE
 from carbrand.registry.find import find_model
 
-MODEL = "artifacts/train/model.h5"
 _FORMATS = ("savedmodel", "tflite", "tflite_int8", "onnx")
 _DISAGREES = 1
 
@@ -29,12 +29,7 @@ def add(commands: Any) -> None:
         choices=_FORMATS,
         help="may be given several times; without it, all whose packages are installed",
     )
-    parser.add_argument(
-        "--model",
-        default=MODEL,
-        metavar="MODEL",
-        help="a file, a revision, or NAME@STAGE or NAME@VERSION of a registered model",
-    )
+    add_model(parser)
     parser.add_argument("--output", type=Path, default=Path("export"), metavar="FOLDER")
     parser.add_argument(
         "--photos",

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carbrand.commands.predict import MODEL
+from carbrand.commands.options import MODEL, add_against
 from carbrand.errors import DONE, UserError
 from carbrand.gate.params import GateParams
 from carbrand.params import read_section
@@ -27,9 +27,7 @@ def add(commands: Any) -> None:
         description="Judge the model made here by that of a Git revision, on the same test photos. "
         "Exit status: 0 promote, 1 reject, 2 cannot be compared, 3 not enough evidence.",
     )
-    parser.add_argument(
-        "--against", metavar="REV", help="branch, tag or commit; without it the main branch"
-    )
+    add_against(parser)
     parser.add_argument(
         "--remeasure",
         action="store_true",

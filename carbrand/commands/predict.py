@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from carbrand.commands.options import MODEL, add_model
 from carbrand.dataset import find_files
 from carbrand.errors import DONE, UserError
 from carbrand.photo import SUFFIXES, UnreadablePhoto
 from carbrand.progress import track
 from carbrand.ranking import rank
 from carbrand.registry.find import find_model
-
-MODEL = "artifacts/train/model.h5"
 
 
 def add(commands: Any) -> None:
@@ -24,12 +23,7 @@ def add(commands: Any) -> None:
         "predict", help="name the brand of photos", description="Print brands and probabilities."
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="photo or folder")
-    parser.add_argument(
-        "--model",
-        default=MODEL,
-        metavar="MODEL",
-        help="a file, a revision, or NAME@STAGE or NAME@VERSION of a registered model",
-    )
+    add_model(parser)
     parser.add_argument("--top", type=_positive, metavar="K", help="only the K likeliest")
     parser.add_argument("--json", action="store_true", help="print JSON, a record per photo")
     parser.set_defaults(run=run)

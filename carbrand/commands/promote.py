@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carbrand.commands.gate import compare_here
-from carbrand.commands.predict import MODEL
+from carbrand.commands.options import MODEL
 from carbrand.errors import DONE, UserError
 
 if TYPE_CHECKING:

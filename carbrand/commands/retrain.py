@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carbrand.commands.gate import files_of_project, find_model_of, read_gate
+from carbrand.commands.options import add_against
 from carbrand.errors import DONE
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ def add(commands: Any) -> None:
         f"it is. {HANDED_OVER}/ gets report.md and result.json. Exit status: 0 a model that may be "
         "promoted or nothing changed, 1 a worse model, 2 cannot be done, 3 not enough evidence.",
     )
-    parser.add_argument(
-        "--against", metavar="REV", help="branch, tag or commit; without it the main branch"
-    )
+    add_against(parser)
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument(
         "--force",

@@ -7,7 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from carbrand.commands.predict import MODEL
+from carbrand.commands.options import MODEL, add_model
 from carbrand.errors import UserError
 from carbrand.registry.find import find_model
 
@@ -19,12 +19,7 @@ def add(commands: Any) -> None:
         help="name the brand of photos on a local web page",
         description="Serve a page to drop photos on, and POST /predict, which answers in JSON.",
     )
-    parser.add_argument(
-        "--model",
-        default=MODEL,
-        metavar="MODEL",
-        help="a file, a revision, or NAME@STAGE or NAME@VERSION of a registered model",
-    )
+    add_model(parser)
     parser.add_argument(
         "--host",
         default="127.0.0.1",

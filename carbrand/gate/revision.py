@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carbrand.errors import UserError
+from carbrand.git import Repository
 from carbrand.wording import one_line
 
 # In this order; the first that exists is what a new model has to measure up to.
@@ -68,13 +69,13 @@ def take_out(project: Path, revision: Revision, paths: Iterable[Path], folder: P
 
     The bytes that Git keeps: no filter, text conversion or diff driver has a say.
     """
+    repository = Repository(project)
     for path in paths:
-        # `./` starts at the project, which may be a folder of the repository.
-        file = _git(project, "cat-file", "blob", f"{revision.commit}:./{path.as_posix()}")
-        if file.returncode == 0:
+        content = repository.read(revision.commit, path.as_posix())
+        if content is not None:
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(file.stdout)
+            target.write_bytes(content)
 
 
 def _git(project: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from carbrand.errors import DONE
 from carbrand.lock_merge.three_way import Unsettled, merge_locks
+from carbrand.repro.dvc_lock import Torn, read_as_dvc
 
 CONFLICT = 1
 EMPTY = {"schema": "2.0", "stages": {}}
@@ -22,12 +22,14 @@ def merge_files(base: Path, ours: Path, theirs: Path) -> int:
     from dvc.utils.serialize import dumps_yaml
 
     try:
-        content_of_base = _read(base) if base.stat().st_size else EMPTY
-        merged = merge_locks(content_of_base, _read(ours), _read(theirs))
+        content_of_base = read_as_dvc(base.read_bytes()) if base.stat().st_size else EMPTY
+        merged = merge_locks(
+            content_of_base, read_as_dvc(ours.read_bytes()), read_as_dvc(theirs.read_bytes())
+        )
     except Unsettled:
         print("Both sides changed `datasets` in dvc.lock.", file=sys.stderr)
         return CONFLICT
-    except ValueError as error:
+    except Torn as error:
         print(f"A version of dvc.lock is none that DVC wrote: {error}.", file=sys.stderr)
         return CONFLICT
     ours.write_text(dumps_yaml(merged.lock), "utf-8", newline="\n")
@@ -38,21 +40,3 @@ def merge_files(base: Path, ours: Path, theirs: Path) -> int:
             file=sys.stderr,
         )
     return DONE
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The content of a dvc.lock. Raises ValueError, in a line, where DVC would not read it."""
-    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-    from dvc.utils.serialize import ParseError, parse_yaml_for_update
-    from voluptuous import Invalid
-
-    try:
-        content = parse_yaml_for_update(path.read_text("utf-8"), path)
-        COMPILED_LOCKFILE_SCHEMA(content)
-    except UnicodeDecodeError:
-        raise ValueError("it is not UTF-8") from None
-    except ParseError:
-        raise ValueError("it is not YAML") from None
-    except Invalid as error:
-        raise ValueError(" ".join(str(error).split())) from None
-    return content

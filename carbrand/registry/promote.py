@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from carbrand.errors import UserError
-from carbrand.git import GitFailed, Repository
+from carbrand.git import Repository
 from carbrand.registry.find import in_stage
 
 
@@ -65,9 +65,9 @@ def _version_of(project: Path, name: str, commit: str) -> str | None:
 
 def _hash(repository: Repository, commit: str, model: str) -> str | None:
     try:
-        lock = yaml.safe_load(repository.run("show", f"{commit}:./dvc.lock"))
+        lock = yaml.safe_load(repository.read(commit, "dvc.lock") or b"")
         outs = (out for node in lock["stages"].values() for out in node.get("outs", []))
         return next(out["md5"] for out in outs if out["path"] == model)
     # No such file, or none that DVC wrote.
-    except (GitFailed, yaml.YAMLError, KeyError, TypeError, AttributeError, StopIteration):
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, StopIteration):
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import yaml
 
 from carbrand.errors import UserError
+from carbrand.git import Repository
 from carbrand.repro.whole_file import write_whole
 
 # The C parser is six times as fast, where PyYAML has it.
@@ -30,7 +30,7 @@ def read_whole(data: bytes) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError):
         raise Torn from None
     if not _is_surely_whole(content):
-        _ask_dvc(data)
+        read_as_dvc(data)
     if not isinstance(content, dict):
         raise Torn
     return content
@@ -108,24 +108,29 @@ def _is_params(params: Any) -> bool:
     )
 
 
-def _ask_dvc(data: bytes) -> None:
+def read_as_dvc(data: bytes) -> dict[str, Any]:
+    """What DVC makes of the bytes of a dvc.lock, in its order. Raises Torn, with why in a line."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from dvc.utils.serialize import ParseError, parse_yaml_for_update
     from voluptuous import Invalid
 
     try:
-        COMPILED_LOCKFILE_SCHEMA(parse_yaml_for_update(data.decode("utf-8"), "dvc.lock"))
-    except (ParseError, Invalid):
-        raise Torn from None
+        content = parse_yaml_for_update(data.decode("utf-8"), "dvc.lock")
+        COMPILED_LOCKFILE_SCHEMA(content)
+    except UnicodeDecodeError:
+        raise Torn("it is not UTF-8") from None
+    except ParseError:
+        raise Torn("it is not YAML") from None
+    except Invalid as error:
+        raise Torn(" ".join(str(error).split())) from None
+    return content
 
 
 def _committed(path: Path) -> bytes | None:
     """The file as HEAD has it; None without Git, or where that one is torn too."""
+    content = Repository(path.parent).read("HEAD", path.name)
     try:
-        shown = subprocess.run(
-            ["git", "show", f"HEAD:./{path.as_posix()}"], capture_output=True, check=False
-        )
-        read_whole(shown.stdout)
-    except (FileNotFoundError, Torn):
+        read_whole(content or b"")
+    except Torn:
         return None
-    return shown.stdout if shown.returncode == 0 else None
+    return content

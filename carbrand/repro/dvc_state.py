@@ -7,13 +7,13 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from carbrand.processes import is_alive
-from carbrand.repro.file_lock import Busy, held, held_within, is_held
+from carbrand.repro.file_lock import Busy, held_once_free, held_within, is_held
 from carbrand.repro.whole_file import write_whole
 
 # What is kept there for the time of a run is in folders that are called so.
@@ -40,13 +40,7 @@ def alone(folder: Path) -> Iterator[None]:
     """Be the only `python -m stages` of this project; wait until one that is there has ended."""
     folder.mkdir(parents=True, exist_ok=True)
     patience = _Patience("another `make repro` is at work here")
-    with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(held(folder / "repro.lock"))
-                break
-            except Busy:
-                patience.wait()
+    with held_once_free(folder / "repro.lock", patience.wait):
         for leftover in folder.glob(f"{KEPT}*"):  # of one that was killed
             shutil.rmtree(leftover, ignore_errors=True)
         yield

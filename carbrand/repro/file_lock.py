@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 _POLL_S = 0.2
@@ -41,19 +41,28 @@ def is_held(path: Path) -> bool:
 
 
 @contextmanager
-def held_within(path: Path, seconds: float) -> Iterator[None]:
-    """Hold the file as soon as it is free. Raises Busy where that takes longer."""
-    deadline = time.monotonic() + seconds
+def held_once_free(path: Path, wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the file as soon as it is free; `wait` is called in between, and may give up."""
     with ExitStack() as stack:
         while True:
             try:
                 stack.enter_context(held(path))
                 break
             except Busy:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(_POLL_S)
+                wait()
         yield
+
+
+def held_within(path: Path, seconds: float) -> AbstractContextManager[None]:
+    """Hold the file as soon as it is free. Raises Busy where that takes longer."""
+    deadline = time.monotonic() + seconds
+
+    def wait() -> None:
+        if time.monotonic() > deadline:
+            raise Busy
+        time.sleep(_POLL_S)
+
+    return held_once_free(path, wait)
 
 
 def _lock(handle: int) -> None:
