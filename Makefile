@@ -20,6 +20,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 # Bytecode is compiled once, when the environment is made: containers often set
 # PYTHONDONTWRITEBYTECODE, and then every process would compile every module again.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" DVC_NO_ANALYTICS=1
+# For a plain `dvc`, see SECURITY.md.
+NOTES := DVC_SITE_CACHE_DIR="$$($(BIN)/python -m carbrand.repro.dvc_notes)"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test torture lint format bench compare sample lock audit wheels sbom \
@@ -78,9 +80,9 @@ compare: $(READY)  ## what changed since AGAINST: comparison/comment.md, plots b
 	@mkdir -p comparison/plots
 	@$(RUN) carbrand gate --against '$(AGAINST)' --markdown --exit-zero > comparison/comment.md
 	@printf '\n<details><summary><code>dvc metrics diff</code></summary>\n\n' >> comparison/comment.md
-	@$(RUN) dvc metrics diff --md '$(AGAINST)' >> comparison/comment.md
+	@$(RUN) $(NOTES) dvc metrics diff --md '$(AGAINST)' >> comparison/comment.md
 	@printf '\n</details>\n' >> comparison/comment.md
-	@$(RUN) dvc plots diff '$(AGAINST)' --out comparison/plots
+	@$(RUN) $(NOTES) dvc plots diff '$(AGAINST)' --out comparison/plots
 
 sample: $(READY)  ## draw the photos of Datasets/ again (the same bytes)
 	@$(RUN) carbrand sample Datasets
@@ -104,4 +106,4 @@ sbom: $(READY)  ## write bills of materials into dist/ (CycloneDX)
 	@for lock in cpu gpu; do $(RUN) python -m requirements.sbom $$lock > dist/carbrand-$$lock.cdx.json || exit; done
 
 clean:  ## delete the environment and what the pipeline wrote (DVC's cache stays)
-	rm -rf .venv artifacts .vectors .retrain comparison
+	rm -rf .venv artifacts .vectors .training .made_by .retrain comparison

@@ -56,7 +56,7 @@ def run_nodes(folder: Path) -> Iterator[tuple[str, Cost]]:
     for node, paths in {
         "validate": [str(folder / "Datasets/train"), str(folder / "Datasets/test")],
         "features": [f"{out['validate']}/manifest.csv", str(folder / ".vectors")],
-        "train": [rules, out["features"]],
+        "train": [rules, out["features"], str(folder / ".training")],
         "evaluate": [model, out["validate"], out["features"]],
         "plot": [*out.values(), str(folder / "Datasets")],
     }.items():

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from carbrand.repro.dvc_environment import this_python_first
+
 ROOT = Path(__file__).parent.parent
 PIPELINE = (sys.executable, "-m", "stages")
 
@@ -43,7 +45,7 @@ def copy_project(target: Path) -> None:
     """The project as it would be in a new clone or archive, with the photos that are here now."""
     made_here = shutil.ignore_patterns(
         *(".venv", ".git", "artifacts", "dvc.lock", "__pycache__", ".*_cache"),
-        *("cache", "tmp", "config.local", "dvc_plots", ".vectors"),
+        *("cache", "tmp", "config.local", "dvc_plots", ".vectors", ".training", ".made_by"),
     )
     shutil.copytree(ROOT, target, ignore=made_here)
 
@@ -55,7 +57,6 @@ def measure(
 
     `quiet` holds its stderr back unless it fails. Raises SystemExit where it does.
     """
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -63,7 +64,7 @@ def measure(
             cwd=cwd,
             stdout=out,
             stderr=err if quiet else None,
-            env=os.environ | {"PATH": path} | dict(env or {}),
+            env=os.environ | {"PATH": this_python_first()} | dict(env or {}),
         )
         watch = _Watch(process.pid)
         # Counts what its children used as well, once they have been waited for.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple, fields
 from typing import Any
 
 import numpy as np
 
 from carbrand.batches import map_ahead
-from carbrand.problem import Problem, Report, Weights
+from carbrand.checkpoint import Checkpoint
+from carbrand.history import Epoch
+from carbrand.problem import Count, Problem, Weights
 from carbrand.quiet_keras import import_keras
 
 # Of very many photos a batch is larger than asked for: more and smaller steps would cost time and
@@ -16,9 +19,14 @@ MOST_STEPS = 500
 
 
 def descend(
-    problem: Problem, report: Report, batch_size: int, learning_rate: float, seed: int
-) -> Weights:
-    """The weights of all heads after `problem.epochs` passes. Calls `report` after each.
+    problem: Problem,
+    count: Count,
+    checkpoint: Checkpoint,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+) -> tuple[Weights, list[Epoch]]:
+    """The weights of all heads after `problem.epochs` passes, each of which is counted.
 
     Batches are read while the one before is learned from.
     """
@@ -36,14 +44,46 @@ def descend(
         labels = np.broadcast_to(problem.labels[photos, None], weights.shape)
         return problem.space.place(every_view[rows]), labels, weights
 
-    for _ in range(problem.epochs):
+    history = _restore(model, checkpoint.state())
+    for _ in history:
+        rng.permutation(len(every_view))
+    checkpoint.tell(len(history) + 1, problem.epochs)
+    for number in range(len(history) + 1, problem.epochs + 1):
         order = rng.permutation(len(every_view))
         batches = (order[start : start + size] for start in range(0, len(order), size))
         for inputs, labels, shares in map_ahead(load, batches, ahead=2):
             model.train_on_batch(inputs, labels, sample_weight=shares)
-        weights = Weights(*model.get_weights())
-        report(weights)
-    return weights
+        history.append(count(number, Weights(*model.get_weights())))
+        checkpoint.keep_state(lambda: _state(model, history))
+    return Weights(*model.get_weights()), history
+
+
+def _variables(model: Any) -> list[Any]:
+    """All that learning changes."""
+    model.optimizer.build(model.trainable_variables)
+    return [*model.trainable_variables, *model.optimizer.variables]
+
+
+def _state(model: Any, history: list[Epoch]) -> np.ndarray:
+    """Where training stands, float64 (k,), which holds float32 and counts of steps as they are."""
+    rows = np.array([astuple(epoch) for epoch in history])
+    values = [np.asarray(variable).ravel() for variable in _variables(model)]
+    return np.concatenate([[len(rows)], rows.ravel(), *values])
+
+
+def _restore(model: Any, state: np.ndarray | None) -> list[Epoch]:
+    """Put the model where it stood, and return what was counted on the way."""
+    if state is None:
+        return []
+    columns = len(fields(Epoch))
+    at = 1 + int(state[0]) * columns
+    rows = state[1:at].reshape(-1, columns)
+    for variable in _variables(model):
+        size = int(np.prod(variable.shape))
+        value = state[at : at + size].reshape(variable.shape)
+        variable.assign(value.astype(np.asarray(variable).dtype))
+        at += size
+    return [Epoch(int(number), *rest) for number, *rest in rows]
 
 
 def _build(keras: Any, problem: Problem, steps: int, learning_rate: float) -> Any:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import mmap
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+
+# Rows of a mapped array that are read before the memory of those before is given back.
+_HELD = 1024
 
 
 def write_rows(paths: Sequence[Path], rows: Iterable[Sequence[np.ndarray]], count: int) -> None:
@@ -40,10 +43,18 @@ def choose_rows(array: np.ndarray, rows: Sequence[int]) -> np.ndarray:
     if list(rows) == list(range(len(array))):
         return array
     with tempfile.TemporaryFile() as file:
-        for row in rows:
-            file.write(np.ascontiguousarray(array[row]).data)
+        for row in each_row(array, rows):
+            file.write(np.ascontiguousarray(row).data)
         file.flush()
         return np.memmap(file, array.dtype, "r", shape=(len(rows), *array.shape[1:]))
+
+
+def each_row(array: np.ndarray, rows: Iterable[int]) -> Iterator[np.ndarray]:
+    """Some rows of a mapped array, one after the other; what was read of it is not held on to."""
+    for number, row in enumerate(rows):
+        if number % _HELD == 0:
+            let_go(array)
+        yield np.asarray(array[row])
 
 
 def let_go(array: np.ndarray) -> None:

@@ -10,11 +10,13 @@ centre and the length of the vectors, which know no labels.)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from carbrand.adam import descend
+from carbrand.checkpoint import Checkpoint, Checkpoints
+from carbrand.checkpoint_key import name_training
 from carbrand.history import Epoch
 from carbrand.lbfgs import minimise
 from carbrand.one_thread import one_thread
@@ -89,12 +91,14 @@ def train_head(
     brands: int,
     widths: Sequence[int],
     params: HeadParams,
+    checkpoints: Checkpoints | None = None,
 ) -> TrainedHead:
     """Softmax regression with an L2 penalty, and what its folds say of photos they have not seen.
 
     vectors: (n, views, d) float32, view 0 being the photo as it is; they may be a file mapped into
     memory. labels: (n,) int. folds: (n,) int. photo_weights: (n,) float32, mean 1. widths: those of
-    the kinds of features that the vectors hold side by side. Raises NotFinite.
+    the kinds of features that the vectors hold side by side. checkpoints: where what a killed
+    training had computed may lie, and is kept; None: nowhere. Raises NotFinite.
     """
     space = Space.of(vectors, widths)
     if not (np.isfinite(space.mean).all() and np.isfinite(space.scale).all()):
@@ -111,18 +115,21 @@ def train_head(
         l2=params.l2,
         label_smoothing=params.label_smoothing,
     )
-    history: list[Epoch] = []
-    held_out = np.empty((len(labels), brands))
+    checkpoint = Checkpoint(checkpoints, lambda: name_training(problem, asdict(params)))
+    held_out: np.ndarray | None = None
 
-    def report(weights: Weights) -> None:
+    def count(number: int, weights: Weights) -> Epoch:
         nonlocal held_out
-        epoch, held_out = count_epoch(len(history) + 1, weights, problem)
-        history.append(epoch)
+        epoch, held_out = count_epoch(number, weights, problem)
+        return epoch
 
     if params.solver == "lbfgs":
-        weights = minimise(problem, report)
+        weights, history = minimise(problem, count, checkpoint)
     else:
-        weights = descend(problem, report, params.batch_size, params.learning_rate, params.seed)
+        batches = params.batch_size, params.learning_rate, params.seed
+        weights, history = descend(problem, count, checkpoint, *batches)
+    if held_out is None:  # killed when the last epoch had been counted
+        held_out = count_epoch(len(history), weights, problem)[1]
     kernel, bias = weights.kernel[:, -brands:], weights.bias[-brands:]  # the head that sees all
     return TrainedHead(
         kernel=(kernel / space.scale[:, None]).astype(np.float32),

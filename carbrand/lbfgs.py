@@ -6,10 +6,15 @@ minimised together, as the sum of their losses, which share no weight.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import astuple
+
 import numpy as np
 
 from carbrand.batches import map_ahead, usable_cores
-from carbrand.problem import Problem, Report, Weights, softmax_loss
+from carbrand.checkpoint import Checkpoint
+from carbrand.history import Epoch
+from carbrand.problem import Count, Problem, Weights, softmax_loss
 from carbrand.rows import Rows
 
 # Rows that are multiplied at once.
@@ -20,10 +25,11 @@ _MEMORY = 10
 _LEAST_GAIN = 1e-7
 
 
-def minimise(problem: Problem, report: Report) -> Weights:
+def minimise(problem: Problem, count: Count, checkpoint: Checkpoint) -> tuple[Weights, list[Epoch]]:
     """The weights of all heads at the minimum, or after `problem.epochs` steps towards it.
 
-    Calls `report` after every epoch, at least once.
+    With every epoch counted, at least one. What SciPy remembers of its way cannot be kept, but what
+    it was told can: told the same again, it goes the same way, to the last bit.
     """
     from scipy.optimize import minimize
 
@@ -33,7 +39,8 @@ def minimise(problem: Problem, report: Report) -> Weights:
     step = max(1, _PORTION // problem.views)
     starts = range(0, problem.photos, step)
 
-    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+    def compute_loss(flat: np.ndarray) -> np.ndarray:
+        """The loss, and after it the slope."""
         weights = flat.reshape(shape)
         kernel = weights[:-1]
         total = penalty * float((kernel**2).sum())
@@ -50,18 +57,37 @@ def minimise(problem: Problem, report: Report) -> Weights:
             total += part
             slope[:-1] += of_kernel
             slope[-1] += of_bias
-        return total, slope.ravel()
+        return np.concatenate([[total], slope.ravel()])
+
+    def recall_or(compute: Callable[[np.ndarray], np.ndarray], flat: np.ndarray) -> np.ndarray:
+        def ask() -> np.ndarray:
+            checkpoint.tell(len(history) + 1, problem.epochs)
+            return compute(flat)
+
+        return checkpoint.answer(flat, ask)
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        answer = recall_or(compute_loss, flat)
+        return float(answer[0]), answer[1:].copy()
 
     def unfold(flat: np.ndarray) -> Weights:
         weights = flat.reshape(shape)
         return Weights(rows.for_vectors(weights[:-1]), weights[-1])
 
+    def count_at(flat: np.ndarray) -> np.ndarray:
+        return np.array(astuple(count(len(history) + 1, unfold(flat))))
+
+    def end_epoch(flat: np.ndarray) -> None:
+        number, *rest = recall_or(count_at, flat)
+        history.append(Epoch(int(number), *rest))
+
+    history: list[Epoch] = []
     found = minimize(
         loss,
         np.zeros(shape).ravel(),
         jac=True,
         method="L-BFGS-B",
-        callback=lambda flat: report(unfold(flat)),
+        callback=end_epoch,
         options={
             "maxiter": problem.epochs,
             "maxfun": 3 * problem.epochs,
@@ -70,7 +96,6 @@ def minimise(problem: Problem, report: Report) -> Weights:
             "gtol": 0.0,
         },
     )
-    best = unfold(found.x)
     if not found.nit:  # photos all alike: there is nothing to learn
-        report(best)
-    return best
+        end_epoch(found.x)
+    return unfold(found.x), history

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from carbrand.array_file import choose_rows
 from carbrand.copies_file import Copy
 from carbrand.feature_store import StoredPhoto
 from carbrand.manifest import Row
@@ -70,8 +71,11 @@ def mark_leaks(rows: Sequence[Row], copies: Sequence[Copy], rules: CopyRules) ->
 
 
 def _subset(photos: PhotoSet, numbers: Sequence[int]) -> PhotoSet:
-    chosen = np.array(numbers, np.int64)
-    return PhotoSet(photos.vectors[chosen], photos.thumbnails[chosen], photos.aspects[chosen])
+    return PhotoSet(
+        choose_rows(photos.vectors, numbers),
+        choose_rows(photos.thumbnails, numbers),
+        photos.aspects[np.array(numbers, np.int64)],
+    )
 
 
 def _best(copies: Iterable[Copy]) -> list[Copy]:

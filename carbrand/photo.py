@@ -57,6 +57,9 @@ MAX_PIXELS_WEBP = 50_000_000
 # print whole: 11 bytes each, 17 where both is so.
 MAX_PIXELS_IN_SCANS = MAX_PIXELS_FOR_PRINT = 60_000_000
 MAX_PIXELS_FOR_PRINT_IN_SCANS = 36_000_000
+# Within 2 s of a processor of 2020: zlib unpacks slowly, and transparency is laid on white.
+MAX_PIXELS_PNG = MAX_PIXELS_WITH_ALPHA = MAX_PIXELS_DEEP = 50_000_000
+MAX_PIXELS_DEEP_WITH_ALPHA = 30_000_000
 # Nothing that holds MAX_PIXELS of 8 bits is larger.
 MAX_BYTES = 320_000_000
 # Scans of a progressive JPEG, each of which goes over all pixels. Cameras and editors write 10.
@@ -251,13 +254,26 @@ def _most_pixels(data: bytes, format: str, photo: ImageFile.ImageFile) -> tuple[
     if format == "WEBP":
         return MAX_PIXELS_WEBP, ""
     if format != "JPEG":
-        return MAX_PIXELS, ""
+        return _most_pixels_unpacked(data, format, photo)
     in_scans, for_print = jpeg_comes_in_scans(data), photo.mode == "CMYK"
     if in_scans and for_print:
         return MAX_PIXELS_FOR_PRINT_IN_SCANS, " in CMYK and several scans"
     if for_print:
         return MAX_PIXELS_FOR_PRINT, " in CMYK"
     return (MAX_PIXELS_IN_SCANS, " in several scans") if in_scans else (MAX_PIXELS, "")
+
+
+def _most_pixels_unpacked(data: bytes, format: str, photo: ImageFile.ImageFile) -> tuple[int, str]:
+    """The same for formats that keep every value."""
+    alpha = photo.mode in ("RGBA", "LA", "PA") or "transparency" in photo.info
+    deep = _bits(photo, data, format) > 8
+    if alpha and deep:
+        return MAX_PIXELS_DEEP_WITH_ALPHA, " of 16 bits with transparency"
+    if alpha:
+        return MAX_PIXELS_WITH_ALPHA, " with transparency"
+    if deep:
+        return MAX_PIXELS_DEEP, " of 16 bits"
+    return (MAX_PIXELS_PNG, " in a PNG") if format == "PNG" else (MAX_PIXELS, "")
 
 
 def _orientation(photo: Image.Image) -> int:

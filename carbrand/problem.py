@@ -21,8 +21,8 @@ class Weights:
     bias: np.ndarray
 
 
-# What a solver calls after every epoch.
-Report = Callable[[Weights], None]
+# What a solver calls after every epoch, with its number.
+Count = Callable[[int, Weights], Epoch]
 
 
 @dataclass(frozen=True)

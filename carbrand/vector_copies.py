@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from carbrand.alignment import Alignment, align
-from carbrand.array_file import let_go
+from carbrand.array_file import each_row, let_go
 from carbrand.batches import map_ahead, usable_cores
 from carbrand.one_thread import one_thread
 from carbrand.pool import spread
@@ -56,14 +56,17 @@ class Pair:
 
 # Rows of a photo and of an original.
 Candidate = tuple[int, int]
+# A photo's thumbnail and aspect.
+Shown = tuple[np.ndarray, float]
 
 
 def lay_over(
     photos: PhotoSet, originals: PhotoSet, candidates: Sequence[Candidate]
 ) -> Iterator[Alignment]:
     """How well each candidate can be laid over the other, on all cores."""
-    pairs = (_shown(photos, row) + _shown(originals, other) for row, other in candidates)
-    return spread(_lay_over, pairs)
+    ours = _shown(photos, [row for row, _ in candidates])
+    theirs = _shown(originals, [other for _, other in candidates])
+    return spread(_lay_over, zip(ours, theirs, strict=True))
 
 
 def find_copies(
@@ -94,12 +97,13 @@ def find_copies(
     ]
 
 
-def _shown(photos: PhotoSet, row: int) -> tuple[np.ndarray, float]:
-    return np.asarray(photos.thumbnails[row]), float(photos.aspects[row])
+def _shown(photos: PhotoSet, rows: Sequence[int]) -> Iterator[Shown]:
+    aspects = (float(photos.aspects[row]) for row in rows)
+    return zip(each_row(photos.thumbnails, rows), aspects, strict=True)
 
 
-def _lay_over(pair: tuple[np.ndarray, float, np.ndarray, float]) -> Alignment:
-    thumbnail, aspect, other, other_aspect = pair
+def _lay_over(pair: tuple[Shown, Shown]) -> Alignment:
+    (thumbnail, aspect), (other, other_aspect) = pair
     return align(thumbnail, other, aspect, other_aspect)
 
 
@@ -121,6 +125,7 @@ def _nearest(
 ) -> list[Candidate]:
     """The candidates of one block of rows."""
     queries = space.directions(vectors[start : start + _BLOCK])
+    let_go(vectors)
     values, places = [], []
     for begin in range(0, len(others), _BLOCK):
         cosines = queries @ space.directions(others[begin : begin + _BLOCK]).T

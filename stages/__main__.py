@@ -30,8 +30,10 @@ from carbrand.params import check_sections, parse_section, read_file
 from carbrand.processes import Stopped, stop_on_signals
 from carbrand.repro.cache_links import check_cache_links
 from carbrand.repro.dvc import PARENT_PID
+from carbrand.repro.dvc_environment import environment
 from carbrand.repro.dvc_lock import Torn, heal, read_whole
 from carbrand.repro.dvc_state import KEPT, alone, mend_rwlock, wait_for_dvc, workers
+from carbrand.repro.names import start_again_in_utf8
 from carbrand.repro.process_tree import end_tree
 from carbrand.repro.whole_file import write_whole
 from stages.evaluate import EvaluateParams
@@ -236,10 +238,8 @@ def _run_to_its_end(command: Sequence[str]) -> int:
 
     SIGTERM reaches this process alone: it ends the command, and all that it started.
     """
-    # The nodes call `python`: the one that runs this, also where no environment is activated.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    own = {"PATH": path, PARENT_PID: str(os.getpid())}
-    process = subprocess.Popen(command, env=os.environ | own)
+    own = {PARENT_PID: str(os.getpid())}
+    process = subprocess.Popen(command, env=environment(Path()) | own)
     while True:
         try:
             return process.wait()
@@ -257,7 +257,8 @@ def settle_version_control() -> None:
     local = Path(".dvc/config.local")
     told = local.is_file() and "no_scm" in local.read_text("utf-8")
     if in_git and told:
-        subprocess.run([*DVC, "config", "--local", "--unset", "core.no_scm"], check=True)
+        unset = [*DVC, "config", "--local", "--unset", "core.no_scm"]
+        subprocess.run(unset, env=environment(Path()), check=True)
     elif not in_git and not told:
         text = local.read_text("utf-8") if local.is_file() else ""
         write_whole(local, f"{text}[core]\n    no_scm = true\n".encode())
@@ -278,6 +279,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    start_again_in_utf8("stages", sys.argv[1:])
     stop_on_signals()
     try:
         status = exit_status(main)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from carbrand.array_file import choose_rows, map_rows, write_rows
+from carbrand.array_file import choose_rows, each_row, map_rows, write_rows
 from carbrand.classifier import Classifier
 from carbrand.copies_file import Copy, read_copies, write_copies
 from carbrand.errors import UserError
@@ -125,9 +125,11 @@ def write_large_parts(
     out: Path, rows: Sequence[Row], predicted: Predicted, resize: ResizePolicy
 ) -> None:
     """Write the vectors, and the heat maps laid out over the whole photos."""
+    every = range(len(rows))
+    vectors, heatmaps = each_row(predicted.vectors, every), each_row(predicted.heatmaps, every)
     parts = (
         (vector, spread_over_photo(heatmap, row.width, row.height, resize))
-        for row, vector, heatmap in zip(rows, predicted.vectors, predicted.heatmaps, strict=True)
+        for row, vector, heatmap in zip(rows, vectors, heatmaps, strict=True)
     )
     write_rows((out / "vectors.npy", out / "heatmaps.npy"), parts, len(rows))
 

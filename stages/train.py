@@ -1,6 +1,8 @@
 """Train a head on the cached vectors and put it on the backbone: the model that ships.
 
-Reads the folder of features, and what to do with copies among the photos; opens no photo.
+Reads the folder of features, and what to do with copies among the photos; opens no photo. Training
+that takes long keeps what it has computed in a folder that is safe to delete, and goes on there
+when it was killed.
 Writes `model.h5`, `history.csv` (a row per epoch), `summary.json`, `suspects.csv` (training photos
 whose brand looks wrong) and `origin.json`.
 """
@@ -14,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from carbrand.calibration import cross_fit, fit_temperature
+from carbrand.checkpoint import Checkpoints
 from carbrand.copies_file import Copy, read_copies
 from carbrand.errors import UserError
 from carbrand.evaluation import (
@@ -68,7 +71,9 @@ class TrainParams:
     test_views: str = knob(choices=tuple(TEST_VIEWS))
 
 
-def train(features: Features, params: TrainParams) -> TrainedHead:
+def train(
+    features: Features, params: TrainParams, checkpoints: Checkpoints | None = None
+) -> TrainedHead:
     """The head for these features, with the history of its cross-validation."""
     labels, brands = features.labels, len(features.brands)
     folds = assign_folds(labels, features.groups, params.folds, params.seed)
@@ -85,7 +90,9 @@ def train(features: Features, params: TrainParams) -> TrainedHead:
     )
     widths = features.recipe.widths
     try:
-        head = train_head(features.vectors, labels, folds, weights, brands, widths, settings)
+        head = train_head(
+            features.vectors, labels, folds, weights, brands, widths, settings, checkpoints
+        )
     except NotFinite:
         raise UserError(
             "train: the network gave numbers that are not finite for some photos. Look at "
@@ -173,11 +180,15 @@ def read_kept_features(folder: Path, rules: Path) -> Features:
     return leave_copies_out(read_features(folder), copies, read_rules(rules))
 
 
-def main(params: Path, rules: Path, features_folder: Path, out: Path) -> None:
-    """Read the features, write the model and what its training looked like."""
+def main(params: Path, rules: Path, features_folder: Path, kept: Path, out: Path) -> None:
+    """Read the features, write the model and what its training looked like.
+
+    `kept` is a folder of checkpoints, which may be empty, and is so at the end.
+    """
     settings = read_section(params, "train", TrainParams)
     features = read_kept_features(features_folder, rules)
-    head = train(features, settings)
+    checkpoints = Checkpoints(kept)
+    head = train(features, settings, checkpoints)
     temperature, calibrated = calibrate(head, features, settings)
     network = import_keras_to_build().models.load_model(features.network, compile=False)
     out.mkdir(parents=True, exist_ok=True)
@@ -195,6 +206,7 @@ def main(params: Path, rules: Path, features_folder: Path, out: Path) -> None:
     write_metrics(out / "summary.json", summarize(head, features, temperature, calibrated))
     write_suspects(out / "suspects.csv", find_suspects(features))
     write_origin(out / "origin.json", settings, PACKAGES)
+    checkpoints.clear()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from PIL import Image
 
 from carbrand.dataset import find_files
 from carbrand.quiet_keras import import_keras
+from carbrand.repro.file_lock import held_within
 from carbrand.sample import SIGNATURE
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +24,20 @@ ARTICLE_PHOTOS = ROOT.parent / "shared" / "datasets" / "car-brands-3"
 # Set for tests that cannot share their process with TensorFlow.
 WITHOUT_TENSORFLOW = "TESTS_WITHOUT_TENSORFLOW"
 PAINTS = {"asta": (200, 30, 30), "bolt": (30, 60, 200), "cirro": (30, 160, 60)}
+
+
+# Files that take longest come first: one that came last would leave all cores but one with nothing
+# to do.
+LONGEST = (
+    *("test_retrain.py", "test_pipeline.py", "test_export.py", "test_lock_merge.py"),
+    *("test_killed.py", "test_object_storage.py", "test_ray_map.py", "test_backbones.py"),
+    *("test_engines.py", "test_same_bits.py", "test_two_at_once.py", "test_mistakes.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -110,7 +125,17 @@ def git(project: Path, *arguments: str) -> str:
 # What a run, an editor or a user of this very folder left behind; photos and weights are extra.
 MADE_HERE = shutil.ignore_patterns(
     *(".venv", ".git", "artifacts", "Datasets", "dvc.lock", "__pycache__", ".*_cache", "*.h5"),
-    *("cache", "tmp", "config.local", "dvc_plots", ".vectors", ".retrain", "comparison"),
+    *(
+        "cache",
+        "tmp",
+        "config.local",
+        "dvc_plots",
+        ".vectors",
+        ".training",
+        ".made_by",
+        ".retrain",
+        "comparison",
+    ),
 )
 
 
@@ -130,14 +155,96 @@ def make_project(target: Path) -> Path:
     return target
 
 
-@pytest.fixture(scope="session")
-def _finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    project = make_project(tmp_path_factory.mktemp("finished") / "project")
+def remember(project: Path, *others: Path) -> None:
+    """Let DVC know the runs of other projects, and only those: the same ones are not run again.
+
+    For tests that are about what comes after a run.
+    """
+    cache = project / ".dvc" / "cache"
+    shutil.rmtree(cache, ignore_errors=True)
+    for other in others:
+        shutil.copytree(other / ".dvc" / "cache", cache, dirs_exist_ok=True, copy_function=_add)
+
+
+def _add(source: str, target: str) -> None:
+    if not Path(target).exists():  # files of a cache cannot be written to
+        shutil.copy2(source, target)
+
+
+def _finish(project: Path) -> None:
+    make_project(project)
     result = run([sys.executable, "-m", "stages"], project)
     assert result.returncode == 0, result.stdout + result.stderr
     git(project, "add", "-A")
     git(project, "commit", "-qm", "first run")
-    return project
+
+
+@pytest.fixture(scope="session")
+def made_once(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, Callable[[Path], object]], Path]:
+    """`made_once(name, make)`: this process's own copy of the folder that `make` makes.
+
+    Of several processes, the first that needs it makes it for all.
+    """
+    everybodys = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):  # one of several, says the how-to of pytest-xdist
+        everybodys = everybodys.parent
+
+    def copy(name: str, make: Callable[[Path], object]) -> Path:
+        folder = everybodys / f"made-once-{name}"
+        folder.mkdir(exist_ok=True)
+        with held_within(folder / "lock", 300):
+            if not (folder / "whole").exists():
+                shutil.rmtree(folder / "project", ignore_errors=True)
+                make(folder / "project")
+                (folder / "whole").touch()
+        target = tmp_path_factory.mktemp(name) / "project"
+        return Path(shutil.copytree(folder / "project", target, symlinks=True))
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def _finished(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    return made_once("finished", _finish)
+
+
+@pytest.fixture(scope="session")
+def _penalty(_finished: Path, made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """Finished on `main`, and on a branch `penalty`, which is checked out: train.l2 is another."""
+
+    def make(project: Path) -> None:
+        shutil.copytree(_finished, project, symlinks=True)
+        git(project, "checkout", "-qb", "penalty")
+        edit_params(project, train__l2=0.05)
+        result = run([sys.executable, "-m", "stages"], project)
+        assert result.returncode == 0, result.stdout + result.stderr
+        git(project, "commit", "-qam", "penalty")
+
+    return made_once("penalty", make)
+
+
+def change_test_photos(project: Path) -> None:
+    """Another photo under a known name, and a tenth one."""
+    test = project / "Datasets" / "test"
+    draw_photo((200, 30, 30), seed=77).save(test / "asta" / "000.png")
+    draw_photo((30, 160, 60), seed=78).save(test / "cirro" / "new.png")
+
+
+@pytest.fixture(scope="session")
+def other_photos(
+    _finished: Path, made_once: Callable[[str, Callable[[Path], object]], Path]
+) -> Path:
+    """A project that ran once more after `change_test_photos`, which is not committed."""
+
+    def make(project: Path) -> None:
+        shutil.copytree(_finished, project, symlinks=True)
+        change_test_photos(project)
+        result = run([sys.executable, "-m", "stages"], project)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    return made_once("other-photos", make)
 
 
 @pytest.fixture

@@ -876,7 +876,7 @@ def _bombs() -> Iterator[_Draft]:
         "iccp": _chunk(b"iCCP", b"a\0\0" + text),
     }.items():
         yield _Draft(kind, f"{name}.png", png(rgb, 8, 2, chunk), ("too_large",))
-    width, height = 9984, 9984  # just below the limit, in a bit per pixel
+    width, height = 7056, 7056  # just below the limit, in a bit per pixel
     rows = _zeros((width // 8 + 1) * height)
     head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", rows)

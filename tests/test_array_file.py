@@ -116,11 +116,11 @@ def test_arrays_larger_than_memory_are_written_and_chosen_from(tmp_path):
     assert result.stdout == "1.0 4095.0 255\n", result.stderr
 
 
-# As much of the file as is in memory after each of three passes over all of it.
+# As much of the file as is in memory after each of several passes over all of it.
 PASSES = """
 from pathlib import Path
 import numpy as np
-from carbrand.array_file import map_rows, write_rows
+from carbrand.array_file import choose_rows, each_row, map_rows, write_rows
 from carbrand.rows import Rows
 from carbrand.space import Space, portions
 
@@ -139,6 +139,10 @@ print(held() - before)
 rows = Rows.of(vectors, space)
 for start in range(0, len(rows), 4096):
     rows.take(slice(start, start + 4096))
+print(held() - before)
+assert sum(int(row[0, 0] == n) for n, row in enumerate(each_row(vectors, range(65536)))) == 65536
+print(held() - before)
+choose_rows(vectors, range(1, 65536))
 print(held() - before, total == 65535 * 65536 / 2)
 """
 

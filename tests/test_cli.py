@@ -24,7 +24,10 @@ def test_predict_says_what_evaluate_said(finished, test_views):
     """Same file, same decode function, same views: the same numbers to the last digit written."""
     if test_views != "plain":
         edit_params(finished, train__test_views=test_views)
-        run_node(finished, "train", "artifacts/validate/rules.json", "artifacts/features")
+        run_node(
+            *(finished, "train"),
+            *("artifacts/validate/rules.json", "artifacts/features", ".training"),
+        )
         run_node(
             *(finished, "evaluate", "artifacts/train/model.h5"),
             *("artifacts/validate", "artifacts/features"),

@@ -93,12 +93,17 @@ def test_labels_preprocessing_and_a_card_lie_beside_each(name, project, exported
     assert sorted(path.name for path in exported.iterdir()) == sorted(FORMATS)
 
 
-def test_files_repeat_to_the_byte(project, exported, tmp_path):
+def test_the_command_says_a_line_per_format_and_writes_the_same_files_again(
+    exported, finished, monkeypatch, capfd
+):
     """But for a SavedModel's graph, where TensorFlow counts functions, and its random number."""
-    photos = project / "Datasets/train"
-    for _ in export_model(project / MODEL, list(FORMATS.values()), tmp_path / "again", photos):
-        pass
-    first, second = files(exported), files(tmp_path / "again")
+    monkeypatch.chdir(finished)
+    assert carbrand_export(*(word for name in FORMATS for word in ("--format", name))) == 0
+    said = capfd.readouterr()
+    places = [line.split(":")[0] for line in said.out.splitlines()]
+    assert places == [f"export/{name}/{FORMATS[name].file}" for name in FORMATS]
+    assert said.err == ""
+    first, second = files(exported), files(Path("export"))
     made_by_tests = {name for name in first if name.endswith(".npy")}
     differ = {name for name in first.keys() - made_by_tests if first[name] != second[name]}
     assert differ <= {f"savedmodel/model/{name}.pb" for name in ("fingerprint", "saved_model")}
@@ -122,20 +127,11 @@ def test_real_photos_are_answered_alike(project, article_photos, tmp_path):
     assert all(outcome.agreement.photos > 25 for outcome in outcomes)
 
 
-def test_the_command_says_a_line_per_format_and_nothing_else(finished, monkeypatch, capfd):
-    monkeypatch.chdir(finished)
-    assert carbrand_export("--format", "tflite_int8", "--format", "onnx") == 0
-    said = capfd.readouterr()
-    places = [line.split(":")[0] for line in said.out.splitlines()]
-    assert places == ["export/tflite_int8/model_int8.tflite", "export/onnx/model.onnx"]
-    assert said.err == ""
-
-
 def test_an_export_that_disagrees_is_not_kept_and_what_was_there_stays(
-    finished, monkeypatch, capsys
+    exported, finished, monkeypatch, capsys
 ):
     monkeypatch.chdir(finished)
-    assert carbrand_export("--format", "onnx") == 0
+    shutil.copytree(exported / "onnx", "export/onnx")
     before = files(Path("export"))
 
     def write_wrong(source: Source, path: Path) -> None:

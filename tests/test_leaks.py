@@ -112,7 +112,8 @@ def run_nodes() -> None:
     checked = artifacts / "validate"
     validate.main(params, Path("Datasets/train"), Path("Datasets/test"), checked)
     features.main(params, checked / "manifest.csv", Path(".vectors"), artifacts / "features")
-    train.main(params, checked / "rules.json", artifacts / "features", artifacts / "train")
+    learned = artifacts / "features", Path(".training"), artifacts / "train"
+    train.main(params, checked / "rules.json", *learned)
     evaluate.main(
         *(params, artifacts / "train/model.h5", checked, artifacts / "features"),
         artifacts / "evaluate",

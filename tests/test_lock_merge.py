@@ -16,7 +16,7 @@ from carbrand.lock_merge.driver import CONFLICT, merge_files
 from carbrand.lock_merge.git_config import SETTINGS
 from carbrand.lock_merge.three_way import Unsettled, merge_locks
 from stages.__main__ import read_outputs
-from tests.conftest import ROOT, draw_photo, edit_params, git, run
+from tests.conftest import ROOT, change_test_photos, edit_params, git, remember, run
 
 BOTH_CHANGED = {"x": 2, "y": 2}
 
@@ -328,15 +328,11 @@ def assert_clean(project: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def two_runs(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two_runs(_penalty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`penalty`, on which train.l2 is another, and `sharp`: plot.dpi. Both ran, in one folder."""
     project = tmp_path_factory.mktemp("merge") / "project"
-    shutil.copytree(_finished, project, symlinks=True)
+    shutil.copytree(_penalty, project, symlinks=True)
     install(project)
-    git(project, "checkout", "-qb", "penalty")
-    edit_params(project, train__l2=0.05)
-    assert ran(project) == ["train", "evaluate", "plot"]
-    commit(project, "penalty")
     git(project, "checkout", "-qb", "sharp", "main")
     edit_params(project, plot__dpi=60)
     assert ran(project) == ["plot"]
@@ -403,10 +399,11 @@ def test_two_values_of_one_parameter_are_for_a_person_to_choose(branches):
     assert git(branches, "diff", "--name-only", "penalty") == ""
 
 
-def test_new_photos_on_one_side_and_a_parameter_on_the_other(branches):
+def test_new_photos_on_one_side_and_a_parameter_on_the_other(branches, other_photos, two_runs):
     git(branches, "checkout", "-qb", "photos", "main")
-    draw_photo((200, 30, 30), 555).save(branches / "Datasets" / "test" / "asta" / "new.png")
-    assert ran(branches) == ["validate", "features", "evaluate", "plot"]
+    change_test_photos(branches)
+    remember(branches, two_runs, other_photos)
+    assert ran(branches) == []
     commit(branches, "photos")
     result = try_git(branches, "merge", "-q", "penalty")
     assert result.returncode == 0, result.stdout + result.stderr

@@ -128,12 +128,10 @@ def ran(project: Path) -> list[str]:
 
 
 def test_one_run_after_another_does_what_it_must(finished):
-    """The whole way through DVC, once per kind of change: each costs a run of TensorFlow."""
+    """The whole way through DVC, once per kind of change: each costs seconds."""
     assert ran(finished) == []
     edit_params(finished, plot__dpi=60)
     assert ran(finished) == ["plot"]
-    edit_params(finished, evaluate__ece_bins=7)
-    assert ran(finished)[0] == "evaluate"
     edit_params(finished, train__l2=0.05)
     assert ran(finished) == ["train", "evaluate", "plot"]
     # A new test photo cannot change what was learned: the same vectors come out of `features`.

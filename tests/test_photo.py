@@ -165,7 +165,7 @@ def png_header(width: int, height: int) -> bytes:
         (jpeg()[:-600], "truncated"),
         (jpeg()[:30], ""),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "PostScript, which is not read"),
-        (png_header(11_000, 11_000), "11000x11000 pixels, at most 100,000,000"),
+        (png_header(11_000, 11_000), "11000x11000 pixels in a PNG, at most 50,000,000"),
         (png_header(2**31 - 1, 2**31 - 1), "pixels"),
     ],
     ids=["empty", "text", "truncated", "header only", "eps", "bomb", "huge bomb"],
@@ -192,10 +192,28 @@ def test_a_pipe_does_not_hang(tmp_path):
 
 
 def test_the_pixel_limit_is_checked_before_decoding(tmp_path, monkeypatch):
-    path = tmp_path / "a.png"
+    path = tmp_path / "a.bmp"
     two_halves().save(path)
     monkeypatch.setattr(photo_module, "MAX_PIXELS", 199)
     with pytest.raises(UnreadablePhoto, match="20x10 pixels"):
+        open_photo(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix", "name"),
+    [
+        ("RGB", ".png", "MAX_PIXELS_PNG"),
+        ("RGBA", ".tif", "MAX_PIXELS_WITH_ALPHA"),
+        ("LA", ".png", "MAX_PIXELS_WITH_ALPHA"),
+        ("I;16", ".tif", "MAX_PIXELS_DEEP"),
+    ],
+)
+def test_what_takes_long_to_decode_may_have_fewer_pixels(mode, suffix, name, tmp_path, monkeypatch):
+    path = tmp_path / f"a{suffix}"
+    Image.new(mode, (20, 10)).save(path)
+    assert open_photo(path).size == (20, 10)
+    monkeypatch.setattr(photo_module, name, 199)
+    with pytest.raises(UnreadablePhoto, match=r"20x10 pixels .*, at most 199"):
         open_photo(path)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from pathlib import Path
 
 from carbrand.errors import UserError
 from carbrand.git import Repository
+from carbrand.repro.dvc_notes import closed_notes
 
 # Files of models that were asked for, by commit: ignored by Git and DVC, safe to delete.
 KEPT = Path(".dvc/tmp/models")
@@ -60,6 +62,7 @@ def _fetch(project: Path, commit: str, model: str, wanted: str) -> Path:
     kept = project / KEPT / f"{commit}.h5"
     if kept.exists():
         return kept
+    os.environ.update(closed_notes(project))  # DVC reads it in this process, when it is imported
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
     from dvc.scm import SCMError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from carbrand.errors import UserError
+from carbrand.repro.dvc_environment import environment
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,10 @@ class Dvc:
         return done.returncode == 0 and bool(done.stdout.strip())
 
     def _call(self, command: Sequence[str], **how: bool) -> subprocess.CompletedProcess[str]:
-        # DVC calls `python` for the nodes: the one that runs this.
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         return subprocess.run(
             [sys.executable, "-m", *command],
             cwd=self.project,
-            env=os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"},
+            env=environment(self.project),
             check=False,
             **how,  # type: ignore[call-overload]
         )

@@ -170,6 +170,25 @@ MUTANTS = (
     ),
     Mutant(
         "training",
+        "a killed training goes on with what another penalty had computed",
+        "carbrand/checkpoint_key.py",
+        '"params": params,',
+        '"params": {},',
+        ("tests/promises/test_checkpoint.py::test_stopped_training_is_none_of_another_l2[lbfgs]",),
+    ),
+    Mutant(
+        "training",
+        "a killed training goes on without the optimizer's moments",
+        "carbrand/adam.py",
+        "return [*model.trainable_variables, *model.optimizer.variables]",
+        "return [*model.trainable_variables]",
+        (
+            "tests/promises/test_checkpoint.py::"
+            "test_adam_stopped_at_any_batch_goes_on_after_the_last_epoch_with_the_same_bits",
+        ),
+    ),
+    Mutant(
+        "training",
         "test photos are learned from",
         "carbrand/manifest.py",
         'row.split == "train" and row.status == KEPT',

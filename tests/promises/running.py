@@ -32,7 +32,7 @@ def bits(project: Path) -> dict[str, str]:
 
 def forget_results(project: Path) -> None:
     """As in a new clone that has no remote."""
-    for folder in (".dvc/cache", ".dvc/tmp", ".vectors"):
+    for folder in (".dvc/cache", ".dvc/tmp", ".vectors", ".training"):
         shutil.rmtree(project / folder, ignore_errors=True)
     for node in NODES:
         forget(project, node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +18,9 @@ from carbrand.photo import UnreadablePhoto, open_photo
 from tests.conftest import ROOT, draw_dataset, draw_photo, run
 from tests.promises.photo_mutations import claiming, mutation
 
-MOST_SECONDS, MOST_MEGABYTES = 2.0, 1000
+MOST_MEGABYTES = 1000
+# Of processor time; two tests at once on the two threads of one core take half as long again.
+MOST_SECONDS = 3.0 if "PYTEST_XDIST_WORKER" in os.environ else 2.0
 QUICK, THOROUGH, AT_A_TIME = 800, 100_000, 2500
 
 pytestmark = pytest.mark.skipif(
@@ -48,6 +51,8 @@ def test_no_mutated_photo_crashes_hangs_or_takes_much(
         outcomes.update(part["outcomes"])
         opened.update(part["opened"])
     slowest = max(part["slowest"] for part in parts)
+    if thorough:  # once more, alone; the largest come with number 0
+        slowest = look_at(tmp_path, max(slowest[1], 0), 1)["slowest"]
     largest = max(part["largest"] for part in parts)
     figure(
         f"{outcomes.total():,} mutations; slowest {slowest[0]:.2f} s of processor time (number "

@@ -93,7 +93,8 @@ def surroundings(folder: Path, number: int) -> dict[str, str]:
 
 def copy_cold(project: Path, target: Path, number: int) -> Path:
     """A copy without anything that a run left behind, its files made in another order."""
-    made = {".git", ".vectors", "artifacts", "cache", "tmp", "dvc.lock", "__pycache__"}
+    made = {".git", ".vectors", ".training", ".made_by", "artifacts", "cache", "tmp"}
+    made |= {"dvc.lock", "__pycache__"}
     files = [
         path
         for path in sorted(project.rglob("*"))

@@ -1,0 +1,68 @@
+"""The name of a training: two that could end in other bits have other names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carbrand.origin import version_of
+from carbrand.problem import Problem
+from carbrand.space import portions
+
+# Modules of which a change may change a step.
+CODE = (
+    *("adam", "array_file", "batches", "checkpoint", "checkpoint_file", "head", "history"),
+    *("lbfgs", "one_thread", "problem", "quiet_keras", "rows", "space"),
+)
+_PACKAGES = ("carbrand", "keras", "numpy", "scipy", "tensorflow")
+# Libraries have other kernels for other processors, and listen to these variables.
+_PROCESSOR = ("vendor_id", "model name", "flags", "CPU part", "Features")
+_VARIABLES = (
+    *("CUDA_VISIBLE_DEVICES", "DNNL_MAX_CPU_ISA", "NPY_DISABLE_CPU_FEATURES"),
+    *("ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE", "TF_ENABLE_ONEDNN_OPTS"),
+)
+
+
+def name_training(problem: Problem, params: Mapping[str, Any]) -> str:
+    """64 hexadecimal digits, from the data, the params, the code, and what computes.
+
+    Takes a pass over the vectors.
+    """
+    facts = {
+        "params": params,
+        "brands": problem.brands,
+        "vectors": [problem.vectors.dtype.str, problem.vectors.shape],
+        "code": _hash_code(),
+        "versions": {name: version_of(name) for name in _PACKAGES},
+        "python": platform.python_version(),
+        "machine": [platform.system(), platform.machine(), *_describe_processor()],
+        "environment": {name: os.environ.get(name) for name in _VARIABLES},
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    space = problem.space
+    for array in (problem.labels, problem.sees, problem.photo_weights, space.mean, space.scale):
+        digest.update(repr((array.dtype.str, array.shape)).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    for part in portions(problem.vectors):
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
+
+
+def _hash_code() -> str:
+    files = [Path(__file__).parent / f"{name}.py" for name in CODE]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _describe_processor() -> list[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
+    except OSError:  # not on Linux
+        return [platform.processor()]
+    return sorted({line for line in lines if line.startswith(_PROCESSOR)})

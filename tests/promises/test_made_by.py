@@ -1,0 +1,106 @@
+"""What made the artifacts can be found out, and does not show in their bits."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carbrand.errors import UserError
+from carbrand.repro import made_by
+from tests.conftest import edit_params, git, run
+from tests.promises.running import NODES, bits
+
+
+def told(project: Path) -> dict[str, Any]:
+    done = run([sys.executable, "-m", "carbrand.repro.made_by"], project)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def pipeline(project: Path, *arguments: str, **environment: str) -> None:
+    done = run([sys.executable, "-m", "stages", *arguments], project, environment)
+    assert done.returncode == 0, done.stderr
+
+
+def test_each_node_that_ran_says_on_what_and_with_what(finished: Path) -> None:
+    of = told(finished)
+    assert set(of) == set(NODES)
+    assert git(finished, "status", "--porcelain") == ""
+    train = of["train"]
+    assert "artifacts/train/model.h5" in train["artifacts"]
+    assert train["versions"]["keras"] == version("keras")
+    assert train["versions"]["python"] == platform.python_version()
+    assert train["machine"] == platform.machine()
+    assert train["instructions"]["numpy"]
+    assert 1 <= train["cores"]["usable"] <= train["cores"]["there"]
+    assert train["changed_since"] == []
+
+
+def test_only_what_ran_is_told_anew_and_a_former_state_keeps_what_was_told_of_it(
+    finished: Path,
+) -> None:
+    first = told(finished)
+    commit = git(finished, "rev-parse", "HEAD").strip()
+    settings = {"OMP_NUM_THREADS": "1", "TF_VAR_PASSWORD": "secret"}
+    params = (finished / "params.yaml").read_bytes()
+    edit_params(finished, plot__dpi=60)
+    pipeline(finished, **settings)
+    second = told(finished)
+    assert second["train"] == first["train"]
+    assert second["plot"]["environment"]["OMP_NUM_THREADS"] == "1"
+    assert "secret" not in json.dumps(second)
+    assert second["plot"]["commit"] == commit
+    assert second["plot"]["changed_since"] == ["params.yaml"]
+    (finished / "params.yaml").write_bytes(params)
+    pipeline(finished, OMP_NUM_THREADS="2")  # out of DVC's cache: nothing was made
+    assert told(finished) == first
+
+
+def test_what_was_made_elsewhere_is_not_told_of_this_machine(finished: Path) -> None:
+    """As after `dvc pull`, or in a clone of somebody else's results."""
+    shutil.rmtree(finished / made_by.FOLDER)
+    pipeline(finished)
+    (finished / "artifacts" / "train" / "model.h5").unlink()
+    pipeline(finished)
+    assert set(told(finished).values()) == {None}
+
+
+def test_of_a_node_that_failed_nothing_is_told(finished: Path) -> None:
+    before = told(finished)
+    module = finished / "stages" / "train.py"
+    code, start = module.read_text("utf-8"), 'if __name__ == "__main__":\n'
+    assert start in code
+    module.write_text(code.replace(start, f'{start}    raise SystemExit("out of luck")\n'), "utf-8")
+    edit_params(finished, features__views=1)
+    done = run([sys.executable, "-m", "stages"], finished)
+    assert "out of luck" in done.stderr
+    after = told(finished)
+    assert after["features"]["when"] >= before["features"]["when"]
+    assert after["features"]["artifacts"] != before["features"]["artifacts"]
+    assert after["train"] == before["train"]
+
+
+def test_a_run_that_cannot_tell_is_a_run_all_the_same(finished: Path) -> None:
+    before = bits(finished)
+    shutil.rmtree(finished / made_by.FOLDER)
+    (finished / made_by.FOLDER).write_text("a file in its place\n", "utf-8")
+    done = run([sys.executable, "-m", "stages", "--force", "--single-item", "plot"], finished)
+    assert done.returncode == 0
+    assert "note: what made the artifacts could not be written down" in done.stderr
+    assert bits(finished) == before
+
+
+def test_without_artifacts_there_is_nothing_to_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="make repro"):
+        made_by.main()
