@@ -1,9 +1,10 @@
 """`python -m bench.growth COUNT…`: time and memory of every node for so many photos.
 
-Draws COUNT small photos (160 x 120, all different) into a temporary folder, a tenth of the test
-photos as mirror images of training photos, and runs the nodes one after the other. The network sees
-them at SIZE_PX, one view each: growth is the question here, not the cost of a photo, which
-`bench.engines` tells. Prints seconds and memory of each node, and how many leaks were found.
+Draws COUNT small photos (160 x 120, all different, of 10 brands or `--brands`) into a temporary
+folder, a tenth of the test photos as mirror images of training photos, and runs the nodes one after
+the other. The network sees them at SIZE_PX, one view each: growth is the question here, not the
+cost of a photo, which `bench.engines` tells. Prints seconds and memory of each node, and how many
+leaks were found.
 """
 
 from __future__ import annotations
@@ -22,26 +23,26 @@ from PIL import Image, ImageOps
 from bench.measure import ROOT, Cost, measure
 from carbrand.pool import map_in_processes
 
-BRANDS = 10
 SIZE = (160, 120)
 SIZE_PX = 32
 
 
-def draw(number: int) -> Image.Image:
+def draw(number: int, brand: int) -> Image.Image:
     """Coloured clouds, of another tint for each brand; another number, other clouds."""
     rng = np.random.default_rng(number)
-    tint = np.random.default_rng(number // 5 % BRANDS).integers(0, 160, 3)
+    tint = np.random.default_rng(brand).integers(0, 160, 3)
     coarse = (tint + rng.integers(0, 96, (9, 12, 3))).astype(np.uint8)
     return Image.fromarray(coarse).resize(SIZE, Image.Resampling.BICUBIC)
 
 
-def write_photo(task: tuple[Path, int]) -> None:
+def write_photo(task: tuple[Path, int, int]) -> None:
     """Draw photo `number`: four of five are to train on."""
-    folder, number = task
-    split = "test" if number % 5 == 4 else "train"
-    target = folder / split / f"brand {number // 5 % BRANDS}"
+    folder, number, brands = task
+    split, brand = "test" if number % 5 == 4 else "train", number // 5 % brands
+    target = folder / split / f"brand {brand}"
     target.mkdir(parents=True, exist_ok=True)
-    photo = ImageOps.mirror(draw(number - 4)) if number % 50 == 4 else draw(number)
+    is_copy = number % 50 == 4
+    photo = ImageOps.mirror(draw(number - 4, brand)) if is_copy else draw(number, brand)
     photo.save(target / f"{number:07}.jpg", quality=85)
 
 
@@ -83,7 +84,7 @@ def draw_figure(costs: dict[str, dict[int, Cost]], path: Path) -> None:
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def main(counts: list[int], figure: Path | None) -> None:
+def main(counts: list[int], brands: int, figure: Path | None) -> None:
     """A row for each node and count."""
     costs: dict[str, dict[int, Cost]] = {}
     print("| photos | node | seconds | ms per photo | memory, MB | leaks found |")
@@ -91,7 +92,7 @@ def main(counts: list[int], figure: Path | None) -> None:
     for count in counts:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            tasks = ((folder / "Datasets", number) for number in range(count))
+            tasks = ((folder / "Datasets", number, brands) for number in range(count))
             for _ in map_in_processes(write_photo, tasks):
                 pass
             for node, cost in run_nodes(folder):
@@ -110,6 +111,7 @@ def main(counts: list[int], figure: Path | None) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.growth")
     parser.add_argument("counts", type=int, nargs="*", default=[100, 1000, 10000])
+    parser.add_argument("--brands", type=int, default=10)
     parser.add_argument("--figure", type=Path, help="a PNG to draw it into")
     arguments = parser.parse_args()
-    main(arguments.counts, arguments.figure)
+    main(arguments.counts, arguments.brands, arguments.figure)
