@@ -124,6 +124,17 @@ def test_a_name_that_the_terminal_cannot_show_costs_nothing(finished):
     assert len(result.stdout.splitlines()) == 4
 
 
+def test_names_are_utf8_whatever_the_locale(finished):
+    shutil.copy(finished / "Datasets/test/asta/000.png", finished / "Škoda.png")
+    result = run(
+        [sys.executable, "-m", "carbrand.cli", "predict", "Škoda.png", "--json"],
+        finished,
+        env={"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)[0]["path"] == "Škoda.png"
+
+
 def test_a_reader_that_stops_early_is_no_error(finished):
     python = shlex.quote(sys.executable)
     shell = f"{python} -m carbrand.cli predict Datasets/test Datasets/train | head -1"
