@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from carbrand.processes import Stopped
+
 DONE = 0
 UNUSABLE_INPUT = 2
 
@@ -24,7 +26,7 @@ class UserError(Exception):
 def exit_status(main: Callable[[], int | None]) -> int:
     """Run `main`; a UserError becomes its lines on stderr and status 2, never a traceback."""
     try:
-        return main() or DONE
+        return _call_or_stop(main) or DONE
     except UserError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
@@ -40,3 +42,19 @@ def exit_status(main: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+
+
+def _call_or_stop(main: Callable[[], int | None]) -> int | None:
+    """`main()`; being told to stop comes out as just that.
+
+    A library in C that is told so while it is imported makes an ImportError of it.
+    """
+    try:
+        return main()
+    except Exception as error:
+        earlier: BaseException | None = error
+        while isinstance(earlier, Exception):
+            earlier = earlier.__cause__ or earlier.__context__
+        if isinstance(earlier, (KeyboardInterrupt, Stopped)):
+            raise earlier from None
+        raise

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+import signal
+
+import pytest
 
 from carbrand.errors import DONE, UNUSABLE_INPUT, UserError, exit_status
+from carbrand.processes import Stopped
 
 
 def fail(error: BaseException):
@@ -34,3 +38,28 @@ def test_a_full_disk_names_the_file(capsys):
 def test_a_library_that_explains_over_several_lines_is_one_line(capsys):
     assert exit_status(fail(OSError("write failed: time = now\n, errno = 28"))) == UNUSABLE_INPUT
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def fail_to_import(stop: BaseException):
+    """As OpenVINO does when a signal comes while its part in C is imported."""
+
+    def main() -> int:
+        try:
+            raise ImportError("initialization failed") from stop
+        except ImportError as error:
+            raise RuntimeError("no engine") from error
+
+    return main
+
+
+def test_an_import_that_a_signal_ended_is_no_failed_import(capsys):
+    with pytest.raises(Stopped) as stopped:
+        exit_status(fail_to_import(Stopped(signal.SIGTERM)))
+    assert stopped.value.exit_status == 143
+    assert exit_status(fail_to_import(KeyboardInterrupt())) == 130
+    assert capsys.readouterr().err == "stopped\n"
+
+
+def test_an_import_that_fails_by_itself_says_so():
+    with pytest.raises(ImportError, match="no module"):
+        exit_status(fail(ImportError("no module")))

@@ -82,6 +82,7 @@ def test_killed_in_one_node_after_the_other_it_ends_as_if_nothing_had_been(finis
     forget_results(finished)
     moments = MOMENTS + (MORE_MOMENTS if thorough else [])
     for node, phase, way in sorted(moments, key=lambda moment: NODES.index(moment[0])):
+        there = leftovers(finished)  # of a group that was killed, until its node runs again
         running = Run(finished)
         process = await_phase(running, node, phase)
         running.kill(way, process)
@@ -92,7 +93,7 @@ def test_killed_in_one_node_after_the_other_it_ends_as_if_nothing_had_been(finis
         if way == "stages":
             assert running.said().splitlines()[-1] == "stopped"
         if way in ("stages", "dvc"):
-            assert leftovers(finished) == []
+            assert set(leftovers(finished)) <= set(there)
     last = Run(finished)
     assert last.end() == 0, last.said()
     assert bits(finished) == expected
