@@ -9,7 +9,7 @@ TF ?= $(or $(patsubst .venv/.ready-%,%,$(firstword $(wildcard .venv/.ready-*))),
 AGAINST ?= main
 
 # Relative, so that a path with a space in it is no special case.
-BIN := .venv/bin
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := .venv/.ready-$(TF)
 TOOLS := .venv/.tools-ready
 # No wheel exists of that one. What builds it comes from the lock too: pip's own way is to fetch it unchecked.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from carbrand.array_file import let_go
 from carbrand.batches import map_ahead
 from carbrand.checkpoint import Checkpoint
 from carbrand.history import Epoch
@@ -42,7 +43,9 @@ def descend(
         photos = rows // problem.views
         weights = problem.sees[photos] * problem.photo_weights[photos, None]
         labels = np.broadcast_to(problem.labels[photos, None], weights.shape)
-        return problem.space.place(every_view[rows]), labels, weights
+        placed = problem.space.place(every_view[rows])
+        let_go(every_view)
+        return placed, labels, weights
 
     history = _restore(model, checkpoint.state())
     for _ in history:

@@ -42,6 +42,8 @@ def choose_rows(array: np.ndarray, rows: Sequence[int]) -> np.ndarray:
     """Some rows of a mapped array, in a file without a name that lasts as long as it is used."""
     if list(rows) == list(range(len(array))):
         return array
+    if not rows:  # of nothing there is no mapping
+        return np.empty((0, *array.shape[1:]), array.dtype)
     with tempfile.TemporaryFile() as file:
         for row in each_row(array, rows):
             file.write(np.ascontiguousarray(row).data)

@@ -19,15 +19,17 @@ from carbrand.space import portions
 # Modules of which a change may change a step.
 CODE = (
     *("adam", "array_file", "batches", "checkpoint", "checkpoint_file", "head", "history"),
-    *("lbfgs", "one_thread", "problem", "quiet_keras", "rows", "space"),
+    *("lbfgs", "one_thread", "problem", "quasi_newton", "quiet_keras", "rows", "space"),
 )
-_PACKAGES = ("carbrand", "keras", "numpy", "scipy", "tensorflow")
+_PACKAGES = ("carbrand", "keras", "numpy", "scipy", "tensorflow", "tensorflow-cpu")
 # Libraries have other kernels for other processors, and listen to these variables.
 _PROCESSOR = ("vendor_id", "model name", "flags", "CPU part", "Features")
 _VARIABLES = (
     *("CUDA_VISIBLE_DEVICES", "DNNL_MAX_CPU_ISA", "NPY_DISABLE_CPU_FEATURES"),
-    *("ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE", "TF_ENABLE_ONEDNN_OPTS"),
+    *("NVIDIA_TF32_OVERRIDE", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE"),
+    *("TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS"),
 )
+_NVIDIA = Path("/proc/driver/nvidia")
 
 
 def name_training(problem: Problem, params: Mapping[str, Any]) -> str:
@@ -39,10 +41,9 @@ def name_training(problem: Problem, params: Mapping[str, Any]) -> str:
         "params": params,
         "brands": problem.brands,
         "vectors": [problem.vectors.dtype.str, problem.vectors.shape],
-        "code": _hash_code(),
-        "versions": {name: version_of(name) for name in _PACKAGES},
-        "python": platform.python_version(),
+        "software": _SOFTWARE,
         "machine": [platform.system(), platform.machine(), *_describe_processor()],
+        "gpus": _describe_gpus(),
         "environment": {name: os.environ.get(name) for name in _VARIABLES},
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
@@ -60,9 +61,29 @@ def _hash_code() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
+# Of what was imported; the files may hold something else by the time that a name is asked for.
+_SOFTWARE = {
+    "code": _hash_code(),
+    "versions": {name: version_of(name) for name in _PACKAGES},
+    "python": platform.python_version(),
+}
+
+
 def _describe_processor() -> list[str]:
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
     except OSError:  # not on Linux
         return [platform.processor()]
     return sorted({line for line in lines if line.startswith(_PROCESSOR)})
+
+
+def _describe_gpus() -> list[str]:
+    """The driver, and which they are; nothing where there are none."""
+    files = [_NVIDIA / "version", *_NVIDIA.glob("gpus/*/information")]
+    return sorted(
+        line
+        for file in files
+        if file.is_file()
+        for line in file.read_text("utf-8", errors="replace").splitlines()
+        if line.startswith(("NVRM", "Model"))
+    )

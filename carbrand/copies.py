@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -21,15 +21,21 @@ def mark_copies(
 ) -> list[Row]:
     """`rows` with what shows between photos: `label_conflict`, `leaked`, `duplicate`.
 
-    Of the copies inside one split and brand the first by path stays, the rest are `duplicate`. A
-    test photo with a copy in `train` is `leaked`. Copies under two brands are a `label_conflict`,
-    each one, and told by the photo that contradicts it.
+    Of the copies inside one split and brand the first by path stays, the rest are `duplicate`;
+    which training photos stay, no test photo decides. A test photo with a copy in `train` is
+    `leaked`. Copies under two brands are a `label_conflict`, each one, and told by the photo that
+    contradicts it.
     `fingerprints` are those of the rows; `distance` is in bits of hash.
     """
     marked = list(rows)
     for members in _clusters(rows, fingerprints, distance):
-        cluster = sorted((rows[number] for number in members), key=lambda row: row.path)
-        by_path = {row.path: row for row in _mark(cluster)}
+        # Two training photos may be alike only by way of a test photo between them.
+        learned = [number for number in members if rows[number].split == "train"]
+        seen, seen_of = [rows[n] for n in learned], [fingerprints[n] for n in learned]
+        own = _clusters(seen, seen_of, distance) if len(learned) > 1 else ()
+        twins = [_by_path([seen[place] for place in places]) for places in own]
+        cluster = _by_path([rows[number] for number in members])
+        by_path = {row.path: row for row in _mark(cluster, twins)}
         for number in members:
             marked[number] = by_path[rows[number].path]
     return marked
@@ -50,15 +56,22 @@ def _clusters(
     yield from (members for members in clusters.values() if len(members) > 1)
 
 
-def _mark(cluster: Sequence[Row]) -> Iterator[Row]:
-    """`cluster`: copies of one photo, sorted by path."""
+def _by_path(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: row.path)
+
+
+def _mark(cluster: Sequence[Row], twins: Sequence[Sequence[Row]]) -> Iterator[Row]:
+    """`cluster`: copies of one photo. `twins`: training photos of it that are copies of one another
+    without any test photo. Sorted by path.
+    """
     originals = _Originals(cluster)
+    in_train = {row.path: same for rows in twins for same in [_Originals(rows)] for row in rows}
     for row in cluster:
         issues, original = [], None
-        earlier = originals.first(row.split, row.brand)
-        if earlier is not row:
+        among = originals if row.split == "test" else in_train.get(row.path)
+        if among and among.first(row.split, row.brand) is not row:
             issues.append("duplicate")
-            original = originals.closest(row, [(row.split, row.brand)])
+            original = among.closest(row, [(row.split, row.brand)])
         if row.split == "test":
             learned = originals.closest(row, originals.of_split("train"))
             if learned:

@@ -10,6 +10,8 @@ from carbrand.processes import Stopped
 
 DONE = 0
 UNUSABLE_INPUT = 2
+# 128 + SIGPIPE, as shells have it: nobody reads what is printed any more.
+NO_READER = 141
 
 
 class UserError(Exception):
@@ -26,14 +28,12 @@ class UserError(Exception):
 def exit_status(main: Callable[[], int | None]) -> int:
     """Run `main`; a UserError becomes its lines on stderr and status 2, never a traceback."""
     try:
-        return _call_or_stop(main) or DONE
-    except UserError as error:
-        for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
-        return UNUSABLE_INPUT
+        status = _status(main)
+        print(end="", flush=True)  # or else what fails of it does so when the interpreter ends
+        return status
     except BrokenPipeError:  # `carbrand predict … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        return NO_READER
     except OSError as error:  # a full disk, a missing right, a folder where a file should be
         where = error.filename or "a file"
         reason = " ".join((error.strerror or str(error)).split())  # HDF5 writes several lines
@@ -42,6 +42,15 @@ def exit_status(main: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+
+
+def _status(main: Callable[[], int | None]) -> int:
+    try:
+        return _call_or_stop(main) or DONE
+    except UserError as error:
+        for problem in error.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        return UNUSABLE_INPUT
 
 
 def _call_or_stop(main: Callable[[], int | None]) -> int | None:

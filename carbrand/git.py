@@ -39,7 +39,8 @@ class Repository:
                 # A prompt for a password would wait for ever.
                 env=os.environ | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"} | dict(env or {}),
                 capture_output=True,
-                text=True,
+                # As Git keeps names, whatever the locale.
+                encoding="utf-8",
                 errors="surrogateescape",
                 check=False,
             )

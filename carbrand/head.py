@@ -4,7 +4,7 @@ The folds of a cross-validation and the head that ships are trained side by side
 one kernel: head `h` of the first F never sees the photos of fold `h`, the last head sees all.
 So every training photo is predicted by a head that has not seen it, the curves are those of held
 out photos, and no second training is needed for the model that ships. (What all heads share is the
-centre and the length of the vectors, which know no labels.)
+centre and the length of the vectors, which know no labels, and how many photos each brand has.)
 """
 
 from __future__ import annotations

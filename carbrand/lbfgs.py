@@ -1,7 +1,8 @@
 """Softmax regression by L-BFGS.
 
-The loss is convex: there is one minimum, and no rate to choose on the way to it. All heads are
-minimised together, as the sum of their losses, which share no weight.
+The loss is convex: there is one minimum, and no rate to choose on the way to it. A pass over the
+vectors serves all heads, and yet each goes its own way: what one of them sees says nothing to
+another.
 """
 
 from __future__ import annotations
@@ -15,87 +16,77 @@ from carbrand.batches import map_ahead, usable_cores
 from carbrand.checkpoint import Checkpoint
 from carbrand.history import Epoch
 from carbrand.problem import Count, Problem, Weights, softmax_loss
+from carbrand.quasi_newton import descend
 from carbrand.rows import Rows
 
 # Rows that are multiplied at once.
 _PORTION = 4096
-# Steps that the curvature is estimated from (Liu and Nocedal, Mathematical Programming 45, 1989).
-_MEMORY = 10
-# The least relative gain of an epoch: there is nothing left to learn.
-_LEAST_GAIN = 1e-7
 
 
 def minimise(problem: Problem, count: Count, checkpoint: Checkpoint) -> tuple[Weights, list[Epoch]]:
-    """The weights of all heads at the minimum, or after `problem.epochs` steps towards it.
+    """The weights of all heads at their minima, or after `problem.epochs` steps towards them.
 
-    With every epoch counted, at least one. What SciPy remembers of its way cannot be kept, but what
-    it was told can: told the same again, it goes the same way, to the last bit.
+    With every epoch counted, at least one. A search that was killed is told again what it had been
+    told: it goes the same way, to the last bit.
     """
-    from scipy.optimize import minimize
-
     rows = Rows.of(problem.vectors, problem.space)
-    shape = (rows.columns + 1, problem.heads * problem.brands)  # the last row is the bias
+    heads, height = problem.heads, rows.columns + 1  # the last row is the bias
     penalty = problem.l2 / problem.photos
     step = max(1, _PORTION // problem.views)
     starts = range(0, problem.photos, step)
 
-    def compute_loss(flat: np.ndarray) -> np.ndarray:
-        """The loss, and after it the slope."""
-        weights = flat.reshape(shape)
-        kernel = weights[:-1]
-        total = penalty * float((kernel**2).sum())
-        slope = np.vstack([2 * penalty * kernel, np.zeros((1, shape[1]))])
+    def side_by_side(at: np.ndarray) -> np.ndarray:
+        """What is there of each head, (heads, k), as the columns of one kernel with its bias."""
+        return at.reshape(heads, height, -1).transpose(1, 0, 2).reshape(height, -1)
 
-        def add(start: int) -> tuple[float, np.ndarray, np.ndarray]:
+    def compute_loss(at: np.ndarray) -> np.ndarray:
+        """The losses of the heads, and after them their slopes."""
+        weights = side_by_side(at)
+        kernel = weights[:-1]
+        losses = penalty * (at.reshape(heads, height, -1)[:, :-1] ** 2).sum(axis=(1, 2))
+        slope = np.vstack([2 * penalty * kernel, np.zeros((1, kernel.shape[1]))])
+
+        def add(start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             photos = slice(start, start + step)
             inputs = rows.take(slice(start * problem.views, (start + step) * problem.views))
-            part, outer = softmax_loss(inputs @ kernel + weights[-1], problem, photos)
-            return part, inputs.T @ outer, outer.sum(axis=0)
+            parts, outer = softmax_loss(inputs @ kernel + weights[-1], problem, photos)
+            return parts, inputs.T @ outer, outer.sum(axis=0)
 
         # In threads, but added up in order: the same sum on any number of cores.
-        for part, of_kernel, of_bias in map_ahead(add, starts, ahead=usable_cores()):
-            total += part
+        for parts, of_kernel, of_bias in map_ahead(add, starts, ahead=usable_cores()):
+            losses += parts
             slope[:-1] += of_kernel
             slope[-1] += of_bias
-        return np.concatenate([[total], slope.ravel()])
+        slopes = slope.reshape(height, heads, -1).transpose(1, 0, 2)
+        return np.concatenate([losses, slopes.ravel()])
 
-    def recall_or(compute: Callable[[np.ndarray], np.ndarray], flat: np.ndarray) -> np.ndarray:
+    def recall_or(compute: Callable[[np.ndarray], np.ndarray], at: np.ndarray) -> np.ndarray:
         def ask() -> np.ndarray:
             checkpoint.tell(len(history) + 1, problem.epochs)
-            return compute(flat)
+            return compute(at)
 
-        return checkpoint.answer(flat, ask)
+        return checkpoint.answer(at, ask)
 
-    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        answer = recall_or(compute_loss, flat)
-        return float(answer[0]), answer[1:].copy()
+    def look(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        answer = recall_or(compute_loss, at)
+        return answer[:heads], answer[heads:].reshape(heads, -1)
 
-    def unfold(flat: np.ndarray) -> Weights:
-        weights = flat.reshape(shape)
+    def unfold(at: np.ndarray) -> Weights:
+        weights = side_by_side(at)
         return Weights(rows.for_vectors(weights[:-1]), weights[-1])
 
-    def count_at(flat: np.ndarray) -> np.ndarray:
-        return np.array(astuple(count(len(history) + 1, unfold(flat))))
+    def count_at(at: np.ndarray) -> np.ndarray:
+        return np.array(astuple(count(len(history) + 1, unfold(at))))
 
-    def end_epoch(flat: np.ndarray) -> None:
-        number, *rest = recall_or(count_at, flat)
+    def end_epoch(at: np.ndarray) -> None:
+        number, *rest = recall_or(count_at, at)
         history.append(Epoch(int(number), *rest))
 
     history: list[Epoch] = []
-    found = minimize(
-        loss,
-        np.zeros(shape).ravel(),
-        jac=True,
-        method="L-BFGS-B",
-        callback=end_epoch,
-        options={
-            "maxiter": problem.epochs,
-            "maxfun": 3 * problem.epochs,
-            "maxcor": _MEMORY,
-            "ftol": _LEAST_GAIN,
-            "gtol": 0.0,
-        },
-    )
-    if not found.nit:  # photos all alike: there is nothing to learn
-        end_epoch(found.x)
-    return unfold(found.x), history
+    found = np.zeros((heads, height * problem.brands))
+    for at in descend(look, found, problem.epochs):
+        found = at
+        end_epoch(at)
+    if not history:  # photos all alike: there is nothing to learn
+        end_epoch(found)
+    return unfold(found), history

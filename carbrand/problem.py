@@ -62,10 +62,12 @@ class Problem:
         return int(self.sees.shape[1])
 
 
-def softmax_loss(logits: np.ndarray, problem: Problem, photos: slice) -> tuple[float, np.ndarray]:
-    """What all views of some photos add to the loss of all heads, and its slope by the logits.
+def softmax_loss(
+    logits: np.ndarray, problem: Problem, photos: slice
+) -> tuple[np.ndarray, np.ndarray]:
+    """What all views of some photos add to the losses of the heads, and their slope by the logits.
 
-    logits: (photos * views, heads * brands), as the slope.
+    logits: (photos * views, heads * brands), as the slope. The losses: (heads,).
     """
     shape = (-1, problem.views, problem.heads, problem.brands)
     logits = logits.reshape(shape)
@@ -74,8 +76,8 @@ def softmax_loss(logits: np.ndarray, problem: Problem, photos: slice) -> tuple[f
     shares = softmax(logits)
     targets = _smoothed(problem.labels[photos], problem)[:, None, None, :]
     surprise = np.log(np.maximum(shares, SMALLEST_SHARE))
-    total = -float((weights * targets * surprise).sum())
-    return total, (weights * (shares - targets)).reshape(-1, shape[2] * shape[3])
+    losses = -(weights * targets * surprise).sum(axis=(0, 1, 3))
+    return losses, (weights * (shares - targets)).reshape(-1, shape[2] * shape[3])
 
 
 def _smoothed(labels: np.ndarray, problem: Problem) -> np.ndarray:

@@ -7,6 +7,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -19,6 +21,8 @@ _POLL_S = 0.2
 _GRACE_S = 1.0
 # When processes started is known to a second or so.
 _CLOCK_S = 2.0
+# What tells a process to end, besides Ctrl-C.
+_TO_END = (signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
 
 
 @dataclass(frozen=True)
@@ -127,9 +131,8 @@ class Stopped(BaseException):
 
 def stop_on_signals() -> None:
     """Raise Stopped in the main thread when this process is told to end; a second time, not."""
-    numbers = [signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else [])]
     # `nohup` has SIGHUP ignored, and means it.
-    numbers = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    numbers = [number for number in _TO_END if signal.getsignal(number) != signal.SIG_IGN]
 
     def stop(number: int, _frame: object) -> None:
         for other in (*numbers, signal.SIGINT):
@@ -138,3 +141,25 @@ def stop_on_signals() -> None:
 
     for number in numbers:
         signal.signal(number, stop)
+
+
+def end_on_signals() -> None:
+    """Undo `stop_on_signals`, once nothing is left to clean up: just end when told to."""
+    for number in _TO_END:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ignore Ctrl-C and what else tells this process to end, until the block is done.
+
+    Called in the main thread.
+    """
+    numbers = (*_TO_END, signal.SIGINT)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)

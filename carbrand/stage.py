@@ -7,6 +7,7 @@ done, or not at all. A node ends with the DVC that started it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
 import os
 import sys
@@ -14,7 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from carbrand.errors import exit_status
-from carbrand.processes import Parents, Stopped, parents_up_to_dvc, stop_on_signals
+from carbrand.processes import (
+    Parents,
+    Stopped,
+    end_on_signals,
+    parents_up_to_dvc,
+    stop_on_signals,
+)
 from carbrand.whole_files import whole_files
 
 
@@ -29,14 +36,17 @@ def start(main: Callable[..., None]) -> None:
     for name in inspect.signature(main).parameters:
         parser.add_argument(name, type=Path)
     paths = list(vars(parser.parse_args()).values())
-    stop_on_signals()
-    parents = parents_up_to_dvc()
+    parents = Parents(())
     try:
+        stop_on_signals()
+        parents = parents_up_to_dvc()
         parents.end_with_them()
         status = exit_status(lambda: _write_whole(main, paths, parents))
+        end_on_signals()
     except Stopped as stopped:
         if parents.alive():  # or else whoever ended them says so
-            print("stopped", file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print("stopped", file=sys.stderr, flush=True)
         os._exit(stopped.exit_status)  # threads may have much to do yet
     sys.exit(status)
 

@@ -21,6 +21,8 @@ from carbrand.processes import Parents, is_alive
 # What a Keras file holds besides weights.
 _MARGIN_BYTES = 2_000_000
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Of folders that a file system cannot sync: those that a virtual machine shares, some of FUSE.
+_NOT_SYNCED = (errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 class StopAfterWriting(UserError):
@@ -103,6 +105,9 @@ def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NOT_SYNCED or not path.is_dir():
+            raise
     finally:
         os.close(handle)
 

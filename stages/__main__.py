@@ -27,11 +27,12 @@ from carbrand.dataset import check_layout
 from carbrand.errors import DONE, UNUSABLE_INPUT, UserError, exit_status
 from carbrand.gate.params import GateParams
 from carbrand.params import check_sections, parse_section, read_file
-from carbrand.processes import Stopped, stop_on_signals
+from carbrand.processes import Stopped, end_on_signals, stop_on_signals, undisturbed
 from carbrand.repro.cache_links import check_cache_links
 from carbrand.repro.dvc import PARENT_PID
+from carbrand.repro.dvc_config import tell
 from carbrand.repro.dvc_environment import environment
-from carbrand.repro.dvc_lock import Torn, heal, read_whole
+from carbrand.repro.dvc_lock import Loader, Torn, heal, read_whole
 from carbrand.repro.dvc_state import KEPT, alone, mend_rwlock, wait_for_dvc, workers
 from carbrand.repro.names import start_again_in_utf8
 from carbrand.repro.process_tree import end_tree
@@ -45,6 +46,7 @@ from stages.validate import ValidateParams
 PARAMS = Path("params.yaml")
 DVC_YAML = Path("dvc.yaml")
 DVC_LOCK = Path("dvc.lock")
+AS_COMMITTED = f"Mend it, or `git checkout {DVC_YAML}`."
 FOLDERS = {"train": Path("Datasets/train"), "test": Path("Datasets/test")}
 SECTIONS: dict[str, type] = {
     "validate": ValidateParams,
@@ -55,8 +57,11 @@ SECTIONS: dict[str, type] = {
     "gate": GateParams,
 }
 WEIGHTS = Path("weights")
+KINDS_OF_OUTPUTS = ("outs", "metrics", "plots")
 # On the same file system as what is kept there for the time of a run; ignored by Git and DVC.
 TEMPORARY = Path(".dvc/tmp")
+# Copies in it that no later run deletes.
+RESCUED = "rescued-"
 DVC = (sys.executable, "-m", "dvc")
 # The same, but it ends with this process.
 OWN_DVC = (sys.executable, "-m", "carbrand.repro.dvc")
@@ -123,14 +128,43 @@ def is_watched(weights: str) -> bool:
 
 
 def read_outputs() -> list[Output]:
-    """Everything that the nodes of dvc.yaml write."""
-    nodes = yaml.safe_load(DVC_YAML.read_text("utf-8"))["stages"]
+    """Everything that the nodes of dvc.yaml write. Raises UserError where that cannot be known."""
+    try:
+        content = yaml.load(DVC_YAML.read_text("utf-8"), Loader)
+    except (OSError, yaml.YAMLError, ValueError):
+        content = read_file(DVC_YAML)  # says what is wrong
+    nodes = content.get("stages") if isinstance(content, dict) else None
+    if not isinstance(nodes, dict):
+        raise UserError(f"{DVC_YAML} has no nodes under `stages`. {AS_COMMITTED}")
+    problems = [
+        f"{DVC_YAML}: DVC could not run the node `{name}`. {AS_COMMITTED}"
+        for name, node in nodes.items()
+        if not _is_node(node)
+    ]
+    if problems:
+        raise UserError(*problems)
     return [
         Output(name, Path(path), options.get("cache", True))
         for name, node in nodes.items()
-        for kind in ("outs", "metrics", "plots")
+        for kind in KINDS_OF_OUTPUTS
         for path, options in _entries(node.get(kind, []))
     ]
+
+
+def _is_node(node: Any) -> bool:
+    """Whether what it writes is told in a way that `_entries` can read."""
+    return isinstance(node, dict) and all(
+        isinstance(node.get(kind, []), list) and all(map(_is_entry, node.get(kind, [])))
+        for kind in KINDS_OF_OUTPUTS
+    )
+
+
+def _is_entry(entry: Any) -> bool:
+    return isinstance(entry, str) or (
+        isinstance(entry, dict)
+        and all(isinstance(path, str) for path in entry)
+        and all(options is None or isinstance(options, dict) for options in entry.values())
+    )
 
 
 def _entries(entries: Sequence[str | dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -166,9 +200,10 @@ def repro(arguments: Sequence[str]) -> int:
             status = _run_to_its_end([*OWN_DVC, "repro", *arguments])
         finally:
             if status != 0:
-                mend_lock(lock)
-                mend_rwlock(TEMPORARY)
-                put_back(unfinished(there, before), safe)
+                with undisturbed(), rescued(safe):
+                    mend_lock(lock)
+                    put_back(unfinished(there, before), safe)
+                    mend_rwlock(TEMPORARY)
     return UNUSABLE_INPUT if status else DONE
 
 
@@ -199,11 +234,36 @@ def unfinished(outputs: Sequence[Output], before: dict[str, Any]) -> list[Output
     ]
 
 
+@contextlib.contextmanager
+def rescued(safe: Path) -> Iterator[None]:
+    """Where the block fails, leave the folder `safe` there for good, and say where."""
+    try:
+        yield
+    except (OSError, UserError) as error:
+        place = safe.rename(safe.with_name(safe.name.replace(KEPT, RESCUED, 1)))
+        reason = " ".join(str(error).split())
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(
+                f"error: Not everything could be put back ({reason}). What was there before is in "
+                f"{place}: take from it what is missing, then delete it.",
+                file=sys.stderr,
+            )
+
+
 def put_back(outputs: Sequence[Output], safe: Path) -> None:
-    """Make outputs again what was kept of them in the folder `safe`."""
+    """Make outputs again what was kept of them in the folder `safe`.
+
+    Raises OSError where one of them cannot be, after all the others.
+    """
+    problems = []
     for output in outputs:
-        _remove(output.path)
-        keep(safe / output.path, output.path)
+        try:
+            _remove(output.path)
+            keep(safe / output.path, output.path)
+        except OSError as error:
+            problems.append(error)
+    if problems:
+        raise problems[0]
 
 
 def keep(source: Path, target: Path) -> None:
@@ -254,14 +314,7 @@ def settle_version_control() -> None:
     """DVC refuses to run outside Git unless told so: a downloaded archive has no .git."""
     here = Path.cwd()
     in_git = any((folder / ".git").exists() for folder in (here, *here.parents))
-    local = Path(".dvc/config.local")
-    told = local.is_file() and "no_scm" in local.read_text("utf-8")
-    if in_git and told:
-        unset = [*DVC, "config", "--local", "--unset", "core.no_scm"]
-        subprocess.run(unset, env=environment(Path()), check=True)
-    elif not in_git and not told:
-        text = local.read_text("utf-8") if local.is_file() else ""
-        write_whole(local, f"{text}[core]\n    no_scm = true\n".encode())
+    tell(Path(".dvc/config.local"), "core", "no_scm", None if in_git else "true")
 
 
 def main() -> int:
@@ -280,9 +333,10 @@ def main() -> int:
 
 if __name__ == "__main__":
     start_again_in_utf8("stages", sys.argv[1:])
-    stop_on_signals()
     try:
+        stop_on_signals()
         status = exit_status(main)
+        end_on_signals()
     except Stopped as stopped:
         with contextlib.suppress(OSError):  # the terminal may be gone
             print("stopped", file=sys.stderr, flush=True)

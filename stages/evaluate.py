@@ -222,15 +222,17 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
     check_test_photos(listed, classifier.brands)
     rules = read_rules(validate / "rules.json")
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         predicted = predict(classifier, listed, Path(scratch))
         copies, places = search_copies(listed, predicted, features, rules)
         rows = mark_leaks(listed, copies, rules)
         check_test_photos(rows, classifier.brands)
         predicted = predicted.of({row.path for row in rows})
         write_large_parts(out, rows, predicted, classifier.resize)
+        photos = tabulate(rows, predicted, classifier.brands)
+        del predicted  # Windows deletes no file that is mapped into memory
     table = out / "predictions.csv"
-    write_predictions(table, tabulate(rows, predicted, classifier.brands), classifier.brands)
+    write_predictions(table, photos, classifier.brands)
     metrics = count(table, rows, classifier.brands, classifier.temperature, params.ece_bins)
     write_metrics(out / "metrics.json", metrics)
     write_brands(out / "brands.csv", metrics["brand"])

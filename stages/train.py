@@ -164,7 +164,8 @@ def leave_copies_out(features: Features, copies: Sequence[Copy], rules: CopyRule
     stop_at_errors(copies, rules)
     kept = features.without(paths_left_out(copies, rules))
     for brand in features.brands:
-        count = kept.photo_brands.count(brand)
+        own = zip(kept.groups, kept.photo_brands, strict=True)
+        count = len({group for group, of in own if of == brand})
         if count < MIN_TRAIN_PHOTOS:
             raise UserError(
                 f"{one_line(brand)} has {count} training photo without copies of one another, "

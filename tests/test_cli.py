@@ -13,6 +13,7 @@ import pytest
 
 from carbrand.cli import build_parser
 from tests.conftest import edit_params, run
+from tests.test_errors import run_unread
 
 
 def carbrand(project: Path, *arguments: str):
@@ -141,3 +142,8 @@ def test_a_reader_that_stops_early_is_no_error(finished):
     result = run(["sh", "-c", shell], finished)
     assert result.stderr == ""
     assert len(result.stdout.splitlines()) == 1
+
+
+def test_a_reader_that_is_gone_before_the_first_line_shows_in_the_status(finished):
+    command = [sys.executable, "-m", "carbrand.cli", "predict", "Datasets/test/asta/000.png"]
+    assert run_unread(command, finished) == (141, "")

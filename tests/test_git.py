@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from carbrand.errors import UserError
 from carbrand.git import GitFailed, Repository
-from tests.conftest import git
+from tests.conftest import ROOT, git, run
+
+# Python without its own remedies against a locale of ASCII.
+ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 
 
 @pytest.fixture
@@ -91,6 +95,20 @@ def test_changed_files_are_those_that_differ_from_the_commit_staged_or_not(proje
     repository = Repository(project)
     assert repository.changed() == ["dvc.lock", "other.py"]
     assert repository.tracked("*.txt") == ["Datasets/old.txt"]
+
+
+def test_names_are_utf_8_in_a_locale_of_another_encoding(project: Path):
+    (project / "Škoda.dvc").write_text("", "utf-8")
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "Škoda")
+    (project / "Škoda.dvc").write_text("changed", "utf-8")
+    names = (
+        "from pathlib import Path; from carbrand.git import Repository; import sys; "
+        "asked = Repository(Path(sys.argv[1])); print(ascii(asked.tracked('*.dvc')), "
+        "ascii(asked.changed()))"
+    )
+    done = run([sys.executable, "-c", names, "."], project, ASCII | {"PYTHONPATH": str(ROOT)})
+    assert done.stdout == "['\\u0160koda.dvc'] ['\\u0160koda.dvc']\n", done.stderr
 
 
 def test_a_revision_may_look_like_an_option_or_be_none(project: Path):

@@ -161,15 +161,14 @@ def test_the_labels_of_a_fold_say_nothing_to_its_head(solver):
     vectors, labels = clouds(spread=1.0)
     folds = np.arange(30) % 5
     weights = np.ones(30, np.float32)
-    epochs = TO_THE_END if solver == "lbfgs" else 5
-    params = dataclasses.replace(PARAMS, solver=solver, epochs=epochs, l2=0.01)
+    params = dataclasses.replace(PARAMS, solver=solver, epochs=5, l2=0.01)
     changed = np.where(folds == 2, (labels + 1) % 3, labels)
     before, after = (
         softmax(train_head(vectors, these, folds, weights, 3, [6], params).held_out_logits)
         for these in (labels, changed)
     )
     moved = np.abs(after - before).max(axis=1)
-    assert moved[folds == 2].max() < 1e-3
+    assert not moved[folds == 2].any()  # to the last bit: not even the steps are shared
     assert moved[folds != 2].mean() > 0.05
 
 
@@ -346,7 +345,7 @@ def test_a_smoothed_label_is_a_share_of_all_brands():
 
     def loss(labels, smoothing):
         problem = make_problem(vectors, labels, np.ones((9, 1), bool), label_smoothing=smoothing)
-        return softmax_loss(logits, problem, slice(None))[0]
+        return softmax_loss(logits, problem, slice(None))[0].sum()
 
     of_all = np.mean([loss(np.full(9, brand), 0.0) for brand in range(3)])
     assert loss(labels, 0.3) == pytest.approx(0.7 * loss(labels, 0.0) + 0.3 * of_all)
@@ -363,7 +362,7 @@ def test_the_slope_of_the_loss_is_that_of_its_differences():
     _, slope = softmax_loss(logits, problem, photos)
     step = 1e-5
     ahead, behind = (
-        softmax_loss(logits + s * direction, problem, photos)[0] for s in (step, -step)
+        softmax_loss(logits + s * direction, problem, photos)[0].sum() for s in (step, -step)
     )
     assert (slope * direction).sum() == pytest.approx((ahead - behind) / (2 * step), rel=1e-6)
 

@@ -7,22 +7,28 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from carbrand.alignment import grey_thumbnail
 from carbrand.copies_file import Copy, read_copies
 from carbrand.errors import UserError
-from carbrand.feature_store import read_features
-from carbrand.leaks import mark_leaks
+from carbrand.feature_store import Features, Recipe, StoredPhoto, read_features
+from carbrand.leaks import find_leaks, mark_leaks
 from carbrand.manifest import Row, read_manifest
 from carbrand.map_file import read_map
 from carbrand.photo import open_photo
 from carbrand.predictions_file import read_predictions
 from carbrand.rules import CopyRules, paths_left_out, stop_at_errors, worth_telling
+from carbrand.space import Space
+from carbrand.vector_copies import PhotoSet
 from stages import evaluate, features, train, validate
 from tests.conftest import ROOT, edit_params
 from tests.edits import CROPS, EDITS
 
 RULES = CopyRules(label_conflict="error", leaked="exclude", duplicate="exclude")
+RECIPE = Recipe("pad", 8, (2,))
 LEAK = Copy("test/a/1.jpg", "train/a/1.jpg", "leaked", 0.95, False)
 DOUBLE = Copy("test/a/2.jpg", "test/a/3.jpg", "duplicate", 0.95, False)
 CONFLICT = Copy("test/a/4.jpg", "train/b/1.jpg", "label_conflict", 0.95, True)
@@ -78,6 +84,30 @@ def test_of_two_brands_for_one_photo_both_stay_out_and_of_duplicates_the_copy():
 
 BRANDS = ("audi", "lamborghini", "mercedes")
 PLANTED = {**EDITS, **CROPS}
+
+
+def test_every_test_photo_may_prove_to_be_a_copy():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(0, 1, (6, 20)).astype(np.float32)
+    noise = rng.integers(0, 256, (6, 80, 80, 3), dtype=np.uint8)
+    thumbnails = np.stack([grey_thumbnail(Image.fromarray(photo)) for photo in noise])
+    training = PhotoSet(vectors, thumbnails, np.ones(6))
+    tests = PhotoSet(vectors[:2], thumbnails[:2], np.ones(2))
+    originals = [StoredPhoto(f"train/a/{number}.jpg", "a", "", 1.0) for number in range(6)]
+    found = find_leaks(ROWS[:2], tests, originals, training, Space.of(vectors[:, None], [20]))
+    assert [(copy.path, copy.copy_of, copy.issue) for copy in found] == [
+        (f"test/a/{number}.jpg", f"train/a/{number}.jpg", "leaked") for number in range(2)
+    ]
+
+
+def test_a_brand_of_copies_of_one_photo_is_too_few_to_learn_and_validate():
+    """Whatever becomes of duplicates: a fold would hold all of them, and its head see none."""
+    names = [f"train/{name}.jpg" for name in "abcd"]
+    groups = ["g", "g", "h", "i"]
+    vectors = np.zeros((4, 1, 2), np.float32)
+    features = Features(vectors, names, ["x", "x", "y", "y"], groups, RECIPE, Path())
+    with pytest.raises(UserError, match="x has 1 training photo without copies of one another"):
+        train.leave_copies_out(features, [], replace(RULES, duplicate="warn"))
 
 
 @pytest.fixture(scope="module")

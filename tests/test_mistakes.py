@@ -13,8 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dvc.config import Config
 
-from tests.conftest import draw_photo, edit_params, run
+import stages.__main__ as stages
+from carbrand.errors import UserError
+from carbrand.repro.dvc_state import alone
+from tests.conftest import ROOT, draw_photo, edit_params, run
 
 
 def remove_brands(project: Path, *brands: str) -> None:
@@ -209,3 +213,147 @@ def test_ctrl_c_leaves_everything_as_it_was(finished):
     assert process.returncode != 0
     assert "Traceback" not in stderr
     assert fingerprints(finished) == before
+
+
+# What is wrong with files that DVC reads.
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "dvc.yaml does not exist. Run this from the project's folder."),
+        ("stages: [", "dvc.yaml is not valid YAML (line 1)."),
+        ("stages:\n<<<<<<< ours\n", "dvc.yaml is not valid YAML (line "),
+        (b"stages: \xff", "dvc.yaml is not valid YAML."),
+        ("", "dvc.yaml has no nodes under `stages`."),
+        ("plots: []", "dvc.yaml has no nodes under `stages`."),
+        ("stages:\n  train:\n", "dvc.yaml: DVC could not run the node `train`."),
+        ("stages: {train: {outs: a.h5}}", "dvc.yaml: DVC could not run the node `train`."),
+        ("stages: {train: {outs: [[]]}}", "dvc.yaml: DVC could not run the node `train`."),
+        ("stages: {train: {metrics: [a: 1]}}", "dvc.yaml: DVC could not run the node `train`."),
+    ],
+)
+def test_a_damaged_pipeline_is_a_line(text, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        Path("dvc.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError) as caught:
+        stages.read_outputs()
+    (line,) = caught.value.problems
+    assert line.startswith(said)
+    assert text is None or "`git checkout dvc.yaml`" in line
+
+
+CONFIG = """# no_scm = true
+[Core]
+    # no_scm = true, some say
+    remote = mine
+['remote "mine"']
+    url = /data/é    # ours
+"""
+
+
+def read_config(folder: Path) -> dict:
+    """What DVC reads in it, but for what is empty."""
+    content = Config.load_file(str(folder / ".dvc/config.local"))
+    return {section: options for section, options in content.items() if options}
+
+
+def test_dvc_is_told_of_a_folder_without_git_whatever_its_configuration_says(tmp_path, monkeypatch):
+    (tmp_path / ".dvc").mkdir()
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / ".dvc/config.local"
+    stages.settle_version_control()
+    assert read_config(tmp_path) == {"core": {"no_scm": "true"}}
+    file.write_text(CONFIG, "utf-8")
+    before = read_config(tmp_path)
+    for _ in range(2):
+        stages.settle_version_control()
+        assert read_config(tmp_path)["core"] == {"remote": "mine", "no_scm": "true"}
+        assert read_config(tmp_path)["remote"] == before["remote"]
+    (tmp_path / ".git").mkdir()
+    for _ in range(2):
+        stages.settle_version_control()
+        assert file.read_text("utf-8") == CONFIG
+
+
+@pytest.mark.parametrize("text", [b"[core]\n[core]\n", b"<<<<<<< ours\n", b"[core]\na = \xff\n"])
+def test_a_configuration_that_dvc_cannot_read_is_a_line(text, tmp_path, monkeypatch):
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config.local").write_bytes(text)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UserError, match=r"config\.local: DVC cannot read it \(.+\)\. Mend or delete"
+    ):
+        stages.settle_version_control()
+
+
+# What is put back, whatever comes between.
+
+PIPELINE = """
+stages:
+  first: {cmd: "true", outs: [a/folder, b/model.h5]}
+  second: {cmd: "true", outs: [c/model.h5]}
+"""
+
+
+def small_project(folder: Path) -> Path:
+    """Outputs of two nodes, of which no dvc.lock says anything."""
+    (folder / "dvc.yaml").write_text(PIPELINE)
+    for name in ("a/folder/x", "b/model.h5", "c/model.h5", ".dvc/tmp/btime"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(name)
+    return folder
+
+
+DISTURBED = """
+import os, shutil, signal
+from pathlib import Path
+import stages.__main__ as stages
+from carbrand.processes import Stopped, stop_on_signals
+
+def fail(command):
+    shutil.rmtree("a"), shutil.rmtree("b"), shutil.rmtree("c")
+    return 1
+
+def disturb(lock):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(os.getpid(), number)
+
+stages._run_to_its_end, stages.mend_lock = fail, disturb
+stop_on_signals()
+print(stages.repro([]), *sorted(map(str, Path(".dvc/tmp").iterdir())))
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+except Stopped as stopped:
+    print(stopped.exit_status)
+"""
+
+
+def test_told_to_stop_while_it_puts_back_it_does_that_first(tmp_path):
+    project = small_project(tmp_path)
+    result = run([sys.executable, "-c", DISTURBED], project, {"PYTHONPATH": str(ROOT)})
+    assert (result.stdout, result.stderr) == ("2 .dvc/tmp/btime\n143\n", "")
+    for name in ("a/folder/x", "b/model.h5", "c/model.h5"):
+        assert (project / name).read_text() == name
+
+
+def test_what_cannot_be_put_back_is_kept_for_good_and_the_rest_is_back(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(small_project(tmp_path))
+    # It fails, and leaves a file where the folder of an output must be.
+    fails = "import shutil, sys; [shutil.rmtree(x) for x in 'abc']; open('b', 'w'); sys.exit(1)"
+    monkeypatch.setattr(stages, "OWN_DVC", (sys.executable, "-c", fails))
+    assert stages.repro([]) == 2
+    for name in ("a/folder/x", "c/model.h5"):
+        assert Path(name).read_text() == name
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: Not everything could be put back (")
+    assert "b/model.h5" in line
+    with alone(stages.TEMPORARY):  # the next run
+        pass
+    (place,) = Path(".dvc/tmp").glob("rescued-*")
+    assert f"is in {place}: " in line
+    assert (place / "b/model.h5").read_text() == "b/model.h5"
+    assert not list(Path(".dvc/tmp").glob("kept-*"))

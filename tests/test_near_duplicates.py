@@ -9,9 +9,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from carbrand.clusters import Clusters
+from carbrand.copies import mark_copies
 from carbrand.dataset import find_files
-from carbrand.fingerprint import Frame, fingerprint
+from carbrand.fingerprint import SIGNATURE_PX, Frame, fingerprint
 from carbrand.hash_search import MAX_DISTANCE, find_near
+from carbrand.manifest import Row
 from carbrand.near_duplicates import find_near_duplicates
 from carbrand.photo import open_photo
 from tests.conftest import ROOT
@@ -37,6 +39,28 @@ def test_an_edited_photo_is_found_and_never_taken_for_another(edit, drawings):
     labels = clusters_of(drawings + [EDITS[edit](photo) for photo in drawings])
     # Each photo is in a cluster with its copy, and with nothing else.
     assert labels.tolist() == list(range(len(drawings))) * 2
+
+
+def test_no_test_photo_decides_which_training_photos_stay():
+    """The test photo is near to both; they are not near to each other."""
+    picture = np.random.default_rng(0).integers(0, 256, (SIGNATURE_PX, SIGNATURE_PX), np.uint8)
+    hashes = {"train/a/1.png": 0, "train/a/2.png": 0xFFFF, "train/a/3.png": 0xFFFF}
+    near = {"test/a/1.png": 0xFF}
+
+    def mark(photos: dict[str, int]) -> dict[str, tuple[str, ...]]:
+        rows = [
+            Row(path, path.split("/")[0], "a", sha256=path, pixel_sha256=path) for path in photos
+        ]
+        frames = [(Frame(phash, ~phash & 2**64 - 1, picture, False),) for phash in photos.values()]
+        return {row.path: row.issues for row in mark_copies(rows, frames, DISTANCE)}
+
+    alone = mark(hashes)
+    assert alone == {
+        "train/a/1.png": (),
+        "train/a/2.png": (),
+        "train/a/3.png": ("duplicate",),
+    }
+    assert mark(hashes | near) == alone | {"test/a/1.png": ("leaked",)}
 
 
 @pytest.mark.usefixtures("sample_in_place")

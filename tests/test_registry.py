@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,45 @@ def test_a_model_that_is_in_no_cache_and_on_no_remote_is_told_in_one_line(projec
     assert not list((project / ".dvc" / "tmp" / "models").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("credentials", "reason"),
+    [(False, "Unable to locate credentials"), (True, "Could not connect to the endpoint URL")],
+)
+def test_storage_that_is_out_of_reach_is_told_in_one_line(
+    project: Path, tmp_path: Path, credentials: bool, reason: str
+):
+    shutil.rmtree(project / ".dvc" / "cache")
+    (tmp_path / "aws").write_text("[default]\n", "utf-8")
+    environment = {
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "aws"),
+        "AWS_CONFIG_FILE": str(tmp_path / "aws"),
+        "AWS_PROFILE": "default",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_MAX_ATTEMPTS": "1",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
+    if credentials:
+        environment |= {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{nobody_listens.getsockname()[1]}"
+        config = project / ".dvc" / "config"
+        first = config.read_text("utf-8").replace("[core]\n", "[core]\n    remote = store\n")
+        store = f"url = s3://bucket/path\n    endpointurl = {address}"
+        config.write_text(f"{first}['remote \"store\"']\n    {store}\n", "utf-8")
+        git(project, "commit", "-qam", "store")
+        photo = "Datasets/test/asta/000.png"
+        command = [sys.executable, "-m", "carbrand.cli", "predict", "--model", "HEAD", photo]
+        done = run(command, project, environment)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: The model of HEAD (")
+    assert reason in line
+    assert not list((project / ".dvc" / "tmp" / "models").iterdir())
+
+
 def test_promoting_again_changes_nothing(project: Path):
     assert carbrand(project, "promote").returncode == 0
     before = git(project, "show-ref")
@@ -155,6 +195,21 @@ def test_only_what_is_committed_is_promoted(project: Path):
     done = carbrand(project, "promote")
     assert done.returncode == 2
     assert "artifacts/evaluate/metrics.json is changed and not committed" in done.stderr
+    assert tags(project) == []
+
+
+@pytest.mark.parametrize("lock", [None, "schema: '2.0'\nstages: {}\n"])
+def test_a_commit_that_names_no_model_gets_no_tags(project: Path, lock: str | None):
+    if lock is None:
+        git(project, "rm", "-q", "dvc.lock")
+    else:
+        (project / "dvc.lock").write_text(lock, "utf-8")
+    git(project, "commit", "-qam", "no model")
+    done = carbrand(project, "promote")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert f"names no {MODEL}" in line
+    assert "`make repro`" in line
     assert tags(project) == []
 
 

@@ -5,14 +5,26 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from carbrand.commands.gate import files_of_project, find_model_of
+from carbrand.commands.retrain import PHOTOS, WRITTEN
+from carbrand.errors import UserError
+from carbrand.gate.params import GateParams
+from carbrand.params import read_section
+from carbrand.repro.file_lock import held_once_free, is_held
+from carbrand.retrain.dvc import Dvc
+from carbrand.retrain.loop import Plan, check_unchanged
 from tests.conftest import (
+    ROOT,
     change_test_photos,
     draw_photo,
     edit_params,
@@ -21,6 +33,15 @@ from tests.conftest import (
     remember,
     run,
 )
+from tests.promises.running import Run, await_that, bits, leftovers
+
+RETRAIN = ("-m", "carbrand.cli", "retrain")
+# Where the tests run in the background of a shell, Ctrl-C is switched off for all of them.
+WITH_CTRL_C = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
 
 # A model that has them wrong, and one that has learned from the right folders.
 SWAPPED = {"asta": "bolt", "bolt": "cirro", "cirro": "asta"}
@@ -358,3 +379,107 @@ def test_imported_photos_are_brought_up_to_date_first(world: World, tmp_path: Pa
     branch = result(clone)["branch"]
     changed = git(clone, "diff", "--name-only", "HEAD", branch).split()
     assert {"Datasets/train.dvc", "dvc.lock"} <= set(changed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_ends_after_its_run_has_put_everything_back(
+    finished: Path, number: signal.Signals
+):
+    edit_params(finished, features__size_px=448, features__views=40)
+    git(finished, "commit", "-qam", "longer")
+    before = bits(finished)
+    running = Run(finished, command=(sys.executable, "-c", WITH_CTRL_C, *RETRAIN))
+    running.await_process("stages.features")
+    if number == signal.SIGINT:  # a terminal sends it to all
+        os.killpg(running.process.pid, number)
+    else:
+        running.process.send_signal(number)
+    assert running.end() == 128 + number
+    assert bits(finished) == before
+    assert running.find("stages") is None
+    assert leftovers(finished) == []
+    assert running.said().splitlines()[-1] == "stopped"
+    assert not (finished / ".retrain").exists()
+
+
+def test_after_ctrl_c_no_other_step_comes_though_this_one_got_through(tmp_path: Path):
+    (tmp_path / "step.py").write_text(
+        "import os, pathlib, signal, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "os.killpg(0, signal.SIGINT)\n"
+        "time.sleep(1)\n"
+        "pathlib.Path('through').touch()\n",
+        "utf-8",
+    )
+    steps = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from pathlib import Path; "
+        "from carbrand.errors import exit_status; from carbrand.retrain.dvc import Dvc; "
+        "sys.exit(exit_status(lambda: [Dvc(Path()).run('step'), print('another step')] and 0))"
+    )
+    running = Run(tmp_path, command=(sys.executable, "-c", WITH_CTRL_C, "-c", steps))
+    assert running.end() == 130
+    assert (tmp_path / "through").exists()
+    assert running.said() == "stopped\n"
+
+
+def test_another_run_has_its_turn_before_anything_is_compared(finished: Path):
+    running = Run(finished, command=(sys.executable, *RETRAIN))
+    lock, predictions = finished / ".dvc/tmp/repro.lock", finished / "artifacts/evaluate"
+    await_that(lambda: is_held(lock), "the run to start")
+    with held_once_free(lock, lambda: time.sleep(0.005)):
+        predictions.rename(finished / "deleted")  # as DVC does before a node starts
+        await_that(
+            lambda: "Waiting for its end" in running.said() or running.process.poll() is not None,
+            "it to wait, or to have been faster",
+        )
+        (finished / "deleted").rename(predictions)
+    assert running.end() == 0, running.said()
+    assert result(finished)["verdict"] == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (add_photos, "Changed while this ran: Datasets/train. "),
+        (lambda project: edit_params(project, train__l2=0.5), "committed: params.yaml. "),
+    ],
+    ids=["photos", "params"],
+)
+def test_what_is_changed_during_the_run_is_in_no_commit(
+    finished: Path, change: Callable[[Path], None], words: str
+):
+    edit_params(finished, plot__dpi=60)
+    git(finished, "commit", "-qam", "finer")
+    running = Run(finished, command=(sys.executable, *RETRAIN))
+    running.await_process("stages.plot")
+    change(finished)
+    assert running.end() == 2, running.said()
+    (line,) = [line for line in running.said().splitlines() if line.startswith("error: ")]
+    assert words in line
+    assert git(finished, "branch", "--list", "retrain/*") == ""
+
+
+def test_what_another_run_left_is_in_no_commit(finished: Path):
+    plan = Plan(
+        project=finished,
+        photos=PHOTOS,
+        written=WRITTEN,
+        files=files_of_project(),
+        params=read_section(finished / "params.yaml", "gate", GateParams),
+        find_model=find_model_of,
+    )
+    lock = (finished / "dvc.lock").read_bytes()
+    check_unchanged(plan, Dvc(finished), lock)
+    with pytest.raises(UserError, match=r"Changed while this ran: dvc\.lock\. "):
+        check_unchanged(plan, Dvc(finished), lock + b"\n")
+
+
+def test_artifacts_that_the_run_had_no_need_to_fetch_are_not_missed(world: World):
+    project = world.clone()
+    edit_params(project, plot__dpi=60)
+    git(project, "commit", "-qam", "finer")
+    done = retrain(project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ran(done) == ["plot"]
+    assert not (project / "artifacts" / "train" / "model.h5").exists()
+    assert list(world.branches()) == [result(project)["branch"]]

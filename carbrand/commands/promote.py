@@ -38,10 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare, tag, push; each does nothing where it was done before."""
     from carbrand.git import Repository
     from carbrand.registry.find import in_stage
-    from carbrand.registry.promote import promote, same_model
+    from carbrand.registry.promote import check_model, promote, same_model
 
     repository = Repository(Path())
     commit = _committed(repository)
+    check_model(repository, commit, MODEL)
     in_use = in_stage(Path(), arguments.name, arguments.stage)
     if in_use and same_model(repository, in_use, commit, MODEL):
         commit = in_use

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carbrand.commands.gate import files_of_project, find_model_of, read_gate
 from carbrand.commands.options import add_against
-from carbrand.errors import DONE
+from carbrand.errors import DONE, exit_status
+from carbrand.processes import Stopped, stop_on_signals
 
 if TYPE_CHECKING:
     from carbrand.retrain.loop import Outcome
@@ -51,7 +54,20 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the loop, or say what it would do; the exit status is the verdict's."""
+    """Run the loop, or say what it would do; the exit status is the verdict's.
+
+    Told to stop, it lets the step that it is at put things in order.
+    """
+    stop_on_signals()
+    try:
+        return exit_status(lambda: _run(arguments))
+    except Stopped as stopped:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print("stopped", file=sys.stderr, flush=True)
+        return stopped.exit_status
+
+
+def _run(arguments: argparse.Namespace) -> int:
     from carbrand.git import Repository
     from carbrand.retrain.loop import Plan, rehearse, retrain
 

@@ -16,8 +16,9 @@ from carbrand.git import Repository
 # file stays as it is on our side: no markers, with which DVC could not read it, and no merge of
 # lines, which could claim what never ran.
 MERGE_LOCK = (
-    "python=.venv/bin/python; "
-    'test -x $python || python="$(git rev-parse --git-common-dir)/../.venv/bin/python"; '
+    'for root in . "$(git rev-parse --git-common-dir)/.."; do '
+    'for python in "$root/.venv/bin/python" "$root/.venv/Scripts/python.exe"; do '
+    'test -x "$python" && break 2; done; done; '
     '"$python" -m carbrand.lock_merge merge %O %A %B || { '
     "echo %P was not merged, it is as it was on this side. "
     'Run "\\`make repro\\`, then \\`git add" %P"\\`." >&2; exit 1; }'

@@ -64,8 +64,6 @@ def _fetch(project: Path, commit: str, model: str, wanted: str) -> Path:
         return kept
     os.environ.update(closed_notes(project))  # DVC reads it in this process, when it is imported
     from dvc.api import DVCFileSystem
-    from dvc.exceptions import DvcException
-    from dvc.scm import SCMError
 
     kept.parent.mkdir(parents=True, exist_ok=True)
     # A whole file or none: an interrupted copy must not pass for a model.
@@ -73,11 +71,12 @@ def _fetch(project: Path, commit: str, model: str, wanted: str) -> Path:
         file = Path(folder) / "model.h5"
         try:
             DVCFileSystem(str(project), rev=commit).get_file(model, str(file))
-        except (DvcException, SCMError, OSError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+        except Exception as error:  # each kind of storage has errors of its own
+            reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             raise UserError(
                 f"The model of {wanted} ({commit[:12]}) could not be had: {reason}. It is in the "
-                f"DVC cache or remote where it was trained: `dvc push` it there."
+                f"DVC cache or remote where it was trained: `dvc push` it there, and see that "
+                f"`dvc pull` works here."
             ) from None
         file.replace(kept)
     return kept

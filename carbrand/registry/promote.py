@@ -27,6 +27,15 @@ def same_model(repository: Repository, one: str, other: str, model: str) -> bool
     return len(hashes) == 1 and None not in hashes
 
 
+def check_model(repository: Repository, commit: str, model: str) -> None:
+    """Raise UserError where the commit has no file `model`: tags would stand for nothing."""
+    if _hash(repository, commit, model) is None:
+        raise UserError(
+            f"dvc.lock of {commit[:12]} names no {model}, so there is no model to put into use. "
+            f"`make repro` makes one: commit dvc.lock after it."
+        )
+
+
 def promote(project: Path, name: str, stage: str, commit: str) -> Promotion:
     """Register the model of `commit` as the next version, and put it into the stage.
 

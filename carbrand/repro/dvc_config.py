@@ -1,4 +1,4 @@
-"""What DVC's configuration files say, for what must be known before DVC is started."""
+"""What DVC's configuration files say, or are to say, before DVC is started."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from carbrand.errors import UserError
+from carbrand.repro.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,31 @@ def told(project: Path, section: str, option: str) -> Told | None:
         if value is not None:
             return Told(level, file, value)
     return None
+
+
+def tell(file: Path, section: str, option: str, value: str | None) -> None:
+    """Have a file say that of the option, or nothing (None). What else it says stays.
+
+    `section` and `option` are in small letters. Raises UserError where DVC could not read the file.
+    """
+    from configobj import ConfigObj, ConfigObjError
+
+    try:
+        text = file.read_text("utf-8") if file.is_file() else ""
+        content = ConfigObj(text.splitlines(), interpolation=False)
+    except (ConfigObjError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise UserError(f"{file}: DVC cannot read it ({reason}). Mend or delete it.") from None
+    name = next((name for name in content.sections if name.lower() == section), section)
+    options = content.setdefault(name, {})
+    key = next((key for key in options if key.lower() == option), option)
+    if options.get(key) == value:
+        return
+    if value is None:
+        del options[key]
+    else:
+        options[key] = value
+    write_whole(file, "\n".join([*content.write(), ""]).encode())
 
 
 def _levels(project: Path) -> Iterator[tuple[str, Path]]:

@@ -14,7 +14,7 @@ from carbrand.git import Repository
 from carbrand.repro.whole_file import write_whole
 
 # The C parser is six times as fast, where PyYAML has it.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _CONFLICT = re.compile(rb"^(<{7} |={7}$|>{7} )", re.MULTILINE)
 
@@ -26,7 +26,7 @@ class Torn(ValueError):
 def read_whole(data: bytes) -> dict[str, Any]:
     """What DVC would read of these bytes of a dvc.lock. Raises Torn where it would not."""
     try:
-        content = yaml.load(data.decode("utf-8"), _Loader)
+        content = yaml.load(data.decode("utf-8"), Loader)
     except (yaml.YAMLError, ValueError):
         raise Torn from None
     if not _is_surely_whole(content):

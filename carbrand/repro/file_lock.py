@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -9,7 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+from carbrand.errors import UserError
+
 _POLL_S = 0.2
+# What systems say of a file that another process holds; the last two on Windows.
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
 
 class Busy(Exception):
@@ -18,10 +23,13 @@ class Busy(Exception):
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Hold the file, as DVC (zc.lockfile) holds its own: they see each other. Raises Busy."""
+    """Hold the file, as DVC (zc.lockfile) holds its own: they see each other. Raises Busy.
+
+    Raises UserError where the file system cannot do that.
+    """
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        _lock(handle)
+        _lock(handle, path)
         try:
             yield
         finally:
@@ -66,7 +74,7 @@ def held_within(path: Path, seconds: float) -> AbstractContextManager[None]:
     return held_once_free(path, wait)
 
 
-def _lock(handle: int) -> None:
+def _lock(handle: int, path: Path) -> None:
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -76,8 +84,13 @@ def _lock(handle: int) -> None:
             import fcntl
 
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise Busy from None
+    except OSError as error:
+        if error.errno in _HELD:
+            raise Busy from None
+        raise UserError(
+            f"{path} cannot be locked ({error.strerror}), so nothing would keep two runs apart. "
+            f"Put the project on a file system that can, a local disk for instance."
+        ) from None
 
 
 def _unlock(handle: int) -> None:

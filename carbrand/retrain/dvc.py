@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from carbrand.errors import UserError
+from carbrand.repro.child import run_to_its_end
 from carbrand.repro.dvc_environment import environment
 
 
@@ -23,7 +25,9 @@ class Dvc:
     def run(self, *command: str) -> None:
         """A command such as `dvc push`, to its end. Raises UserError where it fails."""
         sys.stdout.flush()
-        status = self._call(command).returncode
+        status = run_to_its_end(
+            [sys.executable, "-m", *command], self.project, environment(self.project), _stop
+        )
         if status < 0:  # stopped by a signal, as Ctrl-C is
             raise KeyboardInterrupt
         if status != 0:
@@ -35,24 +39,41 @@ class Dvc:
     def rehearse(self, *options: str) -> str:
         """What `dvc repro --dry` prints. It ends where a node needs what is not here yet."""
         command = ("dvc", "repro", "--dry", "--allow-missing", *options)
-        done = self._call(command, capture_output=True, text=True)
+        done = self._ask(command)
         if done.returncode != 0 and "No such file" not in done.stderr:
             raise UserError(f"`{' '.join(command)}` failed: {' '.join(done.stderr.split())}")
         return done.stdout.rstrip() + ("\nand what comes after it" if done.returncode else "")
 
+    def changed(self) -> set[str]:
+        """What nodes depend on and that is not as dvc.lock says; also what is not here."""
+        done = self._ask(("dvc", "status", "--json", "dvc.yaml"))
+        if done.returncode != 0:
+            raise UserError(f"`dvc status` failed: {' '.join(done.stderr.split())}")
+        nodes = json.loads(done.stdout).values()
+        found = [entry for node in nodes for entry in node if isinstance(entry, dict)]
+        return {Path(path).as_posix() for entry in found for path in entry.get("changed deps", {})}
+
     def has_remote(self) -> bool:
         """Whether there is a default remote to push to and to pull from."""
-        done = self._call(("dvc", "config", "core.remote"), capture_output=True, text=True)
+        done = self._ask(("dvc", "config", "core.remote"))
         return done.returncode == 0 and bool(done.stdout.strip())
 
-    def _call(self, command: Sequence[str], **how: bool) -> subprocess.CompletedProcess[str]:
+    def _ask(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """A command that only looks, so that it may be ended where it stands."""
         return subprocess.run(
             [sys.executable, "-m", *command],
             cwd=self.project,
             env=environment(self.project),
             check=False,
-            **how,  # type: ignore[call-overload]
+            capture_output=True,
+            text=True,
         )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Tell it to end, and let it put back what it has to."""
+    process.terminate()
+    process.wait()
 
 
 def imported(project: Path, files: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from carbrand.gate.params import GateParams
 from carbrand.gate.revision import find_revision
 from carbrand.gate.side import GateFiles
 from carbrand.git import Repository
+from carbrand.repro.dvc_state import alone
 from carbrand.retrain.dvc import Dvc, imported
 from carbrand.retrain.report import describe, make_title
 from carbrand.wording import one_line
@@ -24,6 +25,8 @@ from carbrand.wording import one_line
 BRANCHES = "retrain/"
 # Called as a command: the library does not import the stages.
 PIPELINE = "stages"
+# Where `make repro` keeps others waiting.
+TEMPORARY = Path(".dvc/tmp")
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,18 @@ def retrain(plan: Plan, tell: Callable[[str], None]) -> Outcome:
     for step in (*fetch_steps(plan, repository, remote), run_step(plan, remote)):
         tell(f"$ {' '.join(step)}")
         dvc.run(*step)
+    made = (plan.project / plan.files.lock).read_bytes()
+    # Whoever waits to run here would change what is compared, pushed and committed.
+    with alone(plan.project / TEMPORARY):
+        check(plan, repository)
+        check_unchanged(plan, dvc, made)
+        return propose(plan, repository, dvc, remote, tell)
 
+
+def propose(
+    plan: Plan, repository: Repository, dvc: Dvc, remote: bool, tell: Callable[[str], None]
+) -> Outcome:
+    """Compare what lies here, and keep it on a branch, here and where DVC and Git push to."""
     tree = repository.snapshot([plan.photos, *plan.written])
     if tree == repository.find("HEAD^{tree}"):
         return Outcome(None, "Nothing changed", "Nothing changed: there is no new model.\n")
@@ -121,12 +135,28 @@ def check(plan: Plan, repository: Repository) -> None:
     strange = [
         one_line(path)
         for path in repository.changed()
-        if not path.endswith(".dvc") and not any(path == o or path.startswith(f"{o}/") for o in own)
+        if not path.endswith(".dvc") and not _is_in(path, own)
     ]
     if strange:
         raise UserError(
             f"Changed and not committed: {', '.join(strange[:5])}{' …' * (len(strange) > 5)}. "
             f"A new model is kept with what made it: commit that on a branch, or `git stash` it."
+        )
+
+
+def check_unchanged(plan: Plan, dvc: Dvc, made: bytes) -> None:
+    """Raise UserError where the new model is not one of what lies here.
+
+    made: what dvc.lock said at the end of the run.
+    """
+    # What nodes write need not be here: DVC fetches only what a run needs.
+    changed = sorted(path for path in dvc.changed() if not _is_in(path, plan.written))
+    if (plan.project / plan.files.lock).read_bytes() != made:
+        changed.append(plan.files.lock.as_posix())
+    if changed:
+        raise UserError(
+            f"Changed while this ran: {', '.join(map(one_line, changed))}. The new model is of "
+            f"what was there before. Nothing was committed or pushed; run this again."
         )
 
 
@@ -163,6 +193,10 @@ def judge(plan: Plan, repository: Repository) -> Comparison | None:
 
 def _forced(plan: Plan) -> tuple[str, ...]:
     return ("--force",) if plan.force else ()
+
+
+def _is_in(path: str, places: Iterable[str]) -> bool:
+    return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 def _rival(plan: Plan) -> str:

@@ -261,6 +261,14 @@ MUTANTS = (
     ),
     Mutant(
         "training",
+        "the labels of held-out photos steer how far the other heads step",
+        "carbrand/quasi_newton.py",
+        'return np.einsum("nk,nk->n", a, b)',
+        "return np.full(len(a), (a * b).sum())",
+        _test("head", "the_labels_of_a_fold_say_nothing_to_its_head[lbfgs]"),
+    ),
+    Mutant(
+        "training",
         "numbers about held-out photos come from the head that has seen them",
         "carbrand/problem.py",
         "        held_out[photos] = some[rows, unseen]\n",
@@ -358,6 +366,14 @@ MUTANTS = (
         _test("promises", "probabilities_that_do_not_add_up_are_caught"),
     ),
     # Copies.
+    Mutant(
+        "leaks",
+        "a test photo decides which training photos are learned from",
+        "carbrand/copies.py",
+        'among = originals if row.split == "test" else in_train.get(row.path)',
+        "among = originals",
+        _test("near_duplicates", "no_test_photo_decides_which_training_photos_stay"),
+    ),
     Mutant(
         "leaks",
         "a test photo that is a training photo is called a duplicate",
@@ -566,6 +582,30 @@ MUTANTS = (
         _test("lock_merge", "where_no_run_saw_both_the_entry_is_ours_and_the_node_is_named"),
     ),
     # What strangers may do.
+    Mutant(
+        "retraining",
+        "what was changed while it ran is committed with the rest",
+        "carbrand/retrain/loop.py",
+        "        check_unchanged(plan, dvc, made)\n",
+        "",
+        _test("retrain", "what_is_changed_during_the_run_is_in_no_commit[photos]"),
+    ),
+    Mutant(
+        "retraining",
+        "the next step comes although Ctrl-C was pressed",
+        "carbrand/repro/child.py",
+        "            interrupted = True\n",
+        "            pass\n",
+        _test("retrain", "after_ctrl_c_no_other_step_comes_though_this_one_got_through"),
+    ),
+    Mutant(
+        "retraining",
+        "a commit without a model is registered",
+        "carbrand/commands/promote.py",
+        "    check_model(repository, commit, MODEL)\n",
+        "",
+        _test("registry", "a_commit_that_names_no_model_gets_no_tags[None]"),
+    ),
     Mutant(
         "serving",
         "a photo of any size is taken in",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -380,25 +381,47 @@ def test_every_parameter_of_training_is_a_part_of_its_name(tmp_path):
 def test_another_version_code_or_processor_makes_another_training(monkeypatch):
     problem = a_problem()
     names = [name_training(problem, {})]
-    changes: list[tuple[str, Any]] = [
-        ("version_of", lambda name: f"{name} of tomorrow"),
-        ("CODE", checkpoint_key.CODE[1:]),
-        ("_describe_processor", lambda: ["another one"]),
-    ]
-    for name, value in changes:
+    for fact in ("code", "versions", "python"):
         with monkeypatch.context() as patch:
-            patch.setattr(checkpoint_key, name, value)
+            patch.setitem(checkpoint_key._SOFTWARE, fact, "another")
+            names.append(name_training(problem, {}))
+    for name in ("_describe_processor", "_describe_gpus"):
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint_key, name, lambda: ["another one"])
             names.append(name_training(problem, {}))
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     names.append(name_training(problem, {}))
     assert len(set(names)) == len(names)
 
 
+def test_code_that_is_edited_while_it_runs_is_not_what_runs(tmp_path):
+    """The name is asked for late, at the first write."""
+    package = tmp_path / "carbrand"
+    shutil.copytree(ROOT / "carbrand", package, ignore=shutil.ignore_patterns("__pycache__"))
+    ask = (
+        "from tests.promises.test_checkpoint import a_problem\n"
+        "from carbrand.checkpoint_key import name_training, __file__ as file\n"
+        "from pathlib import Path\n"
+        "print(file)\n"
+        "Path(file).with_name('lbfgs.py').open('a').write('# edited')\n"
+        "print(name_training(a_problem(), {}))\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    (file, first), (_, then) = (
+        run([sys.executable, "-c", ask], tmp_path, {"PYTHONPATH": path}).stdout.split()
+        for _ in range(2)
+    )
+    assert Path(file).parent == package
+    assert first == name_training(a_problem(), {})
+    assert then != first
+
+
 def test_all_code_that_trains_is_a_part_of_the_name():
     used = {Path(path).stem for path in local_imports(ROOT / "carbrand/head.py")}
-    # Files, errors and versions change no step.
+    # Files, errors, versions and how processes end change no step.
     files = {"h5_file", "metrics_file", "network_file", "openvino_network", "table"}
-    assert set(checkpoint_key.CODE) == used - files - {"checkpoint_key", "errors", "origin"}
+    others = {"checkpoint_key", "errors", "origin", "processes"}
+    assert set(checkpoint_key.CODE) == used - files - others
 
 
 # --- when it is written ---

@@ -23,7 +23,8 @@ from carbrand.errors import UserError
 from carbrand.repro.cache_links import check_cache_links
 from carbrand.repro.dvc_lock import heal
 from carbrand.repro.dvc_state import mend_rwlock, workers
-from tests.conftest import draw_photo, edit_params, git, run
+from carbrand.whole_files import _sync
+from tests.conftest import ROOT, draw_photo, edit_params, git, run
 from tests.promises.running import (
     NODES,
     WAYS,
@@ -236,6 +237,43 @@ def test_workers_of_a_killed_node_end_too(finished):
     assert running.await_nothing_left() < 10
 
 
+# A node, or `python -m stages`, of a project in which nothing is.
+STARTING = """
+import atexit, os, runpy, signal, sys
+from carbrand import processes
+
+def told() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+def ask() -> None:
+    before()
+    told()
+
+before, (moment, module) = processes.stop_on_signals, sys.argv[1:3]
+if moment == "first":
+    processes.stop_on_signals = ask
+else:
+    atexit.register(told)
+sys.argv = sys.argv[2:]
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("module", ["stages", "stages.plot"])
+@pytest.mark.parametrize("moment", ["first", "last"])
+def test_told_to_stop_in_its_first_or_last_moment_it_does_without_a_traceback(
+    module, moment, tmp_path
+):
+    paths = ["params.yaml", *"abcde", "out"] if module == "stages.plot" else []
+    command = [sys.executable, "-c", STARTING, moment, module, *paths]
+    result = run(command, tmp_path, {"PYTHONPATH": str(ROOT)})
+    mistake = "error: params.yaml does not exist. Run this from the project's folder.\n"
+    assert (result.returncode, result.stderr) == {
+        "first": (128 + signal.SIGTERM, "stopped\n"),
+        "last": (-signal.SIGTERM, mistake),
+    }[moment]
+
+
 # --- what a killed DVC leaves ---
 
 
@@ -413,6 +451,16 @@ def test_a_node_that_cannot_write_leaves_what_was_there(node, finished, thorough
     assert f"has no space left for the files of artifacts/{node}" in result.stderr
     assert bits(finished) == before
     assert leftovers(finished) == []
+
+
+def test_a_folder_that_cannot_be_synced_is_no_failure_but_a_file_is():
+    """/proc is a file system that syncs neither, and says so."""
+    folder = Path("/proc/self")
+    if not folder.is_dir():
+        pytest.skip("there is no /proc")
+    _sync(folder)
+    with pytest.raises(OSError, match="Invalid argument"):
+        _sync(folder / "status")
 
 
 def test_a_disk_that_gets_full_costs_nothing(finished, tmp_path, thorough):

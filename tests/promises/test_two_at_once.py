@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import signal
 import sys
 
 import pytest
 
+from carbrand.errors import UserError
+from carbrand.repro.file_lock import held, is_held
 from tests.conftest import edit_params, git, run
 from tests.promises.running import Run, await_that, bits, forget, leftovers
 
@@ -99,3 +103,26 @@ def test_predicting_while_a_model_is_made_has_one_or_says_so(finished, thorough)
     result = run(["carbrand", "predict", photo], finished)
     assert result.returncode == 0
     assert git(finished, "status", "--porcelain", "artifacts/train/model.h5") == ""
+
+
+def test_a_file_that_is_held_is_busy(tmp_path):
+    path = tmp_path / "lock"
+    assert not is_held(path)
+    with held(path):
+        assert is_held(path)
+    assert not is_held(path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP])
+def test_nobody_waits_for_ever_where_files_cannot_be_locked(number, tmp_path, monkeypatch):
+    """As a file system without locks says it; none can be mounted here."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(UserError) as caught, held(tmp_path / "repro.lock"):
+        pass
+    (line,) = caught.value.problems
+    assert line.startswith(f"{tmp_path / 'repro.lock'} cannot be locked ({os.strerror(number)})")
