@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -21,6 +22,8 @@ _POLL_S = 0.2
 _GRACE_S = 1.0
 # When processes started is known to a second or so.
 _CLOCK_S = 2.0
+# Until what nobody could catch is raised anew.
+_AGAIN_S = 0.01
 # What tells a process to end, besides Ctrl-C.
 _TO_END = (signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
 
@@ -126,11 +129,16 @@ class Stopped(BaseException):
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
+        self.number = signal.Signals(number)
         self.exit_status = 128 + number
 
 
 def stop_on_signals() -> None:
-    """Raise Stopped in the main thread when this process is told to end; a second time, not."""
+    """Raise Stopped in the main thread when this process is told to end; a second time, not.
+
+    Python drops what is raised where nothing can catch it: in finalisers, or in the callbacks of
+    weak references, of which each import has some. Stopped and KeyboardInterrupt come again then.
+    """
     # `nohup` has SIGHUP ignored, and means it.
     numbers = [number for number in _TO_END if signal.getsignal(number) != signal.SIG_IGN]
 
@@ -139,8 +147,26 @@ def stop_on_signals() -> None:
             signal.signal(other, signal.SIG_IGN)
         raise Stopped(number)
 
+    def come_again(dropped: sys.UnraisableHookArgs) -> None:
+        lost = dropped.exc_value
+        if not isinstance(lost, (Stopped, KeyboardInterrupt)):
+            sys.__unraisablehook__(dropped)
+            return
+        if isinstance(lost, Stopped):
+            signal.signal(lost.number, stop)
+        again = lost.number if isinstance(lost, Stopped) else signal.SIGINT
+        threading.Timer(_AGAIN_S, _signal_main_thread, [again]).start()
+
     for number in numbers:
         signal.signal(number, stop)
+    sys.unraisablehook = come_again
+
+
+def _signal_main_thread(number: signal.Signals) -> None:
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:  # it is not woken where it waits
+        _thread.interrupt_main(number)
 
 
 def end_on_signals() -> None:
@@ -148,6 +174,7 @@ def end_on_signals() -> None:
     for number in _TO_END:
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
+    sys.unraisablehook = sys.__unraisablehook__
 
 
 @contextmanager

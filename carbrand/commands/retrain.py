@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from carbrand.commands.gate import files_of_project, find_model_of, read_gate
 from carbrand.commands.options import add_against
 from carbrand.errors import DONE, exit_status
-from carbrand.processes import Stopped, stop_on_signals
+from carbrand.processes import Stopped, end_on_signals, stop_on_signals
 
 if TYPE_CHECKING:
     from carbrand.retrain.loop import Outcome
@@ -58,13 +58,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     Told to stop, it lets the step that it is at put things in order.
     """
-    stop_on_signals()
     try:
-        return exit_status(lambda: _run(arguments))
+        stop_on_signals()
+        status = exit_status(lambda: _run(arguments))
+        end_on_signals()
     except Stopped as stopped:
         with contextlib.suppress(OSError):  # the terminal may be gone
             print("stopped", file=sys.stderr, flush=True)
-        return stopped.exit_status
+        status = stopped.exit_status
+    return status
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -686,4 +686,16 @@ MUTANTS = (
         "            pass\n",
         _test("mistakes", "nothing_is_lost_where_dvc_has_no_copy[.dvc/cache]"),
     ),
+    Mutant(
+        "errors",
+        "a signal that comes in a finaliser is lost",
+        "carbrand/processes.py",
+        "    sys.unraisablehook = come_again\n",
+        "",
+        tuple(
+            "tests/promises/test_killed.py::test_told_to_stop_where_nothing_can_be_raised"
+            f"_it_stops_a_moment_later[{number}]"
+            for number in ("15-Stopped", "2-KeyboardInterrupt")
+        ),
+    ),
 )

@@ -274,6 +274,39 @@ def test_told_to_stop_in_its_first_or_last_moment_it_does_without_a_traceback(
     }[moment]
 
 
+# Told to stop where Python drops what is raised.
+DROPPING = """
+import signal, sys, time, weakref
+from carbrand.processes import Stopped, stop_on_signals
+
+class Lock:
+    pass
+
+def told(_: object) -> None:
+    signal.raise_signal(int(sys.argv[1]))
+
+stop_on_signals()
+try:
+    lock = Lock()
+    gone = weakref.ref(lock, told)
+    del lock
+    time.sleep(15)
+except (Stopped, KeyboardInterrupt) as stopped:
+    print(type(stopped).__name__)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGTERM, "Stopped"), (signal.SIGINT, "KeyboardInterrupt")]
+)
+def test_told_to_stop_where_nothing_can_be_raised_it_stops_a_moment_later(number, raised, tmp_path):
+    command = [sys.executable, "-c", DROPPING, str(int(number))]
+    began = time.monotonic()
+    result = run(command, tmp_path, {"PYTHONPATH": str(ROOT)})
+    assert (result.stdout, result.stderr) == (f"{raised}\n", "")
+    assert time.monotonic() - began < 15  # it is woken
+
+
 # --- what a killed DVC leaves ---
 
 
