@@ -17,7 +17,7 @@ Look = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 # Steps that the curvature is estimated from.
 _MEMORY = 10
 # The least gain of a step, relative to the value or to 1: there is nothing left to gain.
-_LEAST_GAIN = 1e-7
+_LEAST_GAIN = 1e-9
 # A step must gain this share of what the slope promises (Armijo); else it is made shorter, to
 # where a parabola has its minimum, but within these bounds, so many times.
 _ENOUGH = 1e-4
