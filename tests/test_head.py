@@ -208,6 +208,21 @@ def test_few_rows_and_many_rows_are_learned_alike():
     assert np.abs(say(condensed, wide) - say(narrow, vectors)).max() < 1e-3
 
 
+def test_what_is_rounded_otherwise_moves_no_probability():
+    """As on another processor: of vectors whose directions have lengths from 1 to 0.001."""
+    rng, width = np.random.default_rng(1), 400
+    labels = np.arange(60) % 3
+    photos = rng.normal(size=(60, 1, width)) + 0.5 * np.eye(3, width)[labels][:, None, :]
+    views = photos + 0.3 * rng.normal(size=(60, 2, width))
+    vectors = (views * np.geomspace(1, 1e-3, width)).astype(np.float32)
+    rounded = (vectors * (1 + 3e-7 * rng.normal(size=vectors.shape))).astype(np.float32)
+    one, other = (
+        softmax(learn(v, labels, epochs=50, l2=0.0003, label_smoothing=0.1).held_out_logits)
+        for v in (vectors, rounded)
+    )
+    assert 0 < np.abs(one - other).max() < 2e-5
+
+
 @pytest.mark.parametrize("width", [6, 100])
 def test_the_size_of_a_portion_changes_nothing_but_rounding(monkeypatch, width):
     vectors, labels = clouds(width=width, spread=0.7)

@@ -698,4 +698,12 @@ MUTANTS = (
             for number in ("15-Stopped", "2-KeyboardInterrupt")
         ),
     ),
+    Mutant(
+        "promises",
+        "what processors round otherwise decides where training stops",
+        "carbrand/lbfgs.py",
+        "_EVENED = 0.42\n",
+        "_EVENED = 0.0\n",
+        _test("head", "what_is_rounded_otherwise_moves_no_probability"),
+    ),
 )
