@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
@@ -71,6 +72,7 @@ def evaluate_photos(
     by_brand = {brand: score_brand(leak_free, brand) for brand in brands}
     metrics: dict[str, Any] = {
         **score_accuracy(leak_free),
+        **score_balanced(leak_free),
         "leaked": len(photos) - len(leak_free),
         **score_probabilities(leak_free, brands, ece_bins),
         "uncalibrated": score_probabilities(
@@ -127,6 +129,27 @@ def count_confusion(
     for photo in photos:
         counts[photo.actual][photo.predicted] += 1
     return counts
+
+
+def score_balanced(photos: Sequence[PredictedPhoto]) -> dict[str, float]:
+    """Balanced accuracy: the mean recall of the brands that have a photo, each counting the same.
+
+    Its 95 % interval is put together from the Wilson intervals of the recalls: their half widths,
+    as independent errors, add up by their squares (MOVER: Zou and Donner, Statistics in Medicine
+    27, 2008). With one brand it is the Wilson interval.
+    """
+    support = Counter(photo.actual for photo in photos)
+    right = Counter(photo.actual for photo in photos if photo.predicted == photo.actual)
+    recalls = {brand: right[brand] / n for brand, n in support.items()}
+    intervals = {brand: wilson_interval(right[brand], n) for brand, n in support.items()}
+    mean = math.fsum(recalls.values()) / len(recalls)
+    below = math.hypot(*(recalls[brand] - low for brand, (low, _) in intervals.items()))
+    above = math.hypot(*(high - recalls[brand] for brand, (_, high) in intervals.items()))
+    return {
+        "balanced_accuracy": mean,
+        "balanced_accuracy_low": max(0.0, mean - below / len(recalls)),
+        "balanced_accuracy_high": min(1.0, mean + above / len(recalls)),
+    }
 
 
 def wilson_interval(right: int, n: int) -> tuple[float, float]:

@@ -57,7 +57,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A share of photos named right in 0…1, its 95 % interval, and of how many photos."""
+    """A share in 0…1 of photos named right, its 95 % interval, and of how many photos."""
 
     accuracy: float
     accuracy_low: float
@@ -79,6 +79,7 @@ class Metrics:
     """metrics.json: leak-free test photos, except for `as_given`, which counts all of them."""
 
     leak_free: Accuracy
+    balanced: Accuracy  # each brand counting the same
     as_given: Accuracy
     leaked: int
     calibrated: Honesty

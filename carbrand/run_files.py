@@ -155,6 +155,7 @@ def _read_metrics(path: Path) -> Metrics:
     with _made_anew(path):
         return Metrics(
             leak_free=_accuracy(content),
+            balanced=_accuracy(content, "balanced_accuracy"),
             as_given=_accuracy(content["as_given"]),
             leaked=content["leaked"],
             calibrated=_honesty(content),
@@ -165,9 +166,9 @@ def _read_metrics(path: Path) -> Metrics:
         )
 
 
-def _accuracy(numbers: Mapping[str, Any]) -> Accuracy:
-    names = ("accuracy", "accuracy_low", "accuracy_high", "images")
-    return Accuracy(**{name: numbers[name] for name in names})
+def _accuracy(numbers: Mapping[str, Any], kind: str = "accuracy") -> Accuracy:
+    shares = (numbers[f"{kind}{bound}"] for bound in ("", "_low", "_high"))
+    return Accuracy(*shares, images=numbers["images"])
 
 
 def _honesty(numbers: Mapping[str, Any]) -> Honesty:

@@ -16,6 +16,7 @@ from carbrand.evaluation import (
     log_loss,
     make_predicted,
     reliability,
+    score_balanced,
     score_brand,
     share_in_top,
     uncalibrate,
@@ -99,6 +100,51 @@ def test_the_interval_of_all_right_ends_at_one():
     low, high = wilson_interval(10, 10)
     assert high == 1.0
     assert low == pytest.approx(0.7225, abs=1e-4)
+
+
+def one_sided(right_a: int, a: int, right_b: int, b: int) -> list[PredictedPhoto]:
+    """So many photos of two brands, the first of each named right."""
+    return [photo("a", 0.9 if n < right_a else 0.1) for n in range(a)] + [
+        photo("b", 0.1 if n < right_b else 0.9) for n in range(b)
+    ]
+
+
+def test_balanced_accuracy_is_not_that_of_the_majority():
+    """2 photos of one brand beside 200 of the other: to name the other always is worth a half."""
+    metrics = evaluate_photos(one_sided(0, 2, 200, 200), BRANDS, 10)
+    assert metrics["accuracy"] == pytest.approx(200 / 202)
+    assert metrics["balanced_accuracy"] == metrics["macro"]["recall"] == 0.5
+
+
+def test_the_interval_of_balanced_accuracy_is_as_wide_as_the_smallest_brand_makes_it():
+    scores = score_balanced(one_sided(1, 2, 190, 200))
+    low, high = wilson_interval(1, 2)
+    below, above = 0.95 - wilson_interval(190, 200)[0], wilson_interval(190, 200)[1] - 0.95
+    assert scores == pytest.approx(
+        {
+            "balanced_accuracy": (0.5 + 0.95) / 2,
+            "balanced_accuracy_low": 0.725 - math.sqrt((0.5 - low) ** 2 + below**2) / 2,
+            "balanced_accuracy_high": 0.725 + math.sqrt((high - 0.5) ** 2 + above**2) / 2,
+        }
+    )
+
+
+def test_of_one_brand_balanced_accuracy_is_accuracy():
+    """Also where the other brands have no leak-free photo."""
+    scores = score_balanced([photo("a", 0.9)] * 7 + [photo("a", 0.1)] * 2)
+    low, high = wilson_interval(7, 9)
+    assert list(scores.values()) == pytest.approx([7 / 9, low, high])
+
+
+def test_the_interval_of_balanced_accuracy_holds_what_it_promises():
+    """About 19 in 20 of them hold the mean of the true recalls, with few photos of one brand."""
+    rng, true = np.random.default_rng(0), (0.8, 0.95)
+    held = []
+    for a, b in zip(rng.binomial(8, true[0], 400), rng.binomial(100, true[1], 400), strict=True):
+        scores = score_balanced(one_sided(a, 8, b, 100))
+        low, high = scores["balanced_accuracy_low"], scores["balanced_accuracy_high"]
+        held.append(low <= sum(true) / 2 <= high)
+    assert 0.92 <= np.mean(held) <= 0.99
 
 
 def test_brand_scores_are_those_worked_out_by_hand():

@@ -14,11 +14,19 @@ from carbrand import lbfgs, space
 from carbrand.array_file import map_rows, write_rows
 from carbrand.errors import UserError
 from carbrand.feature_store import Features, Recipe
-from carbrand.head import SOLVERS, HeadParams, assign_folds, balance, train_head
+from carbrand.head import (
+    SOLVERS,
+    HeadParams,
+    TrainedHead,
+    assign_folds,
+    balance,
+    train_head,
+)
+from carbrand.history import Epoch
 from carbrand.params import read_section
 from carbrand.problem import Problem, Weights, count_epoch, softmax, softmax_loss
 from carbrand.space import Space
-from stages.train import TrainParams, train
+from stages.train import TrainParams, summarize, train
 from tests.conftest import ROOT, run
 
 PARAMS = HeadParams(
@@ -425,6 +433,20 @@ def test_vectors_that_are_no_finite_numbers_end_in_one_line(solver, width):
     with pytest.raises(UserError, match="finite") as caught:
         train(features, dataclasses.replace(params, solver=solver, epochs=2))
     assert "\n" not in str(caught.value)
+
+
+def test_of_2_photos_beside_200_the_balanced_accuracy_says_that_the_2_are_never_named():
+    """99 % of the held-out photos are named right by whoever names the larger brand always."""
+    names = [f"{number:03}" for number in range(202)]
+    brands = ["rare"] * 2 + ["usual"] * 200
+    vectors = np.zeros((202, 1, 4), np.float32)
+    features = Features(vectors, names, brands, names, Recipe("stretch", 32, (4,)), Path("n"))
+    logits = np.tile([0.0, 4.0], (202, 1))
+    epoch = Epoch(1, 0.1, 0.99, 0.1, 200 / 202)
+    head = TrainedHead(np.zeros((4, 2)), np.zeros(2), logits, np.zeros(202, int), [epoch])
+    summary = summarize(head, features, 1.0, logits)
+    assert summary["val_accuracy"] == pytest.approx(0.990, abs=1e-3)
+    assert summary["val_balanced_accuracy"] == 0.5
 
 
 # Prints a digest of all that a head is, however many cores there are.

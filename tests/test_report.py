@@ -443,12 +443,14 @@ def test_in_a_browser_the_numbers_are_those_of_the_metrics(browser, tmp_path, mo
     def said(share: float) -> str:
         return f"{100 * share:.1f}\xa0%"
 
-    def interval(of: dict[str, float]) -> str:
-        return f"{100 * of['accuracy_low']:.1f}–{said(of['accuracy_high'])}"
+    def interval(of: dict[str, float], kind: str = "accuracy") -> str:
+        return f"{100 * of[f'{kind}_low']:.1f}–{said(of[f'{kind}_high'])}"
 
     assert found["metrics"] == {
         "accuracy": said(metrics["accuracy"]),
         "interval": interval(metrics),
+        "balanced": said(metrics["balanced_accuracy"]),
+        "balanced-interval": interval(metrics, "balanced_accuracy"),
         "as_given": said(metrics["as_given"]["accuracy"]),
         "as_given-interval": interval(metrics["as_given"]),
         "leaked": str(metrics["leaked"]),

@@ -327,6 +327,14 @@ MUTANTS = (
     ),
     Mutant(
         "evaluation",
+        "balanced accuracy is that of the majority",
+        "carbrand/evaluation.py",
+        "recalls = {brand: right[brand] / n for brand, n in support.items()}",
+        "recalls = {brand: right.total() / support.total() for brand in support}",
+        _test("evaluation", "balanced_accuracy_is_not_that_of_the_majority"),
+    ),
+    Mutant(
+        "evaluation",
         "a bin of one photo counts as much as one of a hundred in the calibration error",
         "carbrand/evaluation.py",
         "abs(b.confidence - b.accuracy) * b.photos for b",
