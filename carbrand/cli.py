@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections.abc import Sequence
 
 from carbrand.commands import export, gate, predict, promote, retrain, sample, serve
 from carbrand.errors import exit_status
-from carbrand.repro.names import start_again_in_utf8
+from carbrand.repro.names import print_any_name, start_again_in_utf8
 
 COMMANDS = (predict, serve, gate, retrain, promote, export, sample)
 
@@ -27,10 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 done, 1 a check says no, 2 unusable input."""
     if argv is None:
         start_again_in_utf8("carbrand.cli", sys.argv[1:])
-    # A file name that the terminal cannot show must not cost the answers for all others.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    print_any_name()
     arguments = build_parser().parse_args(argv)
     return exit_status(lambda: arguments.run(arguments))
 

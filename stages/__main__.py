@@ -3,8 +3,8 @@
 First everything is checked that can be known to be wrong without opening a photo: each section of
 params.yaml, the folders of photos, the weights. Then what a killed run left is mended, and DVC runs
 what changed. It deletes a node's outputs before it starts the node, so when one fails, or is told
-to stop, what it had written before is put back. Two at once take turns.
-Arguments are handed on to `dvc repro`.
+to stop, what it had written before is put back. Two at once take turns. The last lines say what
+the run found. Arguments are handed on to `dvc repro`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from carbrand.backbones import IMAGENET, check_weights
 from carbrand.dataset import check_layout
 from carbrand.errors import DONE, UNUSABLE_INPUT, UserError, exit_status
 from carbrand.gate.params import GateParams
+from carbrand.last_lines import print_last_lines, tells_of_a_whole_run
 from carbrand.params import check_sections, parse_section, read_file
 from carbrand.processes import Stopped, end_on_signals, stop_on_signals, undisturbed
 from carbrand.repro.cache_links import check_cache_links
@@ -34,12 +35,12 @@ from carbrand.repro.dvc_config import tell
 from carbrand.repro.dvc_environment import environment
 from carbrand.repro.dvc_lock import Loader, Torn, heal, read_whole
 from carbrand.repro.dvc_state import KEPT, alone, mend_rwlock, wait_for_dvc, workers
-from carbrand.repro.names import start_again_in_utf8
+from carbrand.repro.names import print_any_name, start_again_in_utf8
 from carbrand.repro.process_tree import end_tree
 from carbrand.repro.whole_file import write_whole
 from stages.evaluate import EvaluateParams
 from stages.features import FeaturesParams
-from stages.plot import PlotParams
+from stages.plot import PlotParams, files_of_run
 from stages.train import TrainParams
 from stages.validate import ValidateParams
 
@@ -57,6 +58,8 @@ SECTIONS: dict[str, type] = {
     "gate": GateParams,
 }
 WEIGHTS = Path("weights")
+NODE_FOLDERS = [Path("artifacts", node) for node in ("validate", "features", "train", "evaluate")]
+REPORT = Path("artifacts/plot/report.html")
 KINDS_OF_OUTPUTS = ("outs", "metrics", "plots")
 # On the same file system as what is kept there for the time of a run; ignored by Git and DVC.
 TEMPORARY = Path(".dvc/tmp")
@@ -328,11 +331,15 @@ def main() -> int:
         wait_for_dvc(TEMPORARY)
         heal(DVC_LOCK)
         settle_version_control()
-        return repro(arguments)
+        status = repro(arguments)
+        if status == DONE and tells_of_a_whole_run(arguments):
+            print_last_lines(files_of_run(*NODE_FOLDERS), REPORT)
+        return status
 
 
 if __name__ == "__main__":
     start_again_in_utf8("stages", sys.argv[1:])
+    print_any_name()
     try:
         stop_on_signals()
         status = exit_status(main)

@@ -119,6 +119,7 @@ def test_a_mistake_is_a_clear_line_and_costs_nothing(mistake, finished):
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert any(said in line for line in errors), result.stderr
     assert "Traceback" not in result.stderr
+    assert "test accuracy" not in result.stdout
     assert fingerprints(finished) == before
     if mistake not in ("a broken weights file", "a text named .jpg"):
         assert mistake == "a torn dvc.lock" or (finished / "dvc.lock").read_bytes() == lock

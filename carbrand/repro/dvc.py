@@ -1,10 +1,12 @@
 """`python -m carbrand.repro.dvc …`: `dvc …`, as a process that ends with the one that started it.
 
 So do the nodes that it runs: see `carbrand.processes`. What made their outputs is written down.
+DVC's hints about remotes and Git, which come with every run, are left out.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -15,6 +17,21 @@ from carbrand.repro.made_by import read_outputs, record, started_nodes
 
 # The process that this one ends with.
 PARENT_PID = "CARBRAND_REPRO_PID"
+_PUSH_HINT = "Use `dvc push`"
+
+
+def leave_out_hints() -> None:
+    """Have DVC print neither how to add dvc.lock to Git nor that there is `dvc push`."""
+    from dvc.ui import ui
+
+    logging.getLogger("dvc.repo.scm_context").setLevel(logging.WARNING)
+    write = ui.write
+
+    def write_all_but_hints(*objects: object, **options: object) -> None:
+        if not str(objects[0] if objects else "").startswith(_PUSH_HINT):
+            write(*objects, **options)
+
+    ui.write = write_all_but_hints
 
 
 def main() -> int:
@@ -26,6 +43,7 @@ def main() -> int:
     os.environ[DVC_PID] = str(os.getpid())
     from dvc.cli import main as dvc
 
+    leave_out_hints()
     before = read_outputs(Path())
     started = started_nodes()
     status = int(dvc(sys.argv[1:]))

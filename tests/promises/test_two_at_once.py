@@ -27,7 +27,10 @@ def test_two_runs_take_turns(finished):
     assert "Running stage 'plot'" in first.said()
     assert "note: another `make repro` is at work here. Waiting for its end." in second.said()
     assert "Running stage" not in second.said()
-    assert second.said().splitlines()[-1] == "Data and pipelines are up to date."
+    assert "Data and pipelines are up to date." in second.said().splitlines()
+    last = [running.said().split("\n\n")[-1] for running in runs]
+    assert last[0] == last[1]
+    assert last[0].endswith("report        artifacts/plot/report.html\n")
     assert bits(finished) == expected
     assert leftovers(finished) == []
 
