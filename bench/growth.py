@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import yaml
 from PIL import Image, ImageOps
 
 from bench.measure import ROOT, Cost, measure
+from carbrand.dvc_yaml import parse_yaml
 from carbrand.pool import map_in_processes
 
 SIZE = (160, 120)
@@ -48,10 +48,10 @@ def write_photo(task: tuple[Path, int, int]) -> None:
 
 def run_nodes(folder: Path) -> Iterator[tuple[str, Cost]]:
     """Each node as a process of its own, with what it cost."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    params = parse_yaml((ROOT / "params.yaml").read_text("utf-8"))
     params["features"] |= {"size_px": SIZE_PX, "views": 1}
     params_file = folder / "params.yaml"
-    params_file.write_text(yaml.safe_dump(params), "utf-8")
+    params_file.write_text(json.dumps(params), "utf-8")  # JSON is YAML
     out = {node: str(folder / node) for node in ("validate", "features", "train", "evaluate")}
     model, rules = f"{out['train']}/model.h5", f"{out['validate']}/rules.json"
     for node, paths in {

@@ -1,7 +1,7 @@
 """How a node is started: `python -m stages.<node> PATH…`, a path for each argument of `main`.
 
-The last one is the folder that the node writes. What it writes gets there whole, when `main` is
-done, or not at all. A node ends with the DVC that started it.
+The first one is params.yaml, the last one the folder that the node writes. What it writes gets
+there whole, when `main` is done, or not at all. A node ends with the DVC that started it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from carbrand.errors import exit_status
+from carbrand.params import unchanged_section
 from carbrand.processes import (
     Parents,
     Stopped,
@@ -28,8 +29,9 @@ from carbrand.whole_files import whole_files
 def start(main: Callable[..., None]) -> None:
     """Call `main` with the paths of the command line, in order, and leave with its exit status."""
     module = inspect.getmodule(main)
+    node = Path(inspect.getfile(main)).stem
     parser = argparse.ArgumentParser(
-        prog=f"python -m stages.{Path(inspect.getfile(main)).stem}",
+        prog=f"python -m stages.{node}",
         description=module.__doc__ if module else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -41,7 +43,7 @@ def start(main: Callable[..., None]) -> None:
         stop_on_signals()
         parents = parents_up_to_dvc()
         parents.end_with_them()
-        status = exit_status(lambda: _write_whole(main, paths, parents))
+        status = exit_status(lambda: _write_whole(main, node, paths, parents))
         end_on_signals()
     except Stopped as stopped:
         if parents.alive():  # or else whoever ended them says so
@@ -51,7 +53,7 @@ def start(main: Callable[..., None]) -> None:
     sys.exit(status)
 
 
-def _write_whole(main: Callable[..., None], paths: list[Path], parents: Parents) -> None:
-    *inputs, out = paths
-    with whole_files(out, parents) as fresh:
-        main(*inputs, fresh)
+def _write_whole(main: Callable[..., None], node: str, paths: list[Path], parents: Parents) -> None:
+    params, *inputs, out = paths
+    with whole_files(out, parents) as fresh, unchanged_section(params, node):
+        main(params, *inputs, fresh)

@@ -20,20 +20,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from carbrand.backbones import IMAGENET, check_weights
 from carbrand.dataset import check_layout
+from carbrand.dvc_yaml import parse_yaml
 from carbrand.errors import DONE, UNUSABLE_INPUT, UserError, exit_status
 from carbrand.gate.params import GateParams
 from carbrand.last_lines import print_last_lines, tells_of_a_whole_run
-from carbrand.params import check_sections, parse_section, read_file
+from carbrand.params import check_sections, misspelt_sections, parse_section, read_file
 from carbrand.processes import Stopped, end_on_signals, stop_on_signals, undisturbed
 from carbrand.repro.cache_links import check_cache_links
 from carbrand.repro.dvc import PARENT_PID
 from carbrand.repro.dvc_config import tell
 from carbrand.repro.dvc_environment import environment
-from carbrand.repro.dvc_lock import Loader, Torn, heal, read_whole
+from carbrand.repro.dvc_lock import Torn, heal, read_whole
 from carbrand.repro.dvc_state import KEPT, alone, mend_rwlock, wait_for_dvc, workers
 from carbrand.repro.names import print_any_name, start_again_in_utf8
 from carbrand.repro.process_tree import end_tree
@@ -47,7 +46,7 @@ from stages.validate import ValidateParams
 PARAMS = Path("params.yaml")
 DVC_YAML = Path("dvc.yaml")
 DVC_LOCK = Path("dvc.lock")
-AS_COMMITTED = f"Mend it, or `git checkout {DVC_YAML}`."
+AS_COMMITTED = f"Mend it, or `git checkout HEAD -- {DVC_YAML}`."
 FOLDERS = {"train": Path("Datasets/train"), "test": Path("Datasets/test")}
 SECTIONS: dict[str, type] = {
     "validate": ValidateParams,
@@ -82,7 +81,9 @@ class Output:
 def check_params(path: Path) -> dict[str, Any]:
     """The sections of params.yaml by name. Raises UserError with every problem of all of them."""
     content = read_file(path)
-    problems = check_sections(content, path, tuple(SECTIONS))
+    misspelt = misspelt_sections(content, SECTIONS)
+    others = [name for name in content if name not in misspelt]
+    problems = check_sections(others, path, tuple(SECTIONS))
     sections: dict[str, Any] = {}
     for name, section in SECTIONS.items():
         try:
@@ -133,8 +134,8 @@ def is_watched(weights: str) -> bool:
 def read_outputs() -> list[Output]:
     """Everything that the nodes of dvc.yaml write. Raises UserError where that cannot be known."""
     try:
-        content = yaml.load(DVC_YAML.read_text("utf-8"), Loader)
-    except (OSError, yaml.YAMLError, ValueError):
+        content = parse_yaml(DVC_YAML.read_text("utf-8"))
+    except (OSError, ValueError):
         content = read_file(DVC_YAML)  # says what is wrong
     nodes = content.get("stages") if isinstance(content, dict) else None
     if not isinstance(nodes, dict):

@@ -15,6 +15,7 @@ import yaml
 from PIL import Image
 
 from carbrand.dataset import find_files
+from carbrand.dvc_yaml import parse_yaml
 from carbrand.quiet_keras import import_keras
 from carbrand.repro.file_lock import held_within
 from carbrand.sample import SIGNATURE
@@ -84,7 +85,7 @@ def draw_dataset(folder: Path, train: int = 6, test: int = 3) -> Path:
 def edit_params(project: Path, **changes: object) -> None:
     """Set params of a project: `features__views=3`. Comments get lost, which tests can bear."""
     file = project / "params.yaml"
-    params = yaml.safe_load(file.read_text("utf-8"))
+    params = parse_yaml(file.read_text("utf-8"))
     for name, value in changes.items():
         section, key = name.split("__")
         params[section][key] = value

@@ -224,7 +224,7 @@ def test_ctrl_c_leaves_everything_as_it_was(finished):
     [
         (None, "dvc.yaml does not exist. Run this from the project's folder."),
         ("stages: [", "dvc.yaml is not valid YAML (line 1)."),
-        ("stages:\n<<<<<<< ours\n", "dvc.yaml is not valid YAML (line "),
+        ("stages:\n   x: 1\n  y: 2\n", "dvc.yaml is not valid YAML (line 3)."),
         (b"stages: \xff", "dvc.yaml is not valid YAML."),
         ("", "dvc.yaml has no nodes under `stages`."),
         ("plots: []", "dvc.yaml has no nodes under `stages`."),
@@ -242,7 +242,7 @@ def test_a_damaged_pipeline_is_a_line(text, said, tmp_path, monkeypatch):
         stages.read_outputs()
     (line,) = caught.value.problems
     assert line.startswith(said)
-    assert text is None or "`git checkout dvc.yaml`" in line
+    assert text is None or "`git checkout HEAD -- dvc.yaml`" in line
 
 
 CONFIG = """# no_scm = true

@@ -10,7 +10,8 @@ import pytest
 
 from carbrand.errors import UserError
 from carbrand.head import SOLVERS
-from carbrand.params import check_sections, knob, read_section
+from carbrand.params import check_sections, knob, read_section, unchanged_section
+from stages.__main__ import check_params
 from stages.train import TrainParams
 from tests.conftest import ROOT, edit_params
 
@@ -58,6 +59,18 @@ def test_a_whole_number_will_do_for_a_number(tmp_path):
         ({"mode": "fats"}, "one of fast, slow, got 'fats'. Did you mean `fast`?"),
         ({"flip": "1"}, "true or false, got 1"),
         ({"flip": ""}, "got nothing"),
+        ({"flip": "yes"}, "true or false, got 'yes'. Did you mean `true`?"),
+        ({"flip": "OFF"}, "true or false, got 'OFF'. Did you mean `false`?"),
+        ({"size_px": "'64'"}, "got '64'. Did you mean `64`, without quotes?"),
+        ({"size_px": "0x" + "f" * 5000}, "got "),
+        ({"size_px": "1:30"}, "a whole number from 32 to 1024, got '1:30'."),
+        ({"size_px": "2024-01-01"}, "got the date 2024-01-01."),
+        ({"rate": "0,5"}, "a number from 0 to 1, got '0,5'. Did you mean `0.5`, without quotes?"),
+        ({"rate": "1e400"}, "a number from 0 to 1, got inf"),
+        ({"rate": "+_"}, "`train.rate: +_` (line 3) looks like a number or a date, and is none"),
+        ({"rate": "2024-13-45"}, "`train.rate: 2024-13-45` (line 3) looks like a number or a date"),
+        ({"rate": "0.5\n  size_px: 32"}, "`train.size_px` is there 2 times: `64` (line 2) and"),
+        ({"mode": "&m [*m]"}, "one of fast, slow, got "),
     ],
 )
 def test_what_is_wrong_is_named_with_the_way_out(tmp_path, changes, said):
@@ -73,9 +86,36 @@ def test_all_problems_are_told_at_once(tmp_path):
     assert len(caught.value.problems) == 3
 
 
-def test_a_missing_section_names_the_nearest(tmp_path):
-    with pytest.raises(UserError, match=r"`train` is missing. Did you mean `trian`\?"):
+def test_a_misspelt_section_is_one_problem_that_says_which_name_is_wrong(tmp_path):
+    with pytest.raises(
+        UserError, match=r"`train` is missing. Rename `trian` to `train`\."
+    ) as caught:
         read(tmp_path, {}, section="trian")
+    assert len(caught.value.problems) == 1
+
+
+def test_a_missing_section_is_not_mistaken_for_another_one_with_its_own_keys(tmp_path):
+    (tmp_path / "params.yaml").write_text("validate: {dark: warn}\nplot: {dpi: 150}\n")
+    with pytest.raises(UserError) as caught:
+        read_section(tmp_path / "params.yaml", "evaluate", Section)
+    assert "Rename" not in str(caught.value)
+
+
+def test_make_repro_says_the_same_of_a_misspelt_section(committed):
+    file = committed / "params.yaml"
+    file.write_text(file.read_text("utf-8").replace("\ntrain:", "\ntrian:"), "utf-8")
+    with pytest.raises(UserError) as caught:
+        check_params(file)
+    assert caught.value.problems == (
+        f"{file}: the section `train` is missing. Rename `trian` to `train`.",
+    )
+
+
+def test_a_misspelt_key_is_one_problem(tmp_path):
+    with pytest.raises(UserError) as caught:
+        read(tmp_path, {"size_px": None, "sise_px": "64"})
+    (problem,) = caught.value.problems
+    assert problem.endswith("unknown key `train.sise_px`. Did you mean `size_px`?")
 
 
 def test_an_unknown_section_names_the_nearest():
@@ -95,6 +135,18 @@ def test_a_file_that_is_no_mapping_is_one_line(tmp_path, content):
 def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         read_section(tmp_path / "params.yaml", "train", Section)
+
+
+def test_a_section_that_changes_while_its_node_runs_is_an_error(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text("train: {l2: 1}\nplot: {dpi: 1}\n")
+    with unchanged_section(file, "train"):
+        file.write_text("train: {l2: 1.0}  # a comment\nplot: {dpi: 2}\n")
+    with (
+        pytest.raises(UserError, match="the section `train` changed while `train` ran"),
+        unchanged_section(file, "train"),
+    ):
+        file.write_text("train: {l2: 2}\nplot: {dpi: 2}\n")
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from carbrand.copies_file import Copy, read_copies
+from carbrand.dvc_yaml import parse_yaml
 from carbrand.errors import UserError
 from carbrand.manifest import Row, photos_to_learn_from, read_manifest
 from carbrand.rules import CopyRules, paths_left_out, read_rules
@@ -73,9 +72,9 @@ def _evaluated(lock: Path, model: Path) -> str | None:
     if not lock.is_file():
         return None
     try:
-        stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
+        stages = parse_yaml(lock.read_text(encoding="utf-8"))["stages"]
         deps = {dep["path"]: dep.get("md5") for dep in stages["evaluate"]["deps"]}
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
     name = Path(model.parent.parent.name, model.parent.name, model.name).as_posix()
     return deps.get(name)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from carbrand.dvc_yaml import parse_yaml
 from carbrand.errors import UserError
 from carbrand.evaluation import PredictedPhoto
 from carbrand.history import Epoch, read_history
@@ -128,7 +127,7 @@ def _check_numbers(metrics: Mapping[str, Any]) -> None:
 def _read_hash(lock: Path, files: GateFiles) -> str | None:
     """The hash that DVC gave the test photos when the model was evaluated, or None."""
     try:
-        content = yaml.safe_load(lock.read_text(encoding="utf-8"))
+        content = parse_yaml(lock.read_text(encoding="utf-8"))
         (found,) = (
             dependency
             for dependency in content["stages"][files.node]["deps"]
@@ -136,7 +135,7 @@ def _read_hash(lock: Path, files: GateFiles) -> str | None:
         )
         return str(found[found.get("hash", "md5")])
     # No such file, a merge under way, a pipeline of another kind: then paths have to do.
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

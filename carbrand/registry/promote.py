@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from carbrand.dvc_yaml import parse_yaml
 from carbrand.errors import UserError
 from carbrand.git import Repository
 from carbrand.registry.find import in_stage
@@ -74,9 +73,9 @@ def _version_of(project: Path, name: str, commit: str) -> str | None:
 
 def _hash(repository: Repository, commit: str, model: str) -> str | None:
     try:
-        lock = yaml.safe_load(repository.read(commit, "dvc.lock") or b"")
+        lock = parse_yaml((repository.read(commit, "dvc.lock") or b"").decode("utf-8"))
         outs = (out for node in lock["stages"].values() for out in node.get("outs", []))
         return next(out["md5"] for out in outs if out["path"] == model)
     # No such file, or none that DVC wrote.
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, StopIteration):
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
         return None

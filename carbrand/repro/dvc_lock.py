@@ -7,16 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from carbrand.dvc_yaml import parse_yaml
 from carbrand.errors import UserError
 from carbrand.git import Repository
+from carbrand.merge_conflict import conflict_in
 from carbrand.repro.whole_file import write_whole
 
-# The C parser is six times as fast, where PyYAML has it.
-Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
-_CONFLICT = re.compile(rb"^(<{7} |={7}$|>{7} )", re.MULTILINE)
 
 
 class Torn(ValueError):
@@ -26,8 +23,8 @@ class Torn(ValueError):
 def read_whole(data: bytes) -> dict[str, Any]:
     """What DVC would read of these bytes of a dvc.lock. Raises Torn where it would not."""
     try:
-        content = yaml.load(data.decode("utf-8"), Loader)
-    except (yaml.YAMLError, ValueError):
+        content = parse_yaml(data.decode("utf-8"))
+    except ValueError:
         raise Torn from None
     if not _is_surely_whole(content):
         read_as_dvc(data)
@@ -50,10 +47,10 @@ def heal(path: Path) -> None:
         return
     except Torn:
         pass
-    if _CONFLICT.search(data):
+    if conflict_in(data.decode("utf-8", "replace")):
         raise UserError(
-            f"{path} is damaged, perhaps by a merge. `git checkout {path}`, or delete it: "
-            f"then everything runs once."
+            f"{path} is damaged, perhaps by a merge. `git checkout HEAD -- {path}`, then `make "
+            f"repro` and `git add {path}`: what either side ran is in DVC's cache."
         )
     committed = _committed(path)
     if committed is None:

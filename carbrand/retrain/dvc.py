@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from carbrand.dvc_yaml import parse_yaml
 from carbrand.errors import UserError
 from carbrand.repro.child import run_to_its_end
 from carbrand.repro.dvc_environment import environment
@@ -83,7 +82,7 @@ def imported(project: Path, files: Sequence[str]) -> list[str]:
 
 def _read(path: Path) -> dict[str, object]:
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, ValueError):
-        raise UserError(f"{path} is damaged. `git checkout {path}` gets it back.") from None
+        content = parse_yaml(path.read_text("utf-8"))
+    except ValueError:
+        raise UserError(f"{path} is damaged. `git checkout HEAD -- {path}` gets it back.") from None
     return content if isinstance(content, dict) else {}

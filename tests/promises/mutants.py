@@ -508,6 +508,25 @@ MUTANTS = (
         "        if False\n",
         _test("params", "what_is_wrong_is_named_with_the_way_out"),
     ),
+    Mutant(
+        "reruns",
+        "params.yaml is read by other rules than those by which dvc.lock records it",
+        "carbrand/dvc_yaml.py",
+        'return YAML(typ="safe").load(text)',
+        'return __import__("yaml").safe_load(text)',
+        _test(
+            "dvc_yaml",
+            "a_value_is_the_one_that_dvc_records_or_one_line_that_names_the_key[0100-Whole]",
+        ),
+    ),
+    Mutant(
+        "reruns",
+        "dvc.lock records a parameter that was edited while its node ran",
+        "carbrand/params.py",
+        "if read_file(path).get(name) != before:",
+        "if False:",
+        _test("params", "a_section_that_changes_while_its_node_runs_is_an_error"),
+    ),
     # What may replace a model.
     Mutant(
         "gate",

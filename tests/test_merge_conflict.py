@@ -1,0 +1,148 @@
+"""A conflict that Git left in params.yaml or dvc.yaml is told as one, with both values."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import stages.__main__ as stages
+from carbrand.errors import UserError
+from carbrand.merge_conflict import conflict_in
+from carbrand.params import read_file
+from carbrand.repro.dvc_lock import heal
+from tests.conftest import ROOT, edit_params, git, run
+
+
+def set_l2(project: Path, value: str) -> None:
+    file = project / "params.yaml"
+    file.write_text(file.read_text("utf-8").replace("l2: 0.0003", f"l2: {value}"), "utf-8")
+
+
+@pytest.fixture
+def diverged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository, the working folder, whose branches `main` and `theirs` differ in l2."""
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "base")
+    git(tmp_path, "checkout", "-qb", "theirs")
+    set_l2(tmp_path, "1e-05")
+    git(tmp_path, "commit", "-qam", "theirs")
+    git(tmp_path, "checkout", "-q", "main")
+    set_l2(tmp_path, "0.1")
+    git(tmp_path, "commit", "-qam", "ours")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def merge(project: Path, *arguments: str) -> None:
+    who = ["-c", "user.name=tests", "-c", "user.email=tests@example.invalid"]
+    assert run(["git", *who, *arguments], project).returncode == 1
+
+
+def problem_of(path: str) -> str:
+    with pytest.raises(UserError) as caught:
+        read_file(Path(path))
+    (problem,) = caught.value.problems
+    return problem
+
+
+@pytest.mark.parametrize("style", ["merge", "diff3", "zdiff3"])
+@pytest.mark.parametrize("crlf", [False, True])
+def test_both_values_and_the_way_out_are_told(diverged, style, crlf):
+    merge(diverged, "-c", f"merge.conflictStyle={style}", "merge", "-q", "theirs")
+    file = diverged / "params.yaml"
+    if crlf:
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    problem = problem_of("params.yaml")
+    assert "`train.l2` is 0.1 (HEAD) or 1e-05 (theirs). Keep one of each, delete" in problem
+    assert problem.endswith("then `git add params.yaml`.")
+    assert "\n" not in problem
+
+
+def without_markers(file: Path) -> list[str]:
+    lines = file.read_text("utf-8").splitlines(keepends=True)
+    return [line for line in lines if not line.startswith(("<<<<<<<", "=======", ">>>>>>>"))]
+
+
+def test_the_advice_settles_it(diverged):
+    merge(diverged, "merge", "-q", "theirs")
+    file = diverged / "params.yaml"
+    kept = [line for line in without_markers(file) if "1e-05" not in line]
+    file.write_text("".join(kept), "utf-8")
+    assert stages.check_params(Path("params.yaml"))["train"].l2 == 0.1
+    git(diverged, "add", "params.yaml")
+    git(diverged, "commit", "-qm", "settled")
+
+
+def test_both_lines_kept_without_the_markers_is_told_too(diverged):
+    merge(diverged, "merge", "-q", "theirs")
+    file = diverged / "params.yaml"
+    file.write_text("".join(without_markers(file)), "utf-8")
+    problem = problem_of("params.yaml")
+    assert "`train.l2` is there 2 times: `0.1` (line " in problem
+    assert problem.endswith("Keep one.")
+
+
+def test_the_advice_for_a_file_that_is_no_yaml_works_in_the_middle_of_a_merge(diverged):
+    merge(diverged, "merge", "-q", "theirs")
+    (diverged / "params.yaml").write_text("train: [")
+    problem = problem_of("params.yaml")
+    assert "`git checkout HEAD -- params.yaml`" in problem
+    git(diverged, "checkout", "HEAD", "--", "params.yaml")
+    assert read_file(Path("params.yaml"))["train"]["l2"] == 0.1
+
+
+def test_a_conflict_after_stash_pop_names_its_sides(diverged):
+    git(diverged, "checkout", "-q", "theirs")
+    edit_params(diverged, train__l2=0.7)
+    git(diverged, "stash", "-q")
+    edit_params(diverged, train__l2=0.6)
+    git(diverged, "commit", "-qam", "meanwhile")
+    merge(diverged, "stash", "pop", "-q")
+    assert "`train.l2` is 0.6 (Updated upstream) or 0.7 (Stashed changes)" in problem_of(
+        "params.yaml"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\n<<<<<<< x\nb: 1\n=======\n>>>>>>> y\n", "`b` is 1 (x) or not there (y)"),
+        ("<<<<<<< x\na: 1\nb: {c: 1}\n=======\na: 2\n>>>>>>> y\n", "2 (y); `b.c` is 1 (x) or not"),
+        ("<<<<<<< x\na: 1 # no\n=======\na: 1\n>>>>>>> y\n", "both sides have the same values"),
+        ("<<<<<<<\na: 1\n=======\na: 2\n>>>>>>>\n", "`a` is 1 (ours) or 2 (theirs)"),
+        ("a: 1\n=======\nb: 2\n", "its two sides cannot be told apart any more"),
+        ("a: 1\n>>>>>>> y\n", "(line 2)"),
+        ("<<<<<<< x\na: [\n=======\na: 2\n>>>>>>> y\n", "(lines 1, 3, 5)"),
+        ("<<<<<<< x\nd: [a]\n=======\nd: [b]\n>>>>>>> y\n", "`d` is a list (x) or a list (y)"),
+    ],
+)  # fmt: skip
+def test_every_form_of_a_conflict_is_recognised(text, said):
+    assert said in (conflict_in(text) or "")
+
+
+def test_what_only_looks_like_a_marker_is_none():
+    assert (
+        conflict_in("a: 1 # <<<<<<< x\n  =======\n# ======= \nb: '<<<<<<<'\n<<: {c: 1}\n") is None
+    )
+
+
+def test_dvc_yaml_and_dvc_lock_are_told_as_well(diverged):
+    for branch in ("theirs", "main"):
+        git(diverged, "checkout", "-q", branch)
+        for name in ("dvc.yaml", "dvc.lock"):
+            text = (ROOT / name).read_text("utf-8")
+            (diverged / name).write_text(text.replace("stages.train", f"stages.{branch}"), "utf-8")
+        git(diverged, "add", "-A")
+        git(diverged, "commit", "-qm", "other commands")
+    merge(diverged, "merge", "-q", "theirs")
+    with pytest.raises(UserError, match=r"`stages\.train\.cmd` is .* \(HEAD\) or .* \(theirs\)"):
+        stages.read_outputs()
+    with pytest.raises(UserError, match=r"`git checkout HEAD -- dvc\.lock`"):
+        heal(Path("dvc.lock"))
+    git(diverged, "checkout", "HEAD", "--", "dvc.lock")
+    heal(Path("dvc.lock"))
