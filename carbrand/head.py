@@ -9,7 +9,7 @@ centre and the length of the vectors, which know no labels, and how many photos 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -92,13 +92,15 @@ def train_head(
     widths: Sequence[int],
     params: HeadParams,
     checkpoints: Checkpoints | None = None,
+    watch: Callable[[Epoch], object] | None = None,
 ) -> TrainedHead:
     """Softmax regression with an L2 penalty, and what its folds say of photos they have not seen.
 
     vectors: (n, views, d) float32, view 0 being the photo as it is; they may be a file mapped into
     memory. labels: (n,) int. folds: (n,) int. photo_weights: (n,) float32, mean 1. widths: those of
     the kinds of features that the vectors hold side by side. checkpoints: where what a killed
-    training had computed may lie, and is kept; None: nowhere. Raises NotFinite.
+    training had computed may lie, and is kept; None: nowhere. watch: called after every epoch that
+    is computed. Raises NotFinite.
     """
     space = Space.of(vectors, widths)
     if not (np.isfinite(space.mean).all() and np.isfinite(space.scale).all()):
@@ -121,6 +123,8 @@ def train_head(
     def count(number: int, weights: Weights) -> Epoch:
         nonlocal held_out
         epoch, held_out = count_epoch(number, weights, problem)
+        if watch:
+            watch(epoch)
         return epoch
 
     if params.solver == "lbfgs":

@@ -167,8 +167,8 @@ def _read_metrics(path: Path) -> Metrics:
 
 
 def _accuracy(numbers: Mapping[str, Any], kind: str = "accuracy") -> Accuracy:
-    shares = (numbers[f"{kind}{bound}"] for bound in ("", "_low", "_high"))
-    return Accuracy(*shares, images=numbers["images"])
+    share, low, high = (numbers[f"{kind}{bound}"] for bound in ("", "_low", "_high"))
+    return Accuracy(share, low, high, numbers["images"])
 
 
 def _honesty(numbers: Mapping[str, Any]) -> Honesty:

@@ -36,19 +36,20 @@ from carbrand.head import (
     balance,
     train_head,
 )
-from carbrand.history import write_history
+from carbrand.history import Epoch, write_history
 from carbrand.metrics_file import write_metrics
 from carbrand.model_file import save_classifier
 from carbrand.origin import write_origin
 from carbrand.params import knob, read_section
 from carbrand.problem import softmax
+from carbrand.progress import training_progress
 from carbrand.quiet_keras import import_keras_to_build
 from carbrand.rules import MIN_TRAIN_PHOTOS, CopyRules, paths_left_out, read_rules, stop_at_errors
 from carbrand.stage import start
 from carbrand.suspects import find_suspects
 from carbrand.suspects_file import write_suspects
 from carbrand.views import TEST_VIEWS
-from carbrand.wording import one_line
+from carbrand.wording import NO_BREAK, one_line, percent
 
 PACKAGES = ("carbrand", "cleanlab", "keras", "numpy", "scipy", "tensorflow")
 # As by default of evaluate.ece_bins, on which no training may depend.
@@ -91,9 +92,12 @@ def train(
     )
     widths = features.recipe.widths
     try:
-        head = train_head(
-            features.vectors, labels, folds, weights, brands, widths, settings, checkpoints
-        )
+        with training_progress("Training the head", params.epochs) as show:
+            head = train_head(
+                *(features.vectors, labels, folds, weights, brands, widths, settings),
+                checkpoints=checkpoints,
+                watch=lambda epoch: show(epoch.epoch, describe(epoch)),
+            )
     except NotFinite:
         raise UserError(
             "train: the network gave numbers that are not finite for some photos. Look at "
@@ -105,6 +109,12 @@ def train(
             f" and train.l2 {params.l2}. Lower them."
         )
     return head
+
+
+def describe(epoch: Epoch) -> str:
+    """`loss 0.312, held out 0.401 (90.6 % right)`."""
+    right = percent(epoch.val_accuracy).replace(NO_BREAK, " ")
+    return f"loss {epoch.loss:.3f}, held out {epoch.val_loss:.3f} ({right} right)"
 
 
 def calibrate(
