@@ -504,8 +504,8 @@ MUTANTS = (
         "reruns",
         "a typing mistake in params.yaml is passed over",
         "carbrand/params.py",
-        "        if key not in fields\n",
-        "        if False\n",
+        "        if key not in fields:\n",
+        "        if False:\n",
         _test("params", "what_is_wrong_is_named_with_the_way_out"),
     ),
     Mutant(
