@@ -91,7 +91,9 @@ def write_photos(folder: Path, photos: Sequence[StoredPhoto], recipe: Recipe) ->
     """Write whose vectors they are, by row, and how they were made."""
     header = [field.name for field in fields(StoredPhoto)]
     write_table(folder / "photos.csv", header, [astuple(photo) for photo in photos])
-    (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n", "utf-8")
+    (folder / "recipe.json").write_text(
+        json.dumps(asdict(recipe), indent=2) + "\n", "utf-8", newline="\n"
+    )
 
 
 def read_features(folder: Path) -> Features:

@@ -17,7 +17,7 @@ def write_metrics(path: Path, metrics: Mapping[str, object]) -> None:
     Raises ValueError for a number that is not finite: it would be no JSON, and no metric.
     """
     text = json.dumps(_rounded(metrics), indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def _rounded(value: object) -> object:

@@ -23,7 +23,7 @@ def write_origin(path: Path, params: Any, packages: Sequence[str]) -> None:
         "versions": versions | {"python": platform.python_version()},
     }
     text = json.dumps(origin, indent=2, ensure_ascii=False, sort_keys=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def version_of(package: str) -> str:

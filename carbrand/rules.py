@@ -26,7 +26,7 @@ class CopyRules:
 
 def write_rules(path: Path, rules: CopyRules) -> None:
     """Write `rules` as JSON."""
-    path.write_text(json.dumps(asdict(rules), indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(asdict(rules), indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 def read_rules(path: Path) -> CopyRules:

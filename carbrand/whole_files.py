@@ -42,7 +42,7 @@ def whole_files(out: Path, parents: Parents) -> Iterator[Path]:
     try:
         fresh.mkdir(parents=True)
         # Git needs no pattern for it; DVC tracks no folder that it lies in.
-        (fresh / ".gitignore").write_text("*\n", "utf-8")
+        (fresh / ".gitignore").write_text("*\n", "utf-8", newline="\n")
         try:
             yield fresh
         except StopAfterWriting:

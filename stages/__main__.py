@@ -34,6 +34,7 @@ from carbrand.repro.dvc_config import tell
 from carbrand.repro.dvc_environment import environment
 from carbrand.repro.dvc_lock import Torn, heal, read_whole
 from carbrand.repro.dvc_state import KEPT, alone, mend_rwlock, wait_for_dvc, workers
+from carbrand.repro.line_ends import heal_line_ends
 from carbrand.repro.names import print_any_name, start_again_in_utf8
 from carbrand.repro.process_tree import end_tree
 from carbrand.repro.whole_file import write_whole
@@ -331,6 +332,7 @@ def main() -> int:
     with alone(TEMPORARY):
         wait_for_dvc(TEMPORARY)
         heal(DVC_LOCK)
+        heal_line_ends(Path())
         settle_version_control()
         status = repro(arguments)
         if status == DONE and tells_of_a_whole_run(arguments):

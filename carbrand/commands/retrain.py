@@ -105,7 +105,7 @@ def _tell(line: str) -> None:
 def _hand_over(outcome: Outcome) -> None:
     """Write what came of it, for people and for the next step in CI."""
     HANDED_OVER.mkdir(exist_ok=True)
-    (HANDED_OVER / "report.md").write_text(outcome.report, "utf-8")
+    (HANDED_OVER / "report.md").write_text(outcome.report, "utf-8", newline="\n")
     verdict = outcome.verdict.value if outcome.verdict else "unchanged"
     result = {
         "verdict": verdict,
@@ -113,8 +113,10 @@ def _hand_over(outcome: Outcome) -> None:
         "branch": outcome.branch,
         "commit": outcome.commit,
     }
-    (HANDED_OVER / "result.json").write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    (HANDED_OVER / "result.json").write_text(
+        json.dumps(result, indent=2) + "\n", "utf-8", newline="\n"
+    )
     # Lines of NAME=VALUE, as CI systems read them.
     draft = "false" if verdict == "promote" else "true"
     lines = (f"branch={outcome.branch or ''}", f"title={outcome.title}", f"draft={draft}")
-    (HANDED_OVER / "result.env").write_text("\n".join(lines) + "\n", "utf-8")
+    (HANDED_OVER / "result.env").write_text("\n".join(lines) + "\n", "utf-8", newline="\n")

@@ -138,9 +138,9 @@ def _export(job: _Job, format: Format, folder: Path) -> Outcome:
 def _describe(folder: Path, job: _Job, exported: Exported) -> None:
     """Put beside a model what somebody needs to use it."""
     labels = "".join(f"{one_line(brand)}\n" for brand in job.about["brands"])
-    (folder / "labels.txt").write_text(labels, encoding="utf-8")
+    (folder / "labels.txt").write_text(labels, encoding="utf-8", newline="\n")
     text = json.dumps(job.source.metadata, indent=2, ensure_ascii=False)
-    (folder / "preprocessing.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "preprocessing.json").write_text(text + "\n", encoding="utf-8", newline="\n")
     write_card(folder / CARD, exported, job.record)
 
 

@@ -60,7 +60,7 @@ def write_card(path: Path, exported: Exported, record: RunRecord) -> None:
     title = f"# {_plain(', '.join(exported.about['brands']))}: which one is in a photo"
     for heading, lines in sections.items():
         parts.append("\n".join([f"## {heading}" if heading else title, "", *lines]) + "\n")
-    path.write_text("\n".join(parts), encoding="utf-8")
+    path.write_text("\n".join(parts), encoding="utf-8", newline="\n")
 
 
 def _front_matter(exported: Exported, record: RunRecord) -> str:

@@ -60,7 +60,7 @@ def record(project: Path, nodes: Iterable[str]) -> None:
         if not told:
             return
         (project / FOLDER).mkdir(exist_ok=True)
-        (project / FOLDER / ".gitignore").write_text("*\n", "utf-8")
+        (project / FOLDER / ".gitignore").write_text("*\n", "utf-8", newline="\n")
         when = datetime.now(timezone.utc).isoformat(timespec="seconds")
         shared = {"when": when, **_code(project), **circumstances()}
         for name in told:

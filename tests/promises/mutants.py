@@ -527,6 +527,22 @@ MUTANTS = (
         "if False:",
         _test("params", "a_section_that_changes_while_its_node_runs_is_an_error"),
     ),
+    Mutant(
+        "reruns",
+        "an editor's CRLF in a module gets into dvc.lock, while Git keeps LF",
+        "carbrand/repro/line_ends.py",
+        'if "eol=lf" in attributes:',
+        "if False:",
+        _test("line_ends", "what_git_would_keep_with_lf_gets_lf_and_nothing_else"),
+    ),
+    Mutant(
+        "reruns",
+        "a clone on Windows has other bytes",
+        ".gitattributes",
+        "* text=auto eol=lf\n*.py text eol=lf",
+        "* text=auto\n*.py text",
+        _test("line_ends", "every_clone_has_the_same_bytes[core.autocrlf=true]"),
+    ),
     # What may replace a model.
     Mutant(
         "gate",
