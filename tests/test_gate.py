@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -70,10 +71,34 @@ def write_side(
     write_metrics(project / METRICS, evaluate_photos(photos, brands, 10))
     history = [Epoch(n, 0.5, 0.9, 0.6, 0.8 + n / 100) for n in range(1, epochs + 1)]
     write_history(project / FILES.history, history)
-    dependency = {"path": "Datasets/test", "hash": "md5", "md5": test_hash}
-    lock = {"stages": {"evaluate": {"deps": [dependency]}}}
-    (project / LOCK).write_text(json.dumps(lock))  # JSON is YAML
-    (project / "params.yaml").write_text(json.dumps({"gate": vars(PARAMS)}))
+    (project / "params.yaml").write_text(json.dumps({"gate": vars(PARAMS)}))  # JSON is YAML
+    lock_side(project, test_hash)
+
+
+def lock_side(project: Path, test_hash: str = "aa.dir") -> None:
+    """Let DVC say that what lies here was made just so, of photos that it keeps elsewhere."""
+    (project / ".dvc").mkdir(exist_ok=True)
+    (project / ".dvc" / "config").touch()
+    (project / ".dvc" / ".gitignore").write_text("/tmp\n/cache\n")
+    kept = {"path": "test", "hash": "md5", "md5": test_hash}
+    (project / "Datasets").mkdir(exist_ok=True)
+    (project / "Datasets" / "test.dvc").write_text(json.dumps({"outs": [kept]}))
+    written = [path for path in FILES.all() if path != LOCK and (project / path).exists()]
+    node = {
+        "cmd": "true",
+        "deps": [FILES.test_photos.as_posix()],
+        "outs": [{path.as_posix(): {"cache": False}} for path in written],
+    }
+    (project / "dvc.yaml").write_text(json.dumps({"stages": {"evaluate": node}}))
+    outs = [
+        {
+            **{"path": path.as_posix(), "hash": "md5", "size": (project / path).stat().st_size},
+            "md5": hashlib.md5((project / path).read_bytes()).hexdigest(),
+        }
+        for path in written
+    ]
+    ran = {"cmd": "true", "deps": [kept | {"path": "Datasets/test"}], "outs": outs}
+    (project / LOCK).write_text(json.dumps({"schema": "2.0", "stages": {"evaluate": ran}}))
 
 
 def commit(project: Path) -> None:

@@ -49,12 +49,16 @@ def run(arguments: argparse.Namespace) -> int:
     from carbrand.gate.as_json import as_json
     from carbrand.gate.as_markdown import as_markdown, say_incomparable
     from carbrand.gate.as_text import as_text
+    from carbrand.gate.results_of_commit import check_results
     from carbrand.gate.revision import find_revision
+    from carbrand.repro.status import check_up_to_date
 
     # Wrong whatever is compared, so never forgiven.
     read_gate()
-    find_revision(Path(), arguments.against)
+    revision = find_revision(Path(), arguments.against)
+    check_up_to_date(Path())
     try:
+        check_results(Path(), revision, files_of_project())
         comparison = compare_here(arguments.against, arguments.remeasure)
     except UserError as error:
         if not (arguments.exit_zero and arguments.markdown):
@@ -95,4 +99,5 @@ def files_of_project() -> GateFiles:
         lock=Path("dvc.lock"),
         node="evaluate",
         test_photos=Path("Datasets/test"),
+        params=PARAMS,
     )

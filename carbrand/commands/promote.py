@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carbrand.commands.gate import compare_here
+from carbrand.commands.gate import compare_here, files_of_project
 from carbrand.commands.options import MODEL
 from carbrand.errors import DONE, UserError
 
@@ -39,10 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
     from carbrand.git import Repository
     from carbrand.registry.find import in_stage
     from carbrand.registry.promote import check_model, promote, same_model
+    from carbrand.repro.status import check_up_to_date
 
     repository = Repository(Path())
     commit = _committed(repository)
     check_model(repository, commit, MODEL)
+    check_up_to_date(Path())
     in_use = in_stage(Path(), arguments.name, arguments.stage)
     if in_use and same_model(repository, in_use, commit, MODEL):
         commit = in_use
@@ -76,7 +78,11 @@ def _gate(in_use: str, accept: bool) -> int:
     """Print how the model here compares with that of another commit; 0 if it may replace it."""
     from carbrand.gate.as_text import as_text
     from carbrand.gate.judgement import Verdict
+    from carbrand.gate.results_of_commit import check_results
+    from carbrand.gate.revision import find_revision
 
+    # Whatever its params say, that model is in use.
+    check_results(Path(), find_revision(Path(), in_use), files_of_project(), params=False)
     comparison = compare_here(in_use, remeasure=True)
     print(as_text(comparison))
     if comparison.verdict is Verdict.NOT_ENOUGH_EVIDENCE and accept:

@@ -25,7 +25,8 @@ COLUMNS = ("path", "actual", "predicted", "confidence", "leaked")
 class GateFiles:
     """Where a project keeps what is compared, relative to its folder.
 
-    lock: DVC's, which knows what `test_photos` held when the node `node` ran.
+    lock: DVC's, which knows what `test_photos` held when the node `node` ran, and by which of the
+    params it did.
     """
 
     predictions: Path
@@ -34,6 +35,7 @@ class GateFiles:
     lock: Path
     node: str
     test_photos: Path
+    params: Path
 
     def all(self) -> tuple[Path, ...]:
         """Those that are files of their own."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carbrand.dvc_yaml import parse_yaml
 from carbrand.errors import UserError
 from carbrand.repro.child import run_to_its_end
 from carbrand.repro.dvc_environment import environment
+from carbrand.repro.dvc_file import read_dvc_file
+from carbrand.repro.status import ask_dvc, read_status
 
 
 @dataclass(frozen=True)
@@ -38,35 +38,19 @@ class Dvc:
     def rehearse(self, *options: str) -> str:
         """What `dvc repro --dry` prints. It ends where a node needs what is not here yet."""
         command = ("dvc", "repro", "--dry", "--allow-missing", *options)
-        done = self._ask(command)
+        done = ask_dvc(self.project, command)
         if done.returncode != 0 and "No such file" not in done.stderr:
             raise UserError(f"`{' '.join(command)}` failed: {' '.join(done.stderr.split())}")
         return done.stdout.rstrip() + ("\nand what comes after it" if done.returncode else "")
 
     def changed(self) -> set[str]:
         """What nodes depend on and that is not as dvc.lock says; also what is not here."""
-        done = self._ask(("dvc", "status", "--json", "dvc.yaml"))
-        if done.returncode != 0:
-            raise UserError(f"`dvc status` failed: {' '.join(done.stderr.split())}")
-        nodes = json.loads(done.stdout).values()
-        found = [entry for node in nodes for entry in node if isinstance(entry, dict)]
-        return {Path(path).as_posix() for entry in found for path in entry.get("changed deps", {})}
+        return {found.path for found in read_status(self.project) if not found.written}
 
     def has_remote(self) -> bool:
         """Whether there is a default remote to push to and to pull from."""
-        done = self._ask(("dvc", "config", "core.remote"))
+        done = ask_dvc(self.project, ("dvc", "config", "core.remote"))
         return done.returncode == 0 and bool(done.stdout.strip())
-
-    def _ask(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """A command that only looks, so that it may be ended where it stands."""
-        return subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=self.project,
-            env=environment(self.project),
-            check=False,
-            capture_output=True,
-            text=True,
-        )
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -77,12 +61,4 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def imported(project: Path, files: Sequence[str]) -> list[str]:
     """Those of the .dvc files whose photos come from somewhere else, by `dvc import-url` or so."""
-    return [file for file in files if _read(project / file).get("deps")]
-
-
-def _read(path: Path) -> dict[str, object]:
-    try:
-        content = parse_yaml(path.read_text("utf-8"))
-    except ValueError:
-        raise UserError(f"{path} is damaged. `git checkout HEAD -- {path}` gets it back.") from None
-    return content if isinstance(content, dict) else {}
+    return [file for file in files if read_dvc_file(project / file).get("deps")]

@@ -1,0 +1,155 @@
+"""Results are compared only while they are those of the params, photos and code beside them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from carbrand.commands.gate import files_of_project
+from carbrand.errors import UserError
+from carbrand.gate.results_of_commit import check_results
+from carbrand.gate.revision import find_revision
+from carbrand.repro.status import check_up_to_date, find_torn_chain
+from tests.conftest import draw_photo, edit_params, git, run
+
+PREDICTIONS = "artifacts/evaluate/predictions.csv"
+
+
+def append(path: str) -> Callable[[Path], None]:
+    def change(project: Path) -> None:
+        with (project / path).open("a", encoding="utf-8") as file:
+            file.write("\n")
+
+    return change
+
+
+def run_otherwise(project: Path) -> None:
+    file = project / "dvc.yaml"
+    file.write_text(file.read_text("utf-8").replace("-m stages.train", "-X dev -m stages.train"))
+
+
+CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "param": (lambda p: edit_params(p, train__l2=0.5), "params.yaml: train.l2"),
+    "photo gone": (lambda p: (p / "Datasets/test/asta/000.png").unlink(), "Datasets/test"),
+    "photos gone": (lambda p: shutil.rmtree(p / "Datasets/test"), "Datasets/test"),
+    "photo new": (
+        lambda p: draw_photo((9, 9, 9), 5).save(p / "Datasets/train/asta/new.png"),
+        "Datasets/train",
+    ),
+    "code": (append("carbrand/copies.py"), "carbrand/copies.py"),
+    "command": (run_otherwise, "dvc.yaml"),
+    "artifact": (append(PREDICTIONS), PREDICTIONS),
+}
+
+
+def problem_of(project: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        check_up_to_date(project)
+    (problem,) = caught.value.problems
+    assert "\n" not in problem
+    return problem
+
+
+def test_what_changed_since_the_run_is_named_until_it_is_put_back(finished: Path):
+    for change, name in CHANGES.values():
+        change(finished)
+        problem = problem_of(finished)
+        assert f": {name}" in problem.replace(", ", ": ")
+        assert "`make repro`" in problem
+        git(finished, "checkout", "-q", ".")
+        git(finished, "clean", "-qfd", "Datasets")
+    check_up_to_date(finished)
+
+
+@pytest.mark.parametrize("lock", [None, "schema: '2.0'\nstages: {}\n", "<<<<<<< a\n"])
+def test_without_a_dvc_lock_nobody_knows_of_what_the_results_are(finished: Path, lock: str | None):
+    (finished / "dvc.lock").unlink()
+    if lock is not None:
+        (finished / "dvc.lock").write_text(lock, "utf-8")
+    assert problem_of(finished).startswith("dvc.lock ")
+
+
+def test_a_clone_needs_neither_artifacts_of_dvc_nor_photos_that_it_keeps_as_they_were(
+    finished: Path,
+):
+    shutil.rmtree(finished / ".dvc" / "cache")
+    shutil.rmtree(finished / "artifacts" / "features")
+    (finished / "artifacts/train/model.h5").unlink()
+    check_up_to_date(finished)
+    nodes = yaml.safe_load((finished / "dvc.lock").read_text("utf-8"))["stages"]
+    (seen,) = (dep for dep in nodes["evaluate"]["deps"] if dep["path"] == "Datasets/test")
+    shutil.rmtree(finished / "Datasets" / "test")
+    kept = finished / "Datasets" / "test.dvc"
+    del nodes["plot"]  # it looks at the whole folder, and would see the new file
+    (finished / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": nodes}))
+    pipeline = yaml.safe_load((finished / "dvc.yaml").read_text("utf-8"))
+    del pipeline["stages"]["plot"]
+    (finished / "dvc.yaml").write_text(yaml.safe_dump(pipeline))
+    for md5, right in ((seen["md5"], True), ("0" * 32 + ".dir", False)):
+        kept.write_text(json.dumps({"outs": [{"path": "test", "hash": "md5", "md5": md5}]}))
+        if right:
+            check_up_to_date(finished)
+        else:
+            assert "Datasets/test" in problem_of(finished)
+
+
+def test_a_run_that_ended_between_two_nodes_shows_in_dvc_lock():
+    def nodes(read: str) -> dict:
+        return {
+            "train": {"outs": [{"path": "model", "md5": "new"}]},
+            "evaluate": {"deps": [{"path": "model", "md5": read}, {"path": "x", "md5": "y"}]},
+        }
+
+    assert find_torn_chain(nodes("new")) == []
+    assert find_torn_chain(nodes("old")) == ["model"]
+
+
+def test_gate_and_promote_judge_nothing_that_is_stale_and_forgive_it_to_nobody(finished: Path):
+    edit_params(finished, train__l2=0.5)
+    git(finished, "commit", "-qam", "a parameter without its run")
+    for command in (("gate", "--against", "HEAD~1", "--markdown", "--exit-zero"), ("promote",)):
+        done = run([sys.executable, "-m", "carbrand.cli", *command], finished)
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = done.stderr.splitlines()
+        assert "params.yaml: train.l2" in line
+        assert "`make repro`" in line
+    assert git(finished, "tag") == ""
+
+
+# --- a commit
+
+
+def check(project: Path, params: bool = True) -> None:
+    check_results(project, find_revision(project, "HEAD"), files_of_project(), params)
+
+
+def test_a_commit_whose_params_are_not_those_of_its_run_is_not_compared_with(finished: Path):
+    check(finished)
+    edit_params(finished, plot__dpi=60, gate__margin=0.1)  # no figure is compared
+    git(finished, "commit", "-qam", "figures")
+    check(finished)
+    edit_params(finished, train__l2=0.5)
+    git(finished, "commit", "-qam", "a parameter without its run")
+    with pytest.raises(UserError, match=r"in HEAD \(\w+\) are not .*: params\.yaml: train\.l2 "):
+        check(finished)
+    check(finished, params=False)
+
+
+def test_a_commit_of_half_a_run_is_not_compared_with(finished: Path):
+    lock = finished / "dvc.lock"
+    content = yaml.safe_load(lock.read_text("utf-8"))
+    for out in content["stages"]["train"]["outs"]:
+        out["md5"] = "0" * 32
+    lock.write_text(yaml.safe_dump(content), "utf-8")
+    git(finished, "commit", "-qam", "half a run")
+    with pytest.raises(UserError, match=r"artifacts/train/model\.h5 changed after the run"):
+        check(finished, params=False)
+    lock.unlink()
+    git(finished, "commit", "-qam", "no dvc.lock")
+    check(finished)
