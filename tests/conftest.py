@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -35,6 +36,15 @@ LONGEST = (
     *("test_killed.py", "test_object_storage.py", "test_ray_map.py", "test_backbones.py"),
     *("test_engines.py", "test_same_bits.py", "test_two_at_once.py", "test_mistakes.py"),
 )
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what tests start, also where `nohup` or a shell's background ignores it.
+
+    Every process inherits that a signal is ignored, but not that a handler does nothing about it.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda _number, _frame: None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -197,8 +197,6 @@ def test_ctrl_c_leaves_everything_as_it_was(finished):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # Where the tests run in the background of a shell, Ctrl-C is switched off for all of them.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     features = finished / "artifacts/features"
     deadline = time.monotonic() + 60

@@ -36,12 +36,6 @@ from tests.conftest import (
 from tests.promises.running import Run, await_that, bits, leftovers
 
 RETRAIN = ("-m", "carbrand.cli", "retrain")
-# Where the tests run in the background of a shell, Ctrl-C is switched off for all of them.
-WITH_CTRL_C = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
 
 # A model that has them wrong, and one that has learned from the right folders.
 SWAPPED = {"asta": "bolt", "bolt": "cirro", "cirro": "asta"}
@@ -388,7 +382,7 @@ def test_told_to_stop_it_ends_after_its_run_has_put_everything_back(
     edit_params(finished, features__size_px=448, features__views=40)
     git(finished, "commit", "-qam", "longer")
     before = bits(finished)
-    running = Run(finished, command=(sys.executable, "-c", WITH_CTRL_C, *RETRAIN))
+    running = Run(finished, command=(sys.executable, *RETRAIN))
     running.await_process("stages.features")
     if number == signal.SIGINT:  # a terminal sends it to all
         os.killpg(running.process.pid, number)
@@ -416,7 +410,7 @@ def test_after_ctrl_c_no_other_step_comes_though_this_one_got_through(tmp_path: 
         "from carbrand.errors import exit_status; from carbrand.retrain.dvc import Dvc; "
         "sys.exit(exit_status(lambda: [Dvc(Path()).run('step'), print('another step')] and 0))"
     )
-    running = Run(tmp_path, command=(sys.executable, "-c", WITH_CTRL_C, "-c", steps))
+    running = Run(tmp_path, command=(sys.executable, "-c", steps))
     assert running.end() == 130
     assert (tmp_path / "through").exists()
     assert running.said() == "stopped\n"
