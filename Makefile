@@ -105,5 +105,15 @@ sbom: $(READY)  ## write bills of materials into dist/ (CycloneDX)
 	@mkdir -p dist
 	@for lock in cpu gpu; do $(RUN) python -m requirements.sbom $$lock > dist/carbrand-$$lock.cdx.json || exit; done
 
-clean:  ## delete the environment and what the pipeline wrote (DVC's cache stays)
-	rm -rf .venv artifacts .vectors .training .made_by .retrain comparison
+# Where they lie, what the project makes; only what Git ignores of it is deleted.
+MADE := .venv artifacts .vectors .training .made_by .retrain comparison export dvc_plots dist \
+  .pytest_cache .mypy_cache .ruff_cache
+CLEAN := -c core.excludesFile=/dev/null clean -ffdX -- $(MADE)
+
+# A downloaded archive is in no repository: an empty one reads its .gitignore files too.
+clean:  ## delete what was made here, but nothing that Git tracks (photos, weights, DVC's cache stay)
+	@command -v git >/dev/null || { echo "make clean asks Git which files were made here, and there is no git. Delete what you need no more of: $(MADE)"; exit 2; }
+	@if git rev-parse --git-dir >/dev/null 2>&1; then git $(CLEAN); else \
+	  empty=$$(mktemp -d) && git init --quiet --bare "$$empty" && \
+	  git --git-dir="$$empty" --work-tree=. $(CLEAN); status=$$?; rm -rf "$$empty"; exit $$status; fi
+	@echo "Deleted what is named above: nothing that Git tracks, no photo, no weights, nothing of DVC's cache."
