@@ -2,3 +2,7 @@
 
 Nothing in here chooses a path or reads params.yaml as a whole; `stages/` and the command line do.
 """
+
+from carbrand.errors import explain_missing_packages
+
+explain_missing_packages()

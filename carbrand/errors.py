@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import PurePath
+from types import TracebackType
 
 from carbrand.processes import Stopped
 
@@ -12,6 +14,7 @@ DONE = 0
 UNUSABLE_INPUT = 2
 # 128 + SIGPIPE, as shells have it: nobody reads what is printed any more.
 NO_READER = 141
+_OURS = ("carbrand", "stages")
 
 
 class UserError(Exception):
@@ -67,3 +70,28 @@ def _call_or_stop(main: Callable[[], int | None]) -> int | None:
         if isinstance(earlier, (KeyboardInterrupt, Stopped)):
             raise earlier from None
         raise
+
+
+def explain_missing_packages() -> None:
+    """From now on, a package that is missing ends a program of ours with a line and status 2.
+
+    Called before any module is imported that needs one. Whoever imports ours as a library gets
+    what Python raises.
+    """
+    program = (sys.argv or [""])[0]  # while Python looks for the module, it is "-m"
+    if program == "-m" or PurePath(program).stem == "carbrand":
+        sys.excepthook = _explain
+
+
+def _explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    package = (getattr(error, "name", None) or "").split(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or package in (*_OURS, ""):
+        sys.__excepthook__(kind, error, trace)
+        return
+    enter = r".venv\Scripts\activate" if sys.platform == "win32" else ". .venv/bin/activate"
+    print(
+        f"error: The package {package} is not installed for {sys.executable}. `make repro` makes "
+        f"an environment in .venv that has all packages; `{enter}` enters it.",
+        file=sys.stderr,
+    )
+    raise SystemExit(UNUSABLE_INPUT)
