@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from carbrand.commands import export, gate, predict, promote, retrain, sample, serve
 from carbrand.errors import exit_status
+from carbrand.git import stay_in_own_repository
 from carbrand.repro.names import print_any_name, start_again_in_utf8
 
 COMMANDS = (predict, serve, gate, retrain, promote, export, sample)
@@ -27,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         start_again_in_utf8("carbrand.cli", sys.argv[1:])
     print_any_name()
+    stay_in_own_repository(Path())
     arguments = build_parser().parse_args(argv)
     return exit_status(lambda: arguments.run(arguments))
 

@@ -8,12 +8,32 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from carbrand.errors import UserError
 
 # For commits where nobody has told Git who they are, as in CI.
 NOBODY = {"name": "carbrand", "email": "carbrand@localhost"}
+# What Git tells its hooks of the repository that it is at work in: the variables listed by
+# `git rev-parse --local-env-vars`, without those that hold a user's settings.
+_OF_A_HOOK = frozenset(
+    [
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_COMMON_DIR",
+        "GIT_INDEX_FILE",
+        "GIT_PREFIX",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_GRAFT_FILE",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_INTERNAL_SUPER_PREFIX",
+    ]
+)
 
 
 class GitFailed(UserError):
@@ -24,32 +44,44 @@ class GitFailed(UserError):
         self.reason = reason
 
 
+def foreign_variables(project: Path) -> set[str]:
+    """Variables of the environment that name a repository, where the project lies in its own.
+
+    A hook, `git rebase --exec` or `git bisect run` sets them: Git would take the folder that it is
+    called in for the root of that repository. Without a `.git` above, they are the user's own.
+    """
+    here = project.resolve()
+    if not any((folder / ".git").exists() for folder in (here, *here.parents)):
+        return set()
+    return _OF_A_HOOK & set(os.environ)
+
+
+def stay_in_own_repository(project: Path) -> None:
+    """Take `foreign_variables` from this process, in which DVC and GTO look at Git themselves."""
+    for name in foreign_variables(project):
+        del os.environ[name]
+
+
 @dataclass(frozen=True)
 class Repository:
     """The repository that a project lies in, in a folder of it perhaps; paths are the project's."""
 
     project: Path
 
+    @cached_property
+    def prefix(self) -> str:
+        """The project's folder below the root, as `ml/cars`; empty where it is the root."""
+        return self.run("rev-parse", "--show-prefix").rstrip("\n").rstrip("/")
+
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
         """What Git prints. Raises GitFailed, or UserError where there is no Git."""
-        try:
-            done = subprocess.run(
-                ["git", *arguments],
-                cwd=self.project,
-                # A prompt for a password would wait for ever.
-                env=os.environ | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"} | dict(env or {}),
-                capture_output=True,
-                # As Git keeps names, whatever the locale.
-                encoding="utf-8",
-                errors="surrogateescape",
-                check=False,
-            )
-        except FileNotFoundError:
-            raise UserError("git is not to be found. Install it.") from None
+        done = self._start(arguments, env or {})
         if done.returncode != 0:
-            lines = [line for line in done.stderr.splitlines() if not line.startswith("hint:")]
+            lines = [
+                line for line in _text(done.stderr).splitlines() if not line.startswith("hint:")
+            ]
             raise GitFailed(arguments, " ".join(" ".join(lines).split()))
-        return done.stdout
+        return _text(done.stdout)
 
     def find(self, name: str) -> str | None:
         """The full hash of a commit or tree, or None where Git knows none of that name."""
@@ -63,16 +95,10 @@ class Repository:
 
         No filter, text conversion or diff driver has a say.
         """
+        # `./` starts at the project, which may be a folder of the repository.
         try:
-            # `./` starts at the project, which may be a folder of the repository.
-            file = subprocess.run(
-                ["git", "cat-file", "blob", f"{commit}:./{path}"],
-                cwd=self.project,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-            )
-        except FileNotFoundError:
+            file = self._start(("cat-file", "blob", f"{commit}:./{path}"), {})
+        except UserError:
             return None
         return file.stdout if file.returncode == 0 else None
 
@@ -89,7 +115,8 @@ class Repository:
     def snapshot(self, paths: Sequence[str]) -> str:
         """The tree that a commit of `paths`, as they lie there, would have: its hash.
 
-        Neither the index nor the working tree is touched.
+        Neither the index nor the working tree is touched. What is staged outside the project, in
+        other folders of the repository, is not in it.
         """
         with tempfile.TemporaryDirectory() as folder:
             index = Path(folder) / "index"
@@ -97,6 +124,8 @@ class Repository:
             if there.exists():  # Git knows by it which files it need not read again
                 shutil.copy2(there, index)
             env = {"GIT_INDEX_FILE": str(index)}
+            if self.prefix:
+                self.run("reset", "--quiet", "HEAD", "--", ":(top)", ":(exclude).", env=env)
             self.run("add", "--all", "--", *(p for p in paths if self._exists(p)), env=env)
             return self.run("write-tree", env=env).strip()
 
@@ -145,6 +174,25 @@ class Repository:
         if tags:
             self.run("push", "--quiet", remote, *tags)
 
+    def _start(
+        self, arguments: Sequence[str], env: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Git in the project's folder, to its end. Raises UserError where there is no Git."""
+        foreign = foreign_variables(self.project)
+        own = {name: value for name, value in os.environ.items() if name not in foreign}
+        try:
+            return subprocess.run(
+                ["git", *arguments],
+                cwd=self.project,
+                # A prompt, for a password or of a partial clone, would wait for ever.
+                env=own | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"} | dict(env),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise UserError("git is not to be found. Install it.") from None
+
     def _commit(self, tree: str, message: str) -> str:
         return self.run("commit-tree", tree, "-p", "HEAD", "-m", message, env=self._who()).strip()
 
@@ -161,3 +209,8 @@ class Repository:
                 for key, value in NOBODY.items():
                     env[f"GIT_{role.upper()}_{key.upper()}"] = value
         return env
+
+
+def _text(output: bytes) -> str:
+    """As Git keeps names, whatever the locale."""
+    return output.decode("utf-8", "surrogateescape")

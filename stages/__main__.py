@@ -25,6 +25,7 @@ from carbrand.dataset import check_layout
 from carbrand.dvc_yaml import parse_yaml
 from carbrand.errors import DONE, UNUSABLE_INPUT, UserError, exit_status
 from carbrand.gate.params import GateParams
+from carbrand.git import stay_in_own_repository
 from carbrand.last_lines import print_last_lines, tells_of_a_whole_run
 from carbrand.params import check_sections, misspelt_sections, parse_section, read_file
 from carbrand.processes import Stopped, end_on_signals, stop_on_signals, undisturbed
@@ -325,6 +326,7 @@ def settle_version_control() -> None:
 def main() -> int:
     """Check, then run what changed."""
     arguments = sys.argv[1:]
+    stay_in_own_repository(Path())
     if {"-h", "--help"} & set(arguments):
         return _run_to_its_end([*DVC, "repro", *arguments])
     check(pull=bool({"-p", "--pull"} & set(arguments)))

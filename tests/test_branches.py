@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from carbrand.registry.find import find_model
 from tests.conftest import git, run
 
 
@@ -79,3 +80,9 @@ def test_an_experiment_runs_and_is_shown(finished):
     assert any("sharper" in line and "60" in line for line in lines)
     # The comments of params.yaml are for the next reader: DVC keeps what it does not change.
     assert "dpi: 60" in (finished / "params.yaml").read_text()
+    # Its name will do wherever a revision does.
+    model = Path("artifacts/train/model.h5")
+    found = find_model("sharper", finished, model.as_posix())
+    assert found.read_bytes() == (finished / model).read_bytes()
+    gate = run([sys.executable, "-m", "carbrand.cli", "gate", "--against", "sharper"], finished)
+    assert gate.returncode == 3, gate.stderr

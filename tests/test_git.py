@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from carbrand.errors import UserError
-from carbrand.git import GitFailed, Repository
+from carbrand.git import GitFailed, Repository, foreign_variables, stay_in_own_repository
 from tests.conftest import ROOT, git, run
 
 # Python without its own remedies against a locale of ASCII.
@@ -68,6 +68,61 @@ def test_a_snapshot_holds_new_changed_and_deleted_files_of_its_paths_and_no_othe
 def test_a_snapshot_of_what_is_committed_is_the_tree_of_the_commit(project: Path):
     repository = Repository(project)
     assert repository.snapshot(["Datasets", "dvc.lock"]) == repository.find("HEAD^{tree}")
+
+
+def test_what_is_staged_in_other_folders_of_the_repository_is_in_no_snapshot(project: Path):
+    (project.parent / "neighbour.txt").write_text("half done", "utf-8")
+    git(project.parent, "add", "neighbour.txt")
+    repository = Repository(project)
+    before = state(project)
+    assert repository.snapshot(["Datasets", "dvc.lock"]) == repository.find("HEAD^{tree}")
+    assert state(project) == before
+
+
+@pytest.mark.parametrize("kind", ["a folder", "the root", "a submodule", "a worktree"])
+def test_what_git_tells_its_hooks_of_another_repository_does_not_count(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    if kind == "the root":
+        project = project.parent
+    elif kind == "a submodule":
+        git(tmp_path, "init", "-q", "outer")
+        allowed = ("-c", "protocol.file.allow=always")
+        git(tmp_path / "outer", *allowed, "submodule", "--quiet", "add", str(project.parent), "in")
+        project = tmp_path / "outer" / "in" / "project"
+    elif kind == "a worktree":
+        git(project, "worktree", "add", "-q", str(tmp_path / "tree"))
+        project = tmp_path / "tree" / "project"
+    repository = Repository(project)
+    expected = (repository.find("HEAD"), repository.prefix, repository.snapshot(["dvc.lock"]))
+    git(tmp_path, "init", "-q", "other")
+    own = git(project, "rev-parse", "--absolute-git-dir").strip()
+    for folder in (own, str(tmp_path / "other" / ".git")):
+        for name, value in (
+            ("GIT_DIR", folder),
+            ("GIT_INDEX_FILE", f"{folder}/index"),
+            ("GIT_PREFIX", "elsewhere/"),
+        ):
+            monkeypatch.setenv(name, value)
+        asked = Repository(project)
+        assert (asked.find("HEAD"), asked.prefix, asked.snapshot(["dvc.lock"])) == expected
+        assert asked.read("HEAD", "dvc.lock") == (None if kind == "the root" else b"1")
+        assert asked.changed() == []
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    stay_in_own_repository(project)
+    assert not {"GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX"} & set(os.environ)
+
+
+def test_a_repository_that_only_the_environment_names_is_the_users_own_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    project = tmp_path / "project"
+    project.mkdir()
+    git(tmp_path, "init", "-q", "--bare", "kept elsewhere")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "kept elsewhere"))
+    stay_in_own_repository(project)
+    assert foreign_variables(project) == set()
+    assert Repository(project).run("rev-parse", "--git-dir").strip().endswith("kept elsewhere")
 
 
 def test_a_commit_on_a_branch_leaves_everything_else_as_it_is_and_is_made_once(project: Path):

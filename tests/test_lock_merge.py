@@ -230,6 +230,51 @@ def test_it_works_from_a_folder_inside_and_in_a_worktree_without_an_environment(
     assert read_lock(tree) == lock(x=X, y=Y, both=Y)
 
 
+FOLDER = Path("ml team", "it's ours")
+
+
+@pytest.fixture
+def monorepo(clone: Path, tmp_path: Path) -> Path:
+    """The same project, with its branches, in a folder of a larger repository; that folder."""
+    shutil.move(clone, tmp_path / "moved")
+    root = tmp_path / "mono repo"
+    git(tmp_path, "init", "-q", "-b", "main", root.name)
+    project = root / FOLDER
+    for branch in ("main", "theirs", "ours"):
+        if branch != "main":
+            git(root, "checkout", "-qb", branch, "main")
+        git(tmp_path / "moved", "checkout", "-q", branch)
+        shutil.copytree(
+            tmp_path / "moved", project, ignore=shutil.ignore_patterns(".git"), dirs_exist_ok=True
+        )
+        git(root, "add", "-A")
+        git(root, "commit", "-qm", branch)
+    return project
+
+
+def test_in_a_folder_of_a_larger_repository_git_merges_the_same(monorepo):
+    install(monorepo)
+    root = monorepo.parent.parent
+    git(root, "worktree", "add", "-q", "../another tree", "theirs")
+    tree = root.parent / "another tree"
+    assert try_git(root, "merge", "-q", "theirs").returncode == 0
+    assert read_lock(monorepo) == lock(x=X, y=Y, both=X)
+    git(root, "reset", "-q", "--hard", "HEAD^")
+    assert try_git(monorepo / "photos", "rebase", "-q", "theirs").returncode == 0
+    assert read_lock(monorepo) == lock(x=X, y=Y, both=Y)
+    assert try_git(tree, "merge", "-q", "ours@{1}").returncode == 0  # without a .venv of its own
+    assert read_lock(tree / FOLDER)["stages"]["y"] == Y
+
+
+def test_in_a_folder_of_a_larger_repository_a_conflict_says_where(monorepo):
+    install(monorepo)
+    shutil.rmtree(monorepo / ".venv")
+    result = try_git(monorepo, "merge", "theirs")
+    assert result.returncode == 1
+    assert f"Run `make repro`, then `git add dvc.lock` in {FOLDER.as_posix()}." in result.stderr
+    assert read_lock(monorepo) == lock(x=X, y=OLD, both=X)
+
+
 def test_histories_that_crossed_merge(clone):
     install(clone)
     git(clone, "branch", "ours-before")

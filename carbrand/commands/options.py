@@ -14,12 +14,15 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--model",
         default=MODEL,
         metavar="MODEL",
-        help="a file, a revision, or NAME@STAGE or NAME@VERSION of a registered model",
+        help="a file, a revision (branch, tag, commit, experiment), or NAME@STAGE or "
+        "NAME@VERSION of a registered model",
     )
 
 
 def add_against(parser: argparse.ArgumentParser) -> None:
     """--against: the revision that a model is compared with."""
     parser.add_argument(
-        "--against", metavar="REV", help="branch, tag or commit; without it the main branch"
+        "--against",
+        metavar="REV",
+        help="branch, tag, commit or experiment; without it the main branch",
     )

@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare, tag, push; each does nothing where it was done before."""
     from carbrand.git import Repository
-    from carbrand.registry.find import in_stage
+    from carbrand.registry.find import full_name, in_stage
     from carbrand.registry.promote import check_model, promote, same_model
     from carbrand.repro.status import check_up_to_date
 
@@ -45,18 +45,19 @@ def run(arguments: argparse.Namespace) -> int:
     commit = _committed(repository)
     check_model(repository, commit, MODEL)
     check_up_to_date(Path())
-    in_use = in_stage(Path(), arguments.name, arguments.stage)
+    name = full_name(repository, arguments.name)
+    in_use = in_stage(Path(), name, arguments.stage)
     if in_use and same_model(repository, in_use, commit, MODEL):
         commit = in_use
     elif in_use:
         status = _gate(in_use, arguments.accept)
         if status != DONE:
             return status
-    promotion = promote(Path(), arguments.name, arguments.stage, commit)
+    promotion = promote(Path(), name, arguments.stage, commit)
     said = "is in" if promotion.tags else "was in"
-    print(f"{arguments.name} {promotion.version} {said} {promotion.stage} ({commit[:12]})")
+    print(f"{name} {promotion.version} {said} {promotion.stage} ({commit[:12]})")
     if arguments.push:
-        repository.push_tags(f"{arguments.name}[@#]*")
+        repository.push_tags(f"{name.replace(':', '=')}[@#]*")
     return DONE
 
 

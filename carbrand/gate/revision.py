@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from carbrand.errors import UserError
-from carbrand.git import Repository
+from carbrand.git import GitFailed, Repository
+from carbrand.revisions import find_commit, say_known
 from carbrand.wording import one_line
 
 # In this order; the first that exists is what a new model has to measure up to.
@@ -31,37 +29,40 @@ class Revision:
 
 def find_revision(project: Path, name: str | None) -> Revision:
     """The commit `name`, or without one the main branch. Raises UserError where there is none."""
-    inside = _git(project, "rev-parse", "--is-inside-work-tree")
-    if inside.stdout.strip() != b"true":
-        raise UserError(
-            f"{project.resolve()} is in no Git repository that can be read "
-            f"({_first_line(inside.stderr)}), so there is no model to compare with. "
-            f"Run this in a clone."
-        )
-    for candidate in MAIN_BRANCHES if name is None else (name,):
-        commit = _find_commit(project, candidate, branch=name is None)
+    repository = Repository(project)
+    _check_inside(repository)
+    if name is not None:
+        commit = find_commit(repository, name)
+        if commit is None:
+            raise UserError(
+                f"{one_line(name)!r} is no commit of this repository, and no experiment. "
+                f"{say_known(repository, name)} A shallow clone lacks most: "
+                f"`git fetch --unshallow`; `dvc exp pull` gets experiments."
+            )
+        return Revision(name, commit)
+    for branch in MAIN_BRANCHES:  # not a tag of that name
+        path = f"refs/{'remotes' if '/' in branch else 'heads'}/{branch}"
+        commit = repository.find(f"{path}^{{commit}}")
         if commit:
-            return Revision(candidate, commit)
-    if name is None:
-        raise UserError(
-            f"There is no branch {', '.join(MAIN_BRANCHES[:-1])} or {MAIN_BRANCHES[-1]}. "
-            f"Say what to compare with: --against REV, a branch, tag or commit."
-        )
+            return Revision(branch, commit)
     raise UserError(
-        f"{one_line(name)!r} is no commit of this repository. Give --against a branch, tag or "
-        f"commit that `git log` knows; a shallow clone lacks most: `git fetch --unshallow`."
+        f"There is no branch {', '.join(MAIN_BRANCHES[:-1])} or {MAIN_BRANCHES[-1]}. "
+        f"Say what to compare with: --against REV, a branch, tag, commit or experiment."
     )
 
 
-def _find_commit(project: Path, name: str, branch: bool) -> str | None:
-    if branch:  # not a tag of that name
-        name = f"refs/{'remotes' if '/' in name else 'heads'}/{name}"
-    # No revision begins with a dash: Git would take it for an option.
-    if name.startswith("-") or "\0" in name:
-        return None
-    found = _git(project, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").stdout
-    commit = found.decode("ascii", "replace").strip()
-    return commit if re.fullmatch(r"[0-9a-f]{40,64}", commit) else None
+def _check_inside(repository: Repository) -> None:
+    """Raise UserError unless the project is in a working tree that Git can read."""
+    reason = "it has no working tree"
+    try:
+        if repository.run("rev-parse", "--is-inside-work-tree").strip() == "true":
+            return
+    except GitFailed as failed:
+        reason = one_line(failed.reason)
+    raise UserError(
+        f"{repository.project.resolve()} is in no Git repository that can be read ({reason}), so "
+        f"there is no model to compare with. Run this in a clone."
+    )
 
 
 def take_out(project: Path, revision: Revision, paths: Iterable[Path], folder: Path) -> None:
@@ -76,24 +77,3 @@ def take_out(project: Path, revision: Revision, paths: Iterable[Path], folder: P
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-
-
-def _git(project: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    try:
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=project,
-            # A partial clone may fetch the file now: a prompt would wait for ever.
-            env=os.environ | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise UserError(
-            "git is not installed, and the model to compare with is in Git. Install it."
-        ) from None
-
-
-def _first_line(text: bytes) -> str:
-    return one_line((text.decode("utf-8", "replace").splitlines() or [""])[0])

@@ -11,18 +11,22 @@ from pathlib import Path
 from carbrand.errors import UserError
 from carbrand.git import Repository
 
-# Git calls it in the root of the worktree, whose own code runs; a worktree without .venv takes that
-# of the main one. Where there is none, and for what cannot be merged, there is a conflict, and the
-# file stays as it is on our side: no markers, with which DVC could not read it, and no merge of
-# lines, which could claim what never ran.
+# Git calls it in the root of the worktree. The project is where dvc.lock lies (%P), and its own
+# code runs; a worktree without .venv takes that of the main one. Where there is none, and for what
+# cannot be merged, there is a conflict, and the file stays as it is on our side: no markers, with
+# which DVC could not read it, and no merge of lines, which could claim what never ran.
 MERGE_LOCK = (
-    'for root in . "$(git rev-parse --git-common-dir)/.."; do '
-    'for python in "$root/.venv/bin/python" "$root/.venv/Scripts/python.exe"; do '
+    'top="$PWD"; main="$(cd "$(git rev-parse --git-common-dir)/.." && pwd)"; '
+    'project="$(dirname %P)"; for root in "$top" "$main"; do '
+    'for python in "$root/$project/.venv/bin/python" "$root/$project/.venv/Scripts/python.exe"; do '
     'test -x "$python" && break 2; done; done; '
-    '"$python" -m carbrand.lock_merge merge %O %A %B || { '
+    '{ cd "$project" && "$python" -m carbrand.lock_merge merge "$top"/%O "$top"/%A "$top"/%B; } || '
+    '{ test "$project" = . && project="" || project=" in $project"; '
     "echo %P was not merged, it is as it was on this side. "
-    'Run "\\`make repro\\`, then \\`git add" %P"\\`." >&2; exit 1; }'
+    'Run "\\`make repro\\`, then \\`git add dvc.lock\\`$project." >&2; exit 1; }'
 )
+# Where the project says which files they merge.
+ATTRIBUTES = ".gitattributes"
 SETTINGS = {
     "merge.dvc-lock.name": "dvc.lock, entry by entry",
     "merge.dvc-lock.driver": MERGE_LOCK,
@@ -35,16 +39,16 @@ SETTINGS = {
 
 
 def install() -> None:
-    """Tell this clone of the drivers. Does nothing where this folder is not the root of a clone.
+    """Tell this clone of the drivers. Does nothing in a folder of which Git knows nothing.
 
     What cannot be written is a note, not an error: everything but merging works without.
     """
     clone = Repository(Path())
     try:
-        inside_another = clone.run("rev-parse", "--show-cdup").strip()
+        ours = not clone.prefix or ATTRIBUTES in clone.tracked(ATTRIBUTES)
     except UserError:  # a downloaded archive, or no Git
         return
-    if inside_another:  # that one is not ours to configure
+    if not ours:  # a copy of the project that lies in somebody else's clone
         return
     try:
         for name, value in SETTINGS.items():

@@ -38,7 +38,7 @@ def check_model(repository: Repository, commit: str, model: str) -> None:
 def promote(project: Path, name: str, stage: str, commit: str) -> Promotion:
     """Register the model of `commit` as the next version, and put it into the stage.
 
-    Done again, it changes nothing. Raises UserError.
+    name: the full one. Done again, it changes nothing. Raises UserError.
     """
     import gto.api
     from gto.exceptions import GTOException
@@ -54,7 +54,8 @@ def promote(project: Path, name: str, stage: str, commit: str) -> Promotion:
             given = gto.api.assign(str(project), name, stage, version=version)
             tags.append(given.tag)
     except GTOException as error:
-        raise UserError(f"{name} could not be put into {stage}: {error}") from None
+        reason = " ".join(str(error).split())
+        raise UserError(f"{name} could not be put into {stage}: {reason}") from None
     return Promotion(str(version), stage, tuple(tags))
 
 
