@@ -6,6 +6,8 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from carbrand.jpeg_file import read_jpeg
+
 # The formats that are read, as Pillow names them, and the suffixes that are right for each.
 SUFFIXES_OF = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),  # an MPO is a JPEG with more behind it
@@ -76,8 +78,6 @@ _NO_PICTURES = (
     (b"\x1aE\xdf\xa3", "a video (Matroska)"),
     (b"version https://git-lfs", "a Git LFS pointer: run `git lfs pull`"),
 )
-# Frame headers of JPEG (ITU T.81, table B.1).
-_SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1, 0xC9), (0xC2, 0xC6, 0xCA, 0xCE)
 # Brands of ISO base media files (ISO/IEC 14496-12), of which HEIC and AVIF are two.
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -136,7 +136,7 @@ def name_other(data: bytes) -> str:
 def ends_early(data: bytes, format: str = "") -> bool:
     """Whether something is missing at the end of a file of that format, by its own structure."""
     if format == "JPEG":
-        return _jpeg_ends_early(data)
+        return read_jpeg(data).ends_early
     if format == "PNG":
         return _png_ends_early(data)
     if format == "WEBP":
@@ -163,26 +163,6 @@ def holds_more_pictures(data: bytes, format: str) -> bool:
     return False
 
 
-def jpeg_comes_in_scans(data: bytes) -> bool:
-    """Whether a JPEG must be held whole to be decoded: it is progressive, or its first scan has not
-    all channels. True also where that cannot be made out.
-    """
-    at, channels = 2, 0
-    while at + 10 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        if marker in _PROGRESSIVE:
-            return True
-        if marker in _SEQUENTIAL:
-            channels = data[at + 9]
-        if marker == 0xDA:
-            return data[at + 4] != channels
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return True
-
-
 def _name_iso_media(data: bytes) -> str:
     size = min(max(16, int.from_bytes(data[:4], "big")), 256)
     brands = {data[8:12], *(data[at : at + 4] for at in range(16, size, 4))}
@@ -195,21 +175,6 @@ def _name_iso_media(data: bytes) -> str:
 
 def _is_tga_header(data: bytes) -> bool:
     return len(data) > 18 and data[1] in (0, 1) and data[2] in (1, 2, 3, 9, 10, 11)
-
-
-def _jpeg_ends_early(data: bytes) -> bool:
-    at = 2
-    while at + 4 <= len(data):
-        if data[at] != 0xFF:
-            return False  # damaged rather than short
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker == 0xDA:
-            return data.find(b"\xff\xd9", at) < 0
-    return True
 
 
 def _png_ends_early(data: bytes) -> bool:

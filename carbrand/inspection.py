@@ -9,12 +9,18 @@ from pathlib import Path
 
 from PIL import Image
 
-from carbrand.damage import is_damaged
+from carbrand.damage import is_damaged, rest_is_missing
 from carbrand.dataset import FoundFile
 from carbrand.fingerprint import Frame, fingerprint, perceptual_hash
 from carbrand.formats import extension_fits
 from carbrand.manifest import Row
-from carbrand.photo import UnreadablePhoto, leads_outside, open_photo, read_file
+from carbrand.photo import (
+    REST_IS_MISSING,
+    UnreadablePhoto,
+    leads_outside,
+    open_photo,
+    read_file,
+)
 from carbrand.quality import measure, quality_issues
 
 # Pixels of a photo that are copied at once.
@@ -57,9 +63,12 @@ def inspect_file(file: FoundFile, limits: PhotoLimits) -> Inspected:
         data = read_file(file.path)
         row = replace(row, sha256=hashlib.sha256(data).hexdigest())
         photo = open_photo(file.path, data, limits.max_pixels)
+        damage = is_damaged(data)
+        if damage and rest_is_missing(data):
+            raise UnreadablePhoto(file.path, REST_IS_MISSING, "truncated")
     except UnreadablePhoto as error:
         return Inspected(replace(row, issues=(error.code,), reason=error.reason))
-    return _inspect_photo(row, photo, data, limits)
+    return _inspect_photo(row, photo, damage or "", limits)
 
 
 def _check_place(path: str, folders: Sequence[Path]) -> None:
@@ -68,9 +77,8 @@ def _check_place(path: str, folders: Sequence[Path]) -> None:
         raise UnreadablePhoto(path, "a link to a file outside the folders of photos")
 
 
-def _inspect_photo(row: Row, photo: Image.Image, data: bytes, limits: PhotoLimits) -> Inspected:
+def _inspect_photo(row: Row, photo: Image.Image, damage: str, limits: PhotoLimits) -> Inspected:
     quality = measure(photo)
-    damage = is_damaged(data) or ""
     source_format = photo.info["source_format"]
     shorter, longer = sorted(photo.size)
     found = {

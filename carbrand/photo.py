@@ -24,17 +24,18 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from carbrand.damage import ends_in_padding, is_damaged, rest_is_missing
 from carbrand.errors import UserError
 from carbrand.formats import (
     SUFFIXES_OF,
     ends_early,
     holds_more_pictures,
     identify,
-    jpeg_comes_in_scans,
     name_other,
     name_unsupported,
     tiff_directory,
 )
+from carbrand.jpeg_file import JpegFile, read_jpeg
 
 # An allow-list: Pillow would start Ghostscript for EPS bytes in a file named .jpg. Its classes are
 # called by name, not through Image.open, which hides why it could not make out a file, and fails
@@ -71,6 +72,8 @@ BAND_PIXELS = 4_000_000
 ODDITIES = ("sixteen_bit", "cmyk", "palette", "alpha", "exif_rotated", "animated")
 # Why a file cannot be read.
 PROBLEMS = ("unreadable", "truncated", "unsupported_format", "too_large")
+
+REST_IS_MISSING = "truncated: the rest of the picture is missing"
 
 # The EXIF tag, and what undoes each of its values (EXIF 2.32, table 6).
 ORIENTATION = 0x0112
@@ -202,6 +205,8 @@ def _explain(error: Exception, data: bytes, format: str) -> tuple[str, str]:
     words = re.sub(r"<[^>]*>", "it", " ".join(str(error).split()))
     if "truncated" in words.lower() or ends_early(data, format):
         return _cut(data), "truncated"
+    if format == "JPEG" and rest_is_missing(data):
+        return REST_IS_MISSING, "truncated"
     if "too large" in words.lower():  # texts and profiles of a PNG
         return "what is packed into it unpacks to far too much", "too_large"
     if _OF_A_KIND_NOT_READ.search(words):
@@ -218,44 +223,64 @@ def _cut(data: bytes) -> str:
 def _decode(path: Path | str, data: bytes, format: str, max_pixels: int) -> ImageFile.ImageFile:
     """The photo, decoded; `info["orientation"]` is that of the file."""
     photo = _READERS[format](io.BytesIO(data))
-    _check_size(path, data, format, photo, max_pixels)
+    jpeg = read_jpeg(data) if format == "JPEG" else None
+    _check_size(path, data, format, photo, max_pixels, jpeg)
     # Pillow turns a TIFF upright while it loads, and then no longer says so. Of a PNG it would load
     # the pixels to say it, and its errors must not be taken for those of a tag.
     orientation = _orientation(photo) if format == "TIFF" else 1
     photo.load()  # `verify` does not notice a truncated file; only decoding does
     photo.info["orientation"] = orientation if format == "TIFF" else _orientation(photo)
+    if jpeg and (jpeg.ends_early or (not jpeg.comes_in_scans and _looks_cut(photo, data))):
+        raise UnreadablePhoto(path, REST_IS_MISSING, "truncated")
     return photo
 
 
+def _looks_cut(photo: Image.Image, data: bytes) -> bool:
+    """Whether a JPEG of one scan was cut and then closed; looked into only where it ends in grey or
+    in padding.
+    """
+    bottom = photo.crop((0, photo.height - 1, *photo.size)).getextrema()
+    ends = bottom if isinstance(bottom[0], tuple) else (bottom,)
+    grey = all(127 <= low == high <= 128 for low, high in ends)
+    return (
+        (grey or ends_in_padding(data)) and is_damaged(data) is not None and rest_is_missing(data)
+    )
+
+
 def _check_size(
-    path: Path | str, data: bytes, format: str, photo: ImageFile.ImageFile, max_pixels: int
+    path: Path | str,
+    data: bytes,
+    format: str,
+    photo: ImageFile.ImageFile,
+    max_pixels: int,
+    jpeg: JpegFile | None,
 ) -> None:
     width, height = photo.size
     if not (width and height):
         raise UnreadablePhoto(path, f"{width}x{height} pixels")
-    most, kind = _most_pixels(data, format, photo)
+    most, kind = _most_pixels(data, format, photo, jpeg)
     limit = min(max_pixels, most)
     if width * height > limit:
         reason = f"{width}x{height} pixels{kind}, at most {limit:,}"
         raise UnreadablePhoto(path, reason, "too_large")
-    if format == "JPEG":
-        scans = data.count(b"\xff\xda")
-        if scans * width * height > MAX_SCANNED_PIXELS:
-            reason = f"{width}x{height} pixels in {scans:,} scans"
-            raise UnreadablePhoto(path, reason, "too_large")
+    if jpeg and len(jpeg.scans) * width * height > MAX_SCANNED_PIXELS:
+        reason = f"{width}x{height} pixels in {len(jpeg.scans):,} scans"
+        raise UnreadablePhoto(path, reason, "too_large")
     if format == "TIFF":
         across, down = (tiff_directory(data).first(tag) for tag in _TILE)
         if across * down > MAX_PIXELS:
             raise UnreadablePhoto(path, f"tiles of {across}x{down} pixels", "too_large")
 
 
-def _most_pixels(data: bytes, format: str, photo: ImageFile.ImageFile) -> tuple[int, str]:
+def _most_pixels(
+    data: bytes, format: str, photo: ImageFile.ImageFile, jpeg: JpegFile | None
+) -> tuple[int, str]:
     """How many pixels such a photo may have, and in words what kind of photo that is."""
     if format == "WEBP":
         return MAX_PIXELS_WEBP, ""
-    if format != "JPEG":
+    if jpeg is None:
         return _most_pixels_unpacked(data, format, photo)
-    in_scans, for_print = jpeg_comes_in_scans(data), photo.mode == "CMYK"
+    in_scans, for_print = jpeg.comes_in_scans, photo.mode == "CMYK"
     if in_scans and for_print:
         return MAX_PIXELS_FOR_PRINT_IN_SCANS, " in CMYK and several scans"
     if for_print:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbrand.damage import is_damaged
+from carbrand.damage import is_damaged, rest_is_missing
 from carbrand.photo import UnreadablePhoto, open_photo
 from tests.conftest import draw_photo
 
@@ -63,6 +63,80 @@ def test_a_png_with_a_wrong_checksum_is_damaged():
     data = bytearray(saved("PNG"))
     data[data.rindex(b"IDAT") + 200] ^= 1
     assert is_damaged(bytes(data)) == "a wrong checksum of its IDAT data"
+
+
+END = b"\xff\xd9"
+NOISE = np.random.default_rng(3).bytes(20_000)
+CODINGS: dict[str, dict] = {
+    "baseline": {},
+    "progressive": {"progressive": True},
+    "restarts": {"restart_marker_rows": 1},
+    "exif thumbnail": {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0" + bytes(4) + saved("JPEG")},
+}
+
+
+def verdict(data: bytes) -> str:
+    """What `validate` says of a JPEG."""
+    try:
+        open_photo("a.jpg", data)
+    except UnreadablePhoto as error:
+        return error.code
+    if not is_damaged(data):
+        return "whole"
+    return "truncated" if rest_is_missing(data) else "damaged"
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("share", [0.4, 0.6, 0.9])
+def test_a_cut_jpeg_is_truncated_whatever_was_put_behind_it(mode, coding, share):
+    whole = saved("JPEG", mode, **CODINGS[coding])
+    cut = whole[: int(len(whole) * share)]
+    missing = len(whole) - len(cut)
+    paddings = {
+        "nothing": b"",
+        "an end marker": END,
+        "zeros": bytes(missing),
+        "many zeros": bytes(50_000),
+        "zeros and an end marker": bytes(missing) + END,
+        "ones": b"\xff" * missing,
+        "noise": NOISE,
+        "another photo": whole,
+    }
+    found = {name: verdict(cut + padding) for name, padding in paddings.items()}
+    assert found == dict.fromkeys(paddings, "truncated")
+
+
+@pytest.mark.parametrize("coding", ["baseline", "progressive", "restarts"])
+def test_a_page_inside_a_jpeg_is_damage(coding):
+    whole = saved("JPEG", **CODINGS[coding])
+    middle = (whole.index(b"\xff\xda") + len(whole)) // 2
+    page = b"<html><body>502 Bad Gateway</body></html>" * 4
+    assert verdict(whole[:middle] + page + whole[middle:]) == "damaged"
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_what_lies_behind_a_whole_jpeg_does_not_matter(coding):
+    whole = saved("JPEG", **CODINGS[coding])
+    for more in (bytes(5000), NOISE, whole, whole[: len(whole) // 2], b"\xff\xda" * 5000):
+        assert verdict(whole + more) == "whole"
+
+
+@pytest.mark.parametrize("level", [128, 255])
+def test_a_photo_that_ends_in_grey_or_white_is_whole(level):
+    photo = draw_photo((120, 90, 60), 1, (160, 120))
+    photo.paste((level,) * 3, (0, 60, 160, 120))
+    for options in ({}, {"optimize": True}, {"progressive": True}):
+        buffer = io.BytesIO()
+        photo.save(buffer, "JPEG", **options)
+        assert verdict(buffer.getvalue()) == "whole"
+
+
+def test_a_png_of_which_the_rest_is_zeros_is_truncated():
+    data = bytearray(saved("PNG"))
+    data[data.rindex(b"IDAT") + 200] ^= 1
+    assert not rest_is_missing(bytes(data))
+    assert rest_is_missing(bytes(data)[:-12] + bytes(500))
 
 
 def test_the_article_has_no_damaged_photo(article_photos: Path):

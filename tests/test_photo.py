@@ -270,6 +270,34 @@ def test_a_huge_file_is_not_even_read(tmp_path):
     assert caught.value.code == "too_large"
 
 
+SCAN = b"\xff\xda"
+
+
+@pytest.mark.parametrize("coding", [{}, {"progressive": True}])
+def test_only_the_scans_of_the_picture_count(coding, monkeypatch):
+    monkeypatch.setattr(photo_module, "MAX_SCANNED_PIXELS", 12 * 20 * 10)
+    buffer = io.BytesIO()
+    two_halves().save(buffer, "JPEG", **coding)
+    plain, segment = buffer.getvalue(), struct.pack(">H", 602) + SCAN * 300
+    for marker in (0xE1, 0xEB, 0xFE):  # EXIF, for applications, a comment
+        inside = plain[:2] + bytes([0xFF, marker]) + segment + plain[2:]
+        assert open_photo("a.jpg", inside).size == (20, 10)
+    scans = (SCAN + b"\0\x08\x01\x01\0\0\x3f\0") * 99
+    for behind in (b"\0\0\0\x18ftypmp42" + scans, plain * 20):  # a video, more pictures
+        assert open_photo("a.jpg", plain + behind).size == (20, 10)
+
+
+def test_a_jpeg_of_many_scans_is_refused_whatever_is_between_them(monkeypatch):
+    monkeypatch.setattr(photo_module, "MAX_SCANNED_PIXELS", 12 * 20 * 10)
+    buffer = io.BytesIO()
+    two_halves().save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    last = data[data.rfind(SCAN) : -2]
+    for between in (b"", b"\xff\xfe\0\x06seen", b"\xff" * 5, b"\xff\xd0"):
+        with pytest.raises(UnreadablePhoto, match=r"in \d+ scans"):
+            open_photo("a.jpg", data[:-2] + (between + last) * 20 + data[-2:])
+
+
 def oddities(path, **options) -> tuple[str, ...]:
     photo = options.pop("photo", two_halves())
     photo.save(path, **options)

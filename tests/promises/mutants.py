@@ -87,6 +87,22 @@ MUTANTS = (
     ),
     Mutant(
         "preprocessing",
+        "a video behind a photo counts as scans of it",
+        "carbrand/jpeg_file.py",
+        "        if marker in (_START, _END):",
+        "        if marker == _START:",
+        _test("photo", "only_the_scans_of_the_picture_count[coding0]"),
+    ),
+    Mutant(
+        "preprocessing",
+        "a photo that was cut and then padded is only damaged",
+        "carbrand/damage.py",
+        "    return missing >= _MISSING\n",
+        "    return missing > 1\n",
+        _test("damage", "a_cut_jpeg_is_truncated_whatever_was_put_behind_it[0.4-baseline-RGB]"),
+    ),
+    Mutant(
+        "preprocessing",
         "`crop` pads",
         "carbrand/photo.py",
         '    if policy == "crop":\n',

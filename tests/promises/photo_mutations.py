@@ -21,7 +21,7 @@ from typing import Any
 
 from PIL import Image
 
-from carbrand.damage import is_damaged
+from carbrand.damage import is_damaged, rest_is_missing
 from carbrand.dataset import FoundFile
 from carbrand.inspection import Inspected, PhotoLimits, inspect_file
 from carbrand.photo import MAX_PIXELS, PROBLEMS, UnreadablePhoto, open_photo, read_file
@@ -326,7 +326,8 @@ def decode(path: Path) -> int:
         photo = open_photo(path, data)
     except UnreadablePhoto:
         return 0
-    is_damaged(data)
+    if is_damaged(data) and rest_is_missing(data):
+        return 0
     return photo.width * photo.height
 
 
