@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ from carbrand.dvc_yaml import parse_yaml
 # Git makes them longer where a conflict lies inside another. What `|||||||` begins, the version
 # that both sides come from, is shown on request alone.
 _MARKER = re.compile(r"(<{7,}|\|{7,}|={7,}|>{7,})(?: (.*))?")
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _ABSENT = object()
+_MOST_KEYS = 5
 
 
 @dataclass
@@ -31,28 +34,33 @@ def conflict_in(text: str) -> str | None:
     if not sides.markers:
         return None
     differing = _differing(sides) or ["its two sides cannot be told apart any more"]
+    more = len(differing) - _MOST_KEYS
+    differing[_MOST_KEYS:] = [f"{more} more"] if more > 0 else []
+    base = " and all from ||||||| to =======" if "|" in sides.names else ""
     lines = ("lines " if sides.markers[1:] else "line ") + ", ".join(map(str, sides.markers))
     return (
         f"Git left a conflict of a merge: {'; '.join(differing)}. Keep one of each, delete the "
-        f"markers <<<<<<<, ======= and >>>>>>> ({lines})"
+        f"markers <<<<<<<, ======= and >>>>>>>{base} ({lines})"
     )
 
 
 def _read(text: str) -> _Sides:
     sides = _Sides()
-    place = ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    place, width = "", 0
+    for number, line in enumerate(_LINE_END.split(text), start=1):
         marker = _MARKER.fullmatch(line)
         if marker:
             sides.markers.append(number)
-            kind = marker[1][0]
+        # Of another length: the base of a conflict may hold an earlier one.
+        if marker and (not place or len(marker[1]) == width):
+            kind, width = marker[1][0], len(marker[1])
             sides.names.setdefault(kind, marker[2] or "")
             place = "" if kind == ">" else kind
-            continue
-        if place in ("", "<"):
-            sides.ours.append(line)
-        if place in ("", "="):
-            sides.theirs.append(line)
+        elif not marker:
+            if place in ("", "<"):
+                sides.ours.append(line)
+            if place in ("", "="):
+                sides.theirs.append(line)
     return sides
 
 
@@ -68,21 +76,33 @@ def _differing(sides: _Sides) -> list[str]:
     found = []
     for key in [*ours, *(key for key in theirs if key not in ours)]:
         values = ours.get(key, _ABSENT), theirs.get(key, _ABSENT)
-        if values[0] != values[1]:
+        if values[0] != values[1] or type(values[0]) is not type(values[1]):
             said = (f"{_show(value)} ({name})" for value, name in zip(values, names, strict=True))
             found.append(f"`{key}` is {' or '.join(said)}")
     return found or ["both sides have the same values"]
 
 
 def _leaves(content: Any, parents: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    if isinstance(content, dict):
+    if isinstance(content, dict) and content:
         for key, value in content.items():
             yield from _leaves(value, (*parents, str(key)))
-    else:
+    elif parents:
         yield ".".join(parents), content
 
 
 def _show(value: object) -> str:
     if value is _ABSENT:
         return "not there"
-    return "a list" if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, str) and _is_plain(value):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it is a text without quotes too."""
+    try:
+        return "\n" not in text and bool(parse_yaml(text) == text)
+    except ValueError:
+        return False

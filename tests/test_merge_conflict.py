@@ -15,9 +15,9 @@ from carbrand.repro.dvc_lock import heal
 from tests.conftest import ROOT, edit_params, git, run
 
 
-def set_l2(project: Path, value: str) -> None:
+def set_l2(project: Path, before: str, after: str) -> None:
     file = project / "params.yaml"
-    file.write_text(file.read_text("utf-8").replace("l2: 0.0003", f"l2: {value}"), "utf-8")
+    file.write_text(file.read_text("utf-8").replace(f"l2: {before}", f"l2: {after}"), "utf-8")
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def diverged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-qm", "base")
     git(tmp_path, "checkout", "-qb", "theirs")
-    set_l2(tmp_path, "1e-05")
+    set_l2(tmp_path, "0.0003", "1e-05")
     git(tmp_path, "commit", "-qam", "theirs")
     git(tmp_path, "checkout", "-q", "main")
-    set_l2(tmp_path, "0.1")
+    set_l2(tmp_path, "0.0003", "0.1")
     git(tmp_path, "commit", "-qam", "ours")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -119,10 +119,36 @@ def test_a_conflict_after_stash_pop_names_its_sides(diverged):
         ("a: 1\n>>>>>>> y\n", "(line 2)"),
         ("<<<<<<< x\na: [\n=======\na: 2\n>>>>>>> y\n", "(lines 1, 3, 5)"),
         ("<<<<<<< x\nd: [a]\n=======\nd: [b]\n>>>>>>> y\n", "`d` is a list (x) or a list (y)"),
+        ("<<<<<<< x\n=======\na: 2\n>>>>>>> y\n", "merge: `a` is not there (x) or 2 (y)."),
+        ("<<<<<<< x\na: {}\n=======\na: 2\n>>>>>>> y\n", "`a` is {} (x) or 2 (y)"),
+        ("<<<<<<< x\na: '2'\n=======\na: 2\n>>>>>>> y\n", '`a` is "2" (x) or 2 (y)'),
+        ("<<<<<<< x\na: 1\n=======\na: true\n>>>>>>> y\n", "`a` is 1 (x) or true (y)"),
+        ("<<<<<<< x\na: 1\n=======\na:\n>>>>>>> y\n", "`a` is 1 (x) or null (y)"),
+        ('<<<<<<< x\na: 1\n=======\na: "1\\ne: 2"\n>>>>>>> y\n', '1 (x) or "1\\ne: 2" (y)'),
+        ("a: x # \u2028\n<<<<<<< x\nb: 1\n=======\nb: 2\n>>>>>>> y\n", "(lines 2, 4, 6)"),
     ],
 )  # fmt: skip
 def test_every_form_of_a_conflict_is_recognised(text, said):
     assert said in (conflict_in(text) or "")
+
+
+def test_a_conflict_within_the_base_of_another_is_told_by_the_outer_one(diverged):
+    for branch, other, value in (("main", "theirs", "0.2"), ("theirs", "main~1", "0.3")):
+        git(diverged, "checkout", "-q", branch)
+        git(diverged, "merge", "-q", "-s", "ours", other)
+        set_l2(diverged, {"main": "0.1", "theirs": "1e-05"}[branch], value)
+        git(diverged, "commit", "-qa", "--amend", "--no-edit")
+    merge(diverged, "-c", "merge.conflictStyle=diff3", "merge", "-q", "main")
+    assert "<<<<<<<<< Temporary" in (diverged / "params.yaml").read_text("utf-8")
+    problem = problem_of("params.yaml")
+    assert "merge: `train.l2` is 0.3 (HEAD) or 0.2 (main). Keep" in problem
+    assert "and all from ||||||| to =======" in problem
+
+
+def test_of_many_keys_the_first_are_told():
+    sides = ("\n".join(f"{letter}: {value}" for letter in "abcdefgh") for value in (1, 2))
+    said = conflict_in("<<<<<<< x\n{}\n=======\n{}\n>>>>>>> y\n".format(*sides)) or ""
+    assert "`e` is 1 (x) or 2 (y); 3 more. Keep" in said
 
 
 def test_what_only_looks_like_a_marker_is_none():
