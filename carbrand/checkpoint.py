@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from carbrand.checkpoint_file import append, pack, read, replace
+from carbrand.terminal import print_note
 
 _NAME = re.compile(r"[0-9a-f]{64}\.checkpoint(\.\d+)?")
 _STATE = hashlib.sha256(b"state").digest()
@@ -102,7 +102,7 @@ class Checkpoint:
     def tell(self, epoch: int, epochs: int) -> None:
         """Say once where training goes on, if it does not begin."""
         if self._has_recalled and epoch <= epochs:
-            print(f"note: training goes on from epoch {epoch} of {epochs}.", file=sys.stderr)
+            print_note(f"note: training goes on from epoch {epoch} of {epochs}.")
             self._has_recalled = False
 
     def _find(self, place: Checkpoints) -> Path:
@@ -141,7 +141,7 @@ class Checkpoint:
         self._due = end + max(place.every_s, place.rest * (end - start))
 
     def _stop(self, place: Checkpoints, reason: str) -> None:
-        print(f"note: {place.folder} keeps no more of this training: {reason}.", file=sys.stderr)
+        print_note(f"note: {place.folder} keeps no more of this training: {reason}.")
         self._place = None
 
 

@@ -7,8 +7,9 @@ on a user's photo come from the same file through the same decode function.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -69,24 +70,28 @@ class Classifier:
         self._map_weights = by_map - by_map.mean(axis=1, keepdims=True)
 
     def predict(
-        self, paths: Iterable[str], unreadable: list[UnreadablePhoto] | None = None
+        self,
+        paths: Iterable[str],
+        unreadable: list[UnreadablePhoto] | None = None,
+        read: Mapping[str, bytes] | None = None,
     ) -> Iterator[tuple[str, Prediction]]:
-        """Each path with its prediction, in order.
+        """Each path with its prediction, in order. `read` has the bytes of those read already.
 
         A file that cannot be read is put into `unreadable` and passed over; without such a list it
         raises UnreadablePhoto.
         """
         done: deque[tuple[str, np.ndarray]] = deque()
         views = TEST_VIEWS[self.test_views]
+        look = partial(self._try_to_read, read=read or {})
 
         def every_view() -> Iterator[np.ndarray]:
-            for path, read in map_ahead(self._try_to_read, paths, ahead=2 * usable_cores()):
-                if isinstance(read, UnreadablePhoto):
+            for path, found in map_ahead(look, paths, ahead=2 * usable_cores()):
+                if isinstance(found, UnreadablePhoto):
                     if unreadable is None:
-                        raise read
-                    unreadable.append(read)
+                        raise found
+                    unreadable.append(found)
                 else:
-                    photo_views, thumbnail = read
+                    photo_views, thumbnail = found
                     done.append((path, thumbnail))
                     yield from photo_views
 
@@ -101,11 +106,11 @@ class Classifier:
         return self._conclude(list(self._network(views)), thumbnail)
 
     def _try_to_read(
-        self, path: str
+        self, path: str, read: Mapping[str, bytes]
     ) -> tuple[str, tuple[np.ndarray, np.ndarray] | UnreadablePhoto]:
         """The views of a photo and its thumbnail."""
         try:
-            photo = open_photo(path)
+            photo = open_photo(path, read.get(path))
         except UnreadablePhoto as error:
             return path, error
         return path, self._look_at(photo)

@@ -11,13 +11,14 @@ from carbrand.commands import export, gate, predict, promote, retrain, sample, s
 from carbrand.errors import exit_status
 from carbrand.git import stay_in_own_repository
 from carbrand.repro.names import print_any_name, start_again_in_utf8
+from carbrand.terminal import Parser
 
 COMMANDS = (predict, serve, gate, retrain, promote, export, sample)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """All commands and their arguments; `carbrand --help` prints it."""
-    parser = argparse.ArgumentParser(prog="carbrand", description="Which brand is this car?")
+    parser = Parser(prog="carbrand", description="Name the brand of photos, and keep models.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)

@@ -49,7 +49,7 @@ class FoundFile:
     @property
     def is_hidden(self) -> bool:
         """Files, and files in folders, that operating systems and tools leave behind."""
-        return _is_hidden(self.inside)
+        return is_hidden(self.inside)
 
     @property
     def suffix(self) -> str:
@@ -67,9 +67,14 @@ class FoundFile:
         return bool(self.brand) and self.is_named_like_a_photo
 
     @property
+    def is_named_like_an_unsupported_photo(self) -> bool:
+        """Whether its name is that of a photo in a format that is not read."""
+        return self.suffix in UNSUPPORTED_SUFFIXES and not self.is_hidden
+
+    @property
     def is_unsupported_photo(self) -> bool:
         """In the folder of a brand, and named like a photo of a format that is not read."""
-        return bool(self.brand) and self.suffix in UNSUPPORTED_SUFFIXES and not self.is_hidden
+        return bool(self.brand) and self.is_named_like_an_unsupported_photo
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,8 @@ def check_counts(
     return problems
 
 
-def _is_hidden(parts: Iterable[str]) -> bool:
+def is_hidden(parts: Iterable[str]) -> bool:
+    """Whether a path has a part that operating systems and tools leave behind."""
     return any(part[0] == "." or part.lower() in LEFT_BEHIND for part in parts)
 
 
@@ -187,7 +193,7 @@ def _walk(folder: Path, split: str) -> _Tree:
         # Of the path of a file in ".", nothing precedes its name. A Path per file would be slow.
         prefix = (Path(parent) / "x").as_posix()[:-1]
         tree.files.extend(FoundFile(prefix + name, split, brand, (*parts, name)) for name in names)
-        seen = [name for name in names_of_folders if not _is_hidden((*parts, name))]
+        seen = [name for name in names_of_folders if not is_hidden((*parts, name))]
         tree.links.extend(prefix + name for name in seen if Path(parent, name).is_symlink())
         if not parts:
             tree.brands.extend(sorted(seen))

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from types import TracebackType
 
 from carbrand.processes import Stopped
+from carbrand.terminal import print_note
 
 DONE = 0
 UNUSABLE_INPUT = 2
@@ -40,10 +41,10 @@ def exit_status(main: Callable[[], int | None]) -> int:
     except OSError as error:  # a full disk, a missing right, a folder where a file should be
         where = error.filename or "a file"
         reason = " ".join((error.strerror or str(error)).split())  # HDF5 writes several lines
-        print(f"error: {where}: {reason}. Mend that and run it again.", file=sys.stderr)
+        print_note(f"error: {where}: {reason}. Mend that and run it again.")
         return UNUSABLE_INPUT
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        print_note("stopped")
         return 130
 
 
@@ -52,7 +53,7 @@ def _status(main: Callable[[], int | None]) -> int:
         return _call_or_stop(main) or DONE
     except UserError as error:
         for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
+            print_note(f"error: {problem}")
         return UNUSABLE_INPUT
 
 

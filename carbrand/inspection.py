@@ -13,14 +13,9 @@ from carbrand.damage import is_damaged, rest_is_missing
 from carbrand.dataset import FoundFile
 from carbrand.fingerprint import Frame, fingerprint, perceptual_hash
 from carbrand.formats import extension_fits
+from carbrand.links import why_refused
 from carbrand.manifest import Row
-from carbrand.photo import (
-    REST_IS_MISSING,
-    UnreadablePhoto,
-    leads_outside,
-    open_photo,
-    read_file,
-)
+from carbrand.photo import REST_IS_MISSING, UnreadablePhoto, open_photo, read_file
 from carbrand.quality import measure, quality_issues
 
 # Pixels of a photo that are copied at once.
@@ -72,9 +67,10 @@ def inspect_file(file: FoundFile, limits: PhotoLimits) -> Inspected:
 
 
 def _check_place(path: str, folders: Sequence[Path]) -> None:
-    """Raise UnreadablePhoto for a link to somewhere else: in no clone would there be a photo."""
-    if all(leads_outside(path, folder) for folder in folders):
-        raise UnreadablePhoto(path, "a link to a file outside the folders of photos")
+    """Raise UnreadablePhoto for a link that leads to no photo of these folders."""
+    reason = why_refused(path, folders)
+    if reason:
+        raise UnreadablePhoto(path, reason)
 
 
 def _inspect_photo(row: Row, photo: Image.Image, damage: str, limits: PhotoLimits) -> Inspected:

@@ -119,11 +119,12 @@ _DECODERS_RAISE = (
 
 class UnreadablePhoto(UserError):
     """The file is no photo that can be read; `reason` says why, without the path, and `code`, one
-    of PROBLEMS, what kind of trouble it is.
+    of PROBLEMS, what kind of trouble it is; `path` is that of the file.
     """
 
     def __init__(self, path: Path | str, reason: str, code: str = "unreadable") -> None:
         super().__init__(f"{path} is not a readable photo ({reason}). Replace or remove it.")
+        self.path = str(path)
         self.reason = reason
         self.code = code
 

@@ -23,6 +23,7 @@ from carbrand.processes import (
     parents_up_to_dvc,
     stop_on_signals,
 )
+from carbrand.terminal import Parser, print_note
 from carbrand.whole_files import whole_files
 
 
@@ -30,7 +31,7 @@ def start(main: Callable[..., None]) -> None:
     """Call `main` with the paths of the command line, in order, and leave with its exit status."""
     module = inspect.getmodule(main)
     node = Path(inspect.getfile(main)).stem
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"python -m stages.{node}",
         description=module.__doc__ if module else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -48,7 +49,7 @@ def start(main: Callable[..., None]) -> None:
     except Stopped as stopped:
         if parents.alive():  # or else whoever ended them says so
             with contextlib.suppress(OSError):  # the terminal may be gone
-                print("stopped", file=sys.stderr, flush=True)
+                print_note("stopped")
         os._exit(stopped.exit_status)  # threads may have much to do yet
     sys.exit(status)
 

@@ -39,6 +39,7 @@ from carbrand.repro.line_ends import heal_line_ends
 from carbrand.repro.names import print_any_name, start_again_in_utf8
 from carbrand.repro.process_tree import end_tree
 from carbrand.repro.whole_file import write_whole
+from carbrand.terminal import print_note
 from stages.evaluate import EvaluateParams
 from stages.features import FeaturesParams
 from stages.plot import PlotParams, files_of_run
@@ -115,10 +116,9 @@ def check(pull: bool) -> None:
         raise UserError(*problems)
     check_weights(features.backbone, features.weights)
     if not is_watched(features.weights):
-        print(
+        print_note(
             f"note: {features.weights} is not in {WEIGHTS}/, the folder that DVC watches. When it "
-            f"changes, run `dvc repro --force features`.",
-            file=sys.stderr,
+            f"changes, run `dvc repro --force features`."
         )
 
 
@@ -249,10 +249,9 @@ def rescued(safe: Path) -> Iterator[None]:
         place = safe.rename(safe.with_name(safe.name.replace(KEPT, RESCUED, 1)))
         reason = " ".join(str(error).split())
         with contextlib.suppress(OSError):  # the terminal may be gone
-            print(
+            print_note(
                 f"error: Not everything could be put back ({reason}). What was there before is in "
-                f"{place}: take from it what is missing, then delete it.",
-                file=sys.stderr,
+                f"{place}: take from it what is missing, then delete it."
             )
 
 
@@ -351,6 +350,6 @@ if __name__ == "__main__":
         end_on_signals()
     except Stopped as stopped:
         with contextlib.suppress(OSError):  # the terminal may be gone
-            print("stopped", file=sys.stderr, flush=True)
+            print_note("stopped")
         status = stopped.exit_status
     sys.exit(status)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from carbrand.commands.options import MODEL, add_model
 from carbrand.errors import DONE
 from carbrand.registry.find import find_model
+from carbrand.terminal import print_line, print_note
 
 _FORMATS = ("savedmodel", "tflite", "tflite_int8", "onnx")
 _DISAGREES = 1
@@ -49,13 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
     formats = choose_formats(arguments.format or ())
     for format in FORMATS.values():
         if not arguments.format and format.missing:
-            print(why_left_out(format), file=sys.stderr)
+            print_note(why_left_out(format))
     model = find_model(arguments.model, Path(), MODEL)
     status = DONE
     for outcome in export_model(model, formats, arguments.output, arguments.photos):
         if outcome.kept:
-            print(outcome.in_words(), flush=True)
+            print_line(outcome.in_words(), flush=True)
         else:
-            print(f"error: {outcome.in_words()}", file=sys.stderr, flush=True)
+            print_note(f"error: {outcome.in_words()}")
             status = _DISAGREES
     return status

@@ -11,6 +11,7 @@ from carbrand.errors import DONE, UserError
 from carbrand.gate.params import GateParams
 from carbrand.params import read_section
 from carbrand.registry.find import find_model
+from carbrand.terminal import print_lines
 
 if TYPE_CHECKING:
     from carbrand.gate.comparison import Comparison
@@ -63,10 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
     except UserError as error:
         if not (arguments.exit_zero and arguments.markdown):
             raise
-        print(say_incomparable(error.problems))
+        print_lines(say_incomparable(error.problems))
         return DONE
     write = as_json if arguments.json else as_markdown if arguments.markdown else as_text
-    print(write(comparison))
+    print_lines(write(comparison))
     return DONE if arguments.exit_zero else comparison.verdict.exit_status
 
 

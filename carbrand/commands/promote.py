@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from carbrand.commands.gate import compare_here, files_of_project
 from carbrand.commands.options import MODEL
 from carbrand.errors import DONE, UserError
+from carbrand.terminal import print_line, print_lines
 
 if TYPE_CHECKING:
     from carbrand.git import Repository
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             return status
     promotion = promote(Path(), name, arguments.stage, commit)
     said = "is in" if promotion.tags else "was in"
-    print(f"{name} {promotion.version} {said} {promotion.stage} ({commit[:12]})")
+    print_line(f"{name} {promotion.version} {said} {promotion.stage} ({commit[:12]})")
     if arguments.push:
         repository.push_tags(f"{name.replace(':', '=')}[@#]*")
     return DONE
@@ -85,7 +86,7 @@ def _gate(in_use: str, accept: bool) -> int:
     # Whatever its params say, that model is in use.
     check_results(Path(), find_revision(Path(), in_use), files_of_project(), params=False)
     comparison = compare_here(in_use, remeasure=True)
-    print(as_text(comparison))
+    print_lines(as_text(comparison))
     if comparison.verdict is Verdict.NOT_ENOUGH_EVIDENCE and accept:
         return DONE
     return comparison.verdict.exit_status

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from carbrand.commands.gate import files_of_project, find_model_of, read_gate
 from carbrand.commands.options import add_against
 from carbrand.errors import DONE, exit_status
 from carbrand.processes import Stopped, end_on_signals, stop_on_signals
+from carbrand.terminal import print_lines, print_note
 
 if TYPE_CHECKING:
     from carbrand.retrain.loop import Outcome
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         end_on_signals()
     except Stopped as stopped:
         with contextlib.suppress(OSError):  # the terminal may be gone
-            print("stopped", file=sys.stderr, flush=True)
+            print_note("stopped")
         status = stopped.exit_status
     return status
 
@@ -99,7 +99,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _tell(line: str) -> None:
-    print(f"retrain: {line}", flush=True)
+    print_lines(f"retrain: {line}", flush=True)
 
 
 def _hand_over(outcome: Outcome) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from carbrand.errors import DONE
+from carbrand.terminal import print_line
 
 
 def add(commands: Any) -> None:
@@ -25,5 +26,5 @@ def run(arguments: argparse.Namespace) -> int:
     from carbrand.sample import draw_sample
 
     count = draw_sample(arguments.folder)
-    print(f"{count} photos in {arguments.folder}")
+    print_line(f"{count} photos in {arguments.folder}")
     return DONE

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 from carbrand.errors import DONE, exit_status
 from carbrand.lock_merge.driver import merge_files
 from carbrand.lock_merge.git_config import install
+from carbrand.terminal import Parser
 
 
 def main() -> int:
     """Run the one that is asked for; the status is 0, or 1 for a conflict."""
-    parser = argparse.ArgumentParser(prog="python -m carbrand.lock_merge", description=__doc__)
+    parser = Parser(prog="python -m carbrand.lock_merge", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("install", help="tell this clone of Git how to merge dvc.lock")
     merge = commands.add_parser("merge", help="merge three versions; the second one becomes it")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from carbrand.errors import DONE
 from carbrand.lock_merge.three_way import Unsettled, merge_locks
 from carbrand.repro.dvc_lock import Torn, read_as_dvc
+from carbrand.terminal import print_note
 
 CONFLICT = 1
 EMPTY = {"schema": "2.0", "stages": {}}
@@ -27,16 +27,15 @@ def merge_files(base: Path, ours: Path, theirs: Path) -> int:
             content_of_base, read_as_dvc(ours.read_bytes()), read_as_dvc(theirs.read_bytes())
         )
     except Unsettled:
-        print("Both sides changed `datasets` in dvc.lock.", file=sys.stderr)
+        print_note("Both sides changed `datasets` in dvc.lock.")
         return CONFLICT
     except Torn as error:
-        print(f"A version of dvc.lock is none that DVC wrote: {error}.", file=sys.stderr)
+        print_note(f"A version of dvc.lock is none that DVC wrote: {error}.")
         return CONFLICT
     ours.write_text(dumps_yaml(merged.lock), "utf-8", newline="\n")
     if merged.not_run:
-        print(
+        print_note(
             f"dvc.lock is merged. Not run yet with the changes of both sides: "
-            f"{', '.join(merged.not_run)}. `make repro` does, then commit what it wrote.",
-            file=sys.stderr,
+            f"{', '.join(merged.not_run)}. `make repro` does, then commit what it wrote."
         )
     return DONE

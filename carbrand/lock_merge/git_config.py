@@ -5,11 +5,11 @@ Git takes commands from no file that is committed, so each clone must be told on
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from carbrand.errors import UserError
 from carbrand.git import Repository
+from carbrand.terminal import print_note
 
 # Git calls it in the root of the worktree. The project is where dvc.lock lies (%P), and its own
 # code runs; a worktree without .venv takes that of the main one. Where there is none, and for what
@@ -55,7 +55,7 @@ def install() -> None:
             if not _is_set(clone, name, value):
                 clone.run("config", "--local", name, value)
     except UserError as error:
-        print(f"note: Git was not told how to merge dvc.lock: {error}", file=sys.stderr)
+        print_note(f"note: Git was not told how to merge dvc.lock: {error}")
 
 
 def _is_set(clone: Repository, name: str, value: str) -> bool:

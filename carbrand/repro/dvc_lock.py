@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from carbrand.errors import UserError
 from carbrand.git import Repository
 from carbrand.merge_conflict import conflict_in
 from carbrand.repro.whole_file import write_whole
+from carbrand.terminal import print_note
 
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
@@ -59,7 +59,7 @@ def heal(path: Path) -> None:
     else:
         write_whole(path, committed)
         how = "the committed one is put back"
-    print(f"note: {path} was torn, perhaps by a killed run: {how}.", file=sys.stderr)
+    print_note(f"note: {path} was torn, perhaps by a killed run: {how}.")
 
 
 def _is_surely_whole(content: Any) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 from carbrand.processes import is_alive
 from carbrand.repro.file_lock import Busy, held_once_free, held_within, is_held
 from carbrand.repro.whole_file import write_whole
+from carbrand.terminal import print_note
 
 # What is kept there for the time of a run is in folders that are called so.
 KEPT = "kept-"
@@ -67,7 +67,7 @@ class _Patience:
     def wait(self, who: str = "") -> None:
         if self.until is not None and time.monotonic() > self.until:
             self.until = None
-            print(f"note: {self.reason}{who}. Waiting for its end.", file=sys.stderr, flush=True)
+            print_note(f"note: {self.reason}{who}. Waiting for its end.")
         time.sleep(_POLL_S)
 
 

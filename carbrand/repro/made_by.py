@@ -19,6 +19,7 @@ from carbrand.git import Repository
 from carbrand.repro.circumstances import circumstances
 from carbrand.repro.dvc_lock import Torn, read_whole
 from carbrand.repro.whole_file import write_whole
+from carbrand.terminal import print_lines, print_note
 
 FOLDER = Path(".made_by")
 # Set by DVC for each command of a node: its name.
@@ -68,7 +69,7 @@ def record(project: Path, nodes: Iterable[str]) -> None:
             write_whole(_file(project, name, outputs[name]), f"{text}\n".encode())
     except Exception as error:  # the artifacts are right without it
         reason = " ".join(str(error).split())
-        print(f"note: what made the artifacts could not be written down: {reason}", file=sys.stderr)
+        print_note(f"note: what made the artifacts could not be written down: {reason}")
 
 
 def recorded(project: Path) -> dict[str, Any]:
@@ -105,7 +106,7 @@ def main() -> int:
     told = recorded(Path())
     if not told:
         raise UserError("dvc.lock names no artifacts. `make repro` makes them.")
-    print(json.dumps(told, indent=1, sort_keys=True))
+    print_lines(json.dumps(told, indent=1, sort_keys=True))
     return DONE
 
 

@@ -23,6 +23,7 @@ from carbrand.serve.page import Page, render_page
 from carbrand.serve.refusal import Busy, Refusal
 from carbrand.serve.upload import MEGABYTE, Uploads
 from carbrand.serve.workers import Workers
+from carbrand.terminal import print_line, print_note
 
 # A connection that asks for nothing is closed, and so is one whose photo nobody wants.
 IDLE_S, UNWANTED_S = 20.0, 5.0
@@ -42,10 +43,9 @@ def serve(model: Path, host: str, port: int, max_mb: float) -> int:
     with _bind(host, port) as listening:  # before the model, which takes longer to fail
         local = is_loopback(listening.getsockname()[0])
         if not local:
-            print(
+            print_note(
                 f"warning: whoever reaches {_address(listening)} can use the model: there is no "
-                "password, and nothing is encrypted",
-                file=sys.stderr,
+                "password, and nothing is encrypted"
             )
         answerer, workers = Answerer(model), Workers()
         application = build(
@@ -163,7 +163,7 @@ async def _run(application: web.Application, listening: socket.socket, model: Pa
     try:
         await web.SockSite(runner, listening).start()
         ended = _ended()
-        print(f"Serving {model} on {_address(listening)} (Ctrl-C ends it)", flush=True)
+        print_line(f"Serving {model} on {_address(listening)} (Ctrl-C ends it)", flush=True)
         return await ended
     finally:
         await runner.cleanup()
