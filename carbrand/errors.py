@@ -90,9 +90,8 @@ def _explain(kind: type[BaseException], error: BaseException, trace: TracebackTy
         sys.__excepthook__(kind, error, trace)
         return
     enter = r".venv\Scripts\activate" if sys.platform == "win32" else ". .venv/bin/activate"
-    print(
+    print_note(
         f"error: The package {package} is not installed for {sys.executable}. `make repro` makes "
-        f"an environment in .venv that has all packages; `{enter}` enters it.",
-        file=sys.stderr,
+        f"an environment in .venv that has all packages; `{enter}` enters it."
     )
     raise SystemExit(UNUSABLE_INPUT)

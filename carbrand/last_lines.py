@@ -6,7 +6,6 @@ From the same files as the report, read in the same way, so that both say the sa
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from carbrand.issues import NEVER_PHOTOS
 from carbrand.manifest import KEPT, Row
 from carbrand.results import Accuracy, Results
 from carbrand.run_files import RunFiles, read_results
+from carbrand.terminal import print_line, print_note
 from carbrand.wording import NO_BREAK, count, one_line, percent, percent_range
 
 # Findings about folders have a line each, up to so many.
@@ -44,9 +44,10 @@ def print_last_lines(files: RunFiles, report: Path) -> None:
         lines = list(last_lines(read_results(files), files, report))
     except (UserError, OSError) as error:
         reason = str(error).splitlines()[0]
-        print(f"note: what the run found cannot be shown: {reason}", file=sys.stderr)
+        print_note(f"note: what the run found cannot be shown: {reason}")
         return
-    print("", *lines, sep="\n")
+    for line in ("", *lines):
+        print_line(line)
 
 
 def last_lines(run: Results, files: RunFiles, report: Path) -> Iterator[str]:

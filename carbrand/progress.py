@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from carbrand.terminal import print_line
+
 T = TypeVar("T")
 # Lines that a training of any length has in a log, about.
 _LINES = 5
@@ -44,11 +46,11 @@ def training_progress(what: str, epochs: int) -> Iterator[Callable[[int, str], N
         last = epoch, how
         if shown == 0 or epoch // step > shown // step:
             shown = epoch
-            print(f"{what}: epoch {epoch} of at most {epochs}, {how}", flush=True)
+            print_line(f"{what}: epoch {epoch} of at most {epochs}, {how}", flush=True)
 
     yield log
     if last[0] > shown:
-        print(f"{what}: ended after epoch {last[0]}, {last[1]}", flush=True)
+        print_line(f"{what}: ended after epoch {last[0]}, {last[1]}", flush=True)
 
 
 @contextmanager

@@ -6,12 +6,12 @@ CRLF: nodes would be stale, and the dvc.lock that goes into Git would make them 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from carbrand.errors import UserError
 from carbrand.git import Repository
 from carbrand.repro.whole_file import write_whole
+from carbrand.terminal import print_note
 
 # What nodes depend on and Git keeps, besides photos. Of params.yaml DVC compares values.
 FOLDERS = ("carbrand", "stages", "weights", "artifacts")
@@ -34,10 +34,9 @@ def heal_line_ends(project: Path) -> None:
         _write_with_lf(project / path)
     if paths:
         others = f" and {len(paths) - 1} more" if paths[1:] else ""
-        print(
+        print_note(
             f"note: {paths[0]}{others} had CRLF line ends. They are LF now, as Git keeps them: "
-            f"DVC's hashes are to be everybody's.",
-            file=sys.stderr,
+            f"DVC's hashes are to be everybody's."
         )
 
 
