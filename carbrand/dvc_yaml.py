@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 # What ruamel.yaml raises besides its own errors for `2024-13-45`, `+_` or `!!bool x`.
 _IMPOSSIBLE_VALUE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
@@ -32,19 +32,6 @@ class NotYaml(ValueError):
         self.reason = reason
 
 
-class Entry(NamedTuple):
-    """A key in the text, by its path such as `train.l2`, and its value."""
-
-    path: str
-    key: Node
-    value: Node
-
-    @property
-    def line(self) -> int:
-        """Of the key, from 1."""
-        return int(self.key.start_mark.line) + 1
-
-
 def parse_yaml(text: str) -> Any:
     """What DVC makes of a text, None of an empty one. Raises NotYaml."""
     try:
@@ -61,28 +48,33 @@ def parse_yaml(text: str) -> Any:
 
 
 def _duplicate(text: str, error: DuplicateKeyError) -> NotYaml:
-    entries = list(_entries(YAML(typ="safe").compose(text)))
     start = error.problem_mark.index
-    path, line = next((e.path, e.line) for e in entries if e.key.start_mark.index == start)
-    same = [entry for entry in entries if entry.path == path]
-    values = " and ".join(
-        f"`{entry.value.value}` (line {entry.line})"
-        if isinstance(entry.value, ScalarNode)
-        else f"line {entry.line}"
-        for entry in same
+    path, again, mapping = next(
+        (path, key, mapping)
+        for path, mapping in _walk(YAML(typ="safe").compose(text))
+        if isinstance(mapping, MappingNode)
+        for key, _ in mapping.value
+        if key.start_mark.index == start
     )
-    return NotYaml(line, f"`{path}` is there {len(same)} times: {values}. Keep one")
+    same = [(key, value) for key, value in mapping.value if _value_of(key) == _value_of(again)]
+    values = " and ".join(
+        f"`{_shorten(value)}` (line {_line(key)})"
+        if isinstance(value, ScalarNode)
+        else f"line {_line(key)}"
+        for key, value in same
+    )
+    name = _join(path, again)
+    return NotYaml(_line(again), f"`{name}` is there {len(same)} times: {values}. Keep one")
 
 
 def _impossible(text: str) -> NotYaml:
     """Which value it is of which the reader makes nothing."""
-    for entry in _entries(YAML(typ="safe").compose(text)):
-        if isinstance(entry.value, ScalarNode) and not _is_possible(entry.value):
-            value = textwrap.shorten(entry.value.value, 60, placeholder="…")
+    for path, node in _walk(YAML(typ="safe").compose(text)):
+        if isinstance(node, ScalarNode) and not _is_possible(node):
             return NotYaml(
-                entry.line,
-                f"`{entry.path}: {value}` (line {entry.line}) looks like a number or a date, and "
-                f"is none. Mend it, or put it in quotes",
+                _line(node),
+                f"`{path}: {_shorten(node)}` (line {_line(node)}) looks like a number or a date, "
+                f"and is none. Mend it, or put it in quotes",
             )
     return NotYaml()
 
@@ -92,19 +84,52 @@ def _is_possible(node: ScalarNode) -> bool:
         YAML(typ="safe").constructor.construct_object(node)
     except _IMPOSSIBLE_VALUE:
         return False
+    except YAMLError:  # `<<`, which is a value of its own kind
+        pass
     return True
 
 
-def _entries(root: Node) -> Iterator[Entry]:
-    """Every key of mappings in mappings; what an anchor holds, once."""
+def _value_of(key: Node) -> Any:
+    """What the reader makes of a key: `1` and `0x1` are the same one."""
+    try:
+        return YAML(typ="safe").constructor.construct_object(key, deep=True)
+    except (YAMLError, *_IMPOSSIBLE_VALUE):
+        return key.value
+
+
+def _walk(root: Node) -> Iterator[tuple[str, Node]]:
+    """Every node with its path, such as `train.l2`, in the order of the text.
+
+    Keys go by the path of their value. What an anchor holds comes once.
+    """
     seen: set[int] = set()
-    waiting: list[tuple[tuple[str, ...], Node]] = [((), root)]
+    waiting: list[tuple[str, Node]] = [("", root)]
     while waiting:
-        parents, node = waiting.pop()
-        if not isinstance(node, MappingNode) or id(node) in seen:
+        path, node = waiting.pop()
+        if id(node) in seen:
             continue
         seen.add(id(node))
-        for key, value in node.value:
-            path = (*parents, str(key.value))
-            yield Entry(".".join(path), key, value)
-            waiting.append((path, value))
+        yield path, node
+        if isinstance(node, MappingNode):
+            inside = [
+                (_join(path, key), part) for key, value in node.value for part in (key, value)
+            ]
+        elif isinstance(node, SequenceNode):
+            inside = [(f"{path}[{place}]", item) for place, item in enumerate(node.value)]
+        else:
+            continue
+        waiting += reversed(inside)
+
+
+def _join(path: str, key: Node) -> str:
+    name = _shorten(key) if isinstance(key, ScalarNode) else "…"
+    return f"{path}.{name}" if path else name
+
+
+def _shorten(node: ScalarNode) -> str:
+    return textwrap.shorten(node.value, 60, placeholder="…")
+
+
+def _line(node: Node) -> int:
+    """Where it begins, from 1."""
+    return int(node.start_mark.line) + 1

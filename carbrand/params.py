@@ -33,6 +33,7 @@ _SPELLINGS = dict.fromkeys(("yes", "y", "on", "1", "true", "t"), "true") | dict.
 )
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
+_SHORT.maxlevel = 2
 
 
 def knob(
@@ -211,7 +212,10 @@ def _nearest(key: str, known: Iterable[str]) -> str:
 
 
 def _suggest(meant: str | None, known: Iterable[str]) -> str:
-    return f" Did you mean `{meant}`?" if meant else f" Known: {', '.join(map(str, known))}."
+    if meant:
+        return f" Did you mean `{meant}`?"
+    names = ", ".join(map(str, known))
+    return f" Known: {names}." if names else ""
 
 
 def _closest(key: str, known: Iterable[object]) -> str | None:

@@ -126,6 +126,16 @@ def test_merge_keys_and_anchors_are_followed(tmp_path):
         ),
         ("t: {<<: {a: 1}, <<: {a: 2}}", 1, "`t.<<` is there 2 times: line 1 and line 1. Keep one"),
         ("\0", None, ""),
+        # The same key in other letters, in what an anchor holds, and as a list.
+        ("1: a\n0x1: b\n", 2, "`0x1` is there 2 times: `a` (line 1) and `b` (line 2). Keep one"),
+        ("t: {~: a, null: b}", 1, "`t.null` is there 2 times: `a` (line 1) and `b` (line 1)"),
+        ("b: &b {k: 1, k: 2}\nt: {<<: *b}", 1, "`b.k` is there 2 times"),
+        ("? [a, b]\n: 1\n? [a, b]\n: 2\n", 3, "`…` is there 2 times: `1` (line 1) and `2`"),
+        ("l:\n- {a: 1, a: 2}", 2, "`l[0].a` is there 2 times"),
+        ('a: "x\\nerror: no"\na: 2\n', 2, "`a` is there 2 times: `x error: no` (line 1) and"),
+        ("a: 1\nl: [1, 2024-13-45]", 2, "`l[1]: 2024-13-45` (line 2) looks like a number"),
+        ("a: 1\n2024-13-45: 2\n", 2, "`2024-13-45: 2024-13-45` (line 2) looks like a number"),
+        ("l: [{<<: {c: +_}}]", 1, "`l[0].<<.c: +_` (line 1) looks like a number"),
         ("a: &a {b: *a, c: +_}", 1, "`a.c: +_` (line 1) looks like a number or a date, and is"),
     ],
 )

@@ -123,7 +123,18 @@ def test_an_unknown_section_names_the_nearest():
     assert "Did you mean `train`?" in problem
 
 
-@pytest.mark.parametrize("content", ["a: [", "- 1", "", "\x00", "train: 3"])
+def test_however_deep_a_value_is_it_is_told_in_a_short_line(tmp_path):
+    lists = "".join(
+        f"{name}: &{name} [{', '.join([inner] * 9)}]\n"
+        for name, inner in zip("abcd", ("x", "*a", "*b", "*c"), strict=True)
+    )
+    (tmp_path / "params.yaml").write_text(f"{lists}train: {{size_px: *d}}\n")
+    with pytest.raises(UserError) as caught:
+        read_section(tmp_path / "params.yaml", "train", Section)
+    assert all(len(problem) < 500 for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize("content", ["a: [", "- 1", "", "\x00", "train: 3", "{}"])
 def test_a_file_that_is_no_mapping_is_one_line(tmp_path, content):
     file = tmp_path / "params.yaml"
     file.write_text(content)
