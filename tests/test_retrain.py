@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.commands.gate import files_of_project, find_model_of
+from carbrand.commands.gate import files_of_project, find_file_of
 from carbrand.commands.retrain import PHOTOS, WRITTEN
 from carbrand.errors import UserError
 from carbrand.gate.params import GateParams
@@ -460,7 +460,7 @@ def test_what_another_run_left_is_in_no_commit(finished: Path):
         written=WRITTEN,
         files=files_of_project(),
         params=read_section(finished / "params.yaml", "gate", GateParams),
-        find_model=find_model_of,
+        find_file=find_file_of,
     )
     lock = (finished / "dvc.lock").read_bytes()
     check_unchanged(plan, Dvc(finished), lock)

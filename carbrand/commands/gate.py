@@ -10,7 +10,7 @@ from carbrand.commands.options import MODEL, add_against
 from carbrand.errors import DONE, UserError
 from carbrand.gate.params import GateParams
 from carbrand.params import read_section
-from carbrand.registry.find import find_model
+from carbrand.registry.find import find_file
 from carbrand.terminal import print_lines
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ def compare_here(against: str | None, remeasure: bool) -> Comparison:
     """What lies in this folder, compared with a revision."""
     from carbrand.gate.comparison import compare
 
-    find = find_model_of if remeasure else None
-    return compare(Path(), against, read_gate(), files_of_project(), find)
+    return compare(Path(), against, read_gate(), files_of_project(), find_file_of, remeasure)
 
 
 def read_gate() -> GateParams:
@@ -84,9 +83,9 @@ def read_gate() -> GateParams:
     return read_section(PARAMS, "gate", GateParams)
 
 
-def find_model_of(commit: str) -> Path:
-    """The model of a commit, from DVC's cache or remote."""
-    return find_model(commit, Path(), MODEL)
+def find_file_of(commit: str, path: Path) -> Path:
+    """A file of a commit, from DVC's cache or remote."""
+    return find_file(commit, Path(), path.as_posix())
 
 
 def files_of_project() -> GateFiles:
@@ -101,4 +100,6 @@ def files_of_project() -> GateFiles:
         node="evaluate",
         test_photos=Path("Datasets/test"),
         params=PARAMS,
+        model=Path(MODEL),
+        manifest=Path("artifacts/validate/manifest.csv"),
     )

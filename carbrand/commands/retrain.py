@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carbrand.commands.gate import files_of_project, find_model_of, read_gate
+from carbrand.commands.gate import files_of_project, find_file_of, read_gate
 from carbrand.commands.options import add_against
 from carbrand.errors import DONE, exit_status
 from carbrand.processes import Stopped, end_on_signals, stop_on_signals
@@ -79,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> int:
         written=WRITTEN,
         files=files_of_project(),
         params=read_gate(),
-        find_model=find_model_of,
+        find_file=find_file_of,
         against=arguments.against,
         force=arguments.force,
         push=arguments.bundle is None,

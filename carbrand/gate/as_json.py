@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from carbrand.evaluation import score_accuracy
+from carbrand.evaluation import PredictedPhoto, score_accuracy
 from carbrand.gate.comparison import Comparison
 from carbrand.gate.judgement import is_below
 from carbrand.metrics_file import DECIMALS
@@ -24,12 +25,15 @@ def _describe(comparison: Comparison) -> dict[str, Any]:
         "exit_status": comparison.verdict.exit_status,
         "reasons": list(comparison.reasons),
         "against": {"revision": comparison.revision.name, "commit": comparison.revision.commit},
+        "brands_new": list(comparison.change.new),
+        "brands_gone": list(comparison.change.gone),
         "photos": evidence.photos,
         "left_out_as_leaked": comparison.leaked,
+        "left_out_as_unpaired": comparison.unpaired,
         "same_files": comparison.same_files,
         "remeasured": comparison.remeasured,
-        "old": _rounded(score_accuracy([pair.old for pair in comparison.pairs])),
-        "new": _rounded(score_accuracy([pair.new for pair in comparison.pairs])),
+        "old": _accuracy([pair.old for pair in comparison.pairs]),
+        "new": _accuracy([pair.new for pair in comparison.pairs]),
         "difference": _rounded({"accuracy": evidence.difference, "low": low, "high": high}),
         "right_in_new_only": evidence.gained,
         "right_in_old_only": evidence.lost,
@@ -61,6 +65,13 @@ def _describe(comparison: Comparison) -> dict[str, Any]:
         ],
         "params": vars(params),
     }
+
+
+def _accuracy(photos: Sequence[PredictedPhoto]) -> dict[str, float]:
+    """With the interval; of no photo, that it may be anything."""
+    if not photos:
+        return {"accuracy": 0.0, "accuracy_low": 0.0, "accuracy_high": 1.0, "images": 0}
+    return _rounded(score_accuracy(photos))
 
 
 def _rounded(numbers: dict[str, float]) -> dict[str, float]:

@@ -96,12 +96,16 @@ def _brand(brand: BrandCount, comparison: Comparison) -> list[str]:
         return [name, "", "", "nobody knows"]
     note = ", **below the floor**" if is_below(brand, comparison.params) else ""
     note += ", too few photos" if brand.support < comparison.params.min_support else ""
+    if brand.brand in comparison.change.new:
+        return [name + note, "", percent(brand.new_recall), "new"]
     change = signed(100 * (brand.new_recall - brand.old_recall), 1)
     return [name + note, percent(brand.old_recall), percent(brand.new_recall), change]
 
 
 def _changed(comparison: Comparison) -> str:
     changed = comparison.changed
+    if not comparison.pairs:
+        return ""
     if not changed:
         return "No photo changed sides: both models are right and wrong about the same ones."
     rows = [
@@ -125,6 +129,8 @@ def _curves(comparison: Comparison) -> str:
 
 
 def _accuracy(right: int, photos: int) -> str:
+    if not photos:
+        return "nobody knows"
     return f"{percent(right / photos)} ({percent_range(*wilson_interval(right, photos))})"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from carbrand.evaluation import wilson_interval
 from carbrand.gate.comparison import Comparison
+from carbrand.gate.judgement import BrandCount
 from carbrand.gate.phrases import chance, percent, points, signed
 from carbrand.wording import one_line
 
@@ -19,6 +20,7 @@ def as_text(comparison: Comparison) -> str:
     )
     rows = {
         "against": str(comparison.revision),
+        **({"brands": str(comparison.change)} if comparison.change else {}),
         "compared": photos_compared(comparison),
         "accuracy": f"{old} -> {new}",
         "difference": f"{points(evidence.difference)} (95% interval {low} to {high})",
@@ -36,28 +38,36 @@ def as_text(comparison: Comparison) -> str:
     )
 
 
+def _recall(brand: BrandCount, comparison: Comparison) -> str:
+    name = one_line(brand.brand)
+    if brand.brand in comparison.change.new:
+        return f"{name} (new) {brand.new_right:,} of {brand.support:,}"
+    return f"{name} {brand.old_right:,} -> {brand.new_right:,} of {brand.support:,}"
+
+
 def photos_compared(comparison: Comparison) -> str:
     """How many photos, and what stayed out."""
     photos = comparison.evidence.photos
     said = f"{photos:,} leak-free test photo{'s' * (photos != 1)}"
     if comparison.leaked:
         said += f"; {comparison.leaked:,} left out as copies of training photos"
+    if comparison.unpaired:
+        said += f"; {comparison.unpaired:,} left out, about which the old model was not asked"
     if comparison.remeasured:
         said += "; the test photos are new, so the old model was asked about them now"
     return said
 
 
 def _accuracy(right: int, photos: int) -> str:
+    if not photos:
+        return "nobody knows"
     low, high = wilson_interval(right, photos)
     return f"{percent(right / photos)} ({100 * low:.1f}-{percent(high)})"
 
 
 def _recalls(comparison: Comparison) -> str:
     brands = comparison.brands_by_change
-    said = [
-        f"{one_line(brand.brand)} {brand.old_right:,} -> {brand.new_right:,} of {brand.support:,}"
-        for brand in brands[:MOST_BRANDS]
-    ]
+    said = [_recall(brand, comparison) for brand in brands[:MOST_BRANDS]]
     if len(brands) > MOST_BRANDS:
         said.append(f"{len(brands) - MOST_BRANDS:,} more brands")
     return ", ".join(said)

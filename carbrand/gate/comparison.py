@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from carbrand.errors import UserError
+from carbrand.gate.brands import (
+    BrandChange,
+    count_new_brands,
+    find_change,
+    keep_shared,
+    leave_to_a_person,
+)
 from carbrand.gate.judgement import BrandCount, Evidence, Verdict, judge, weigh
-from carbrand.gate.pairing import OtherPhotos, Pair, pair_photos
+from carbrand.gate.meeting import FindFile, Meeting, nothing_to_find
+from carbrand.gate.pairing import Pair
 from carbrand.gate.params import GateParams
-from carbrand.gate.remeasure import remeasure
 from carbrand.gate.revision import Revision, find_revision, take_out
 from carbrand.gate.side import GateFiles, Side, read_side
 
@@ -22,15 +29,19 @@ class Comparison:
 
     pairs: the photos compared, by path. leaked: how many were left out, because they are copies of
     training photos on a side. remeasured: whether the old model was asked anew about the photos
-    that are here, since those of its own run were others.
+    that are here, since those of its own run were others. unpaired: how many photos here the old
+    model was not asked about. Where brands changed, all of it is about
+    those that both models know, but for the recall of new ones.
     """
 
     revision: Revision
     params: GateParams
     old: Side
     new: Side
+    change: BrandChange
     pairs: tuple[Pair, ...]
     leaked: int
+    unpaired: int
     remeasured: bool
     evidence: Evidence
     verdict: Verdict
@@ -59,13 +70,14 @@ def compare(
     rev: str | None,
     params: GateParams,
     files: GateFiles,
-    find_model: Callable[[str], Path] | None = None,
+    find_file: FindFile = nothing_to_find,
+    ask_again: bool = False,
 ) -> Comparison:
     """Judge the model whose results lie in `project` by those of the Git revision `rev`.
 
-    Without `rev`, by those of the main branch. find_model: from a commit to its model, to ask that
-    about the test photos of `project` where its own were others. Raises UserError for whatever
-    cannot be compared.
+    Without `rev`, by those of the main branch. ask_again: whether the old model may be asked about
+    the test photos of `project` where its own were others. Raises UserError for whatever cannot be
+    compared.
     """
     new = read_side(project, files, "here", "`make repro` makes it.")
     revision = find_revision(project, rev)
@@ -73,32 +85,33 @@ def compare(
         take_out(project, revision, files.all(), Path(folder))
         mend = "Give --against a commit in which the pipeline ran."
         old = read_side(Path(folder), files, f"in {revision}", mend)
-    remeasured = False
-    try:
-        everything = pair_photos(old, new, revision, files.test_photos)
-    except OtherPhotos:
-        if find_model is None:
-            raise
-        old = remeasure(old, new, find_model(revision.commit), project)
-        everything = pair_photos(old, new, revision, files.test_photos)
-        remeasured = True
+    change = find_change(old, new)
+    meeting = Meeting(project, files, revision, old, new, change, find_file)
+    everything, remeasured = meeting.pair(ask_again)
     # A photo that one of them has learned from says nothing about which is better.
     pairs = [pair for pair in everything if not (pair.old.leaked or pair.new.leaked)]
-    if not pairs:
+    if not pairs and not change:
         raise UserError(
             f"All {len(everything):,} test photos are copies of training photos, here or in "
             f"{revision}: nothing is left to compare by. Put photos into "
             f"{files.test_photos.as_posix()} that are in no training folder."
         )
-    evidence = weigh(pairs, new.brands, params)
+    shared = [brand for brand in new.brands if brand in change.shared]
+    asked = [photo for photo in new.photos.values() if photo.actual in shared]
+    evidence = weigh(pairs, shared, params, count_new_brands(new, change))
     verdict, reasons = judge(evidence, params)
+    if change:
+        verdict, reasons = leave_to_a_person(verdict, reasons, change, str(revision))
+        old, new = keep_shared(old, change), keep_shared(new, change)
     return Comparison(
         revision=revision,
         params=params,
-        old=old,
+        old=dataclasses.replace(old, metrics=None) if remeasured else old,
         new=new,
+        change=change,
         pairs=tuple(pairs),
         leaked=len(everything) - len(pairs),
+        unpaired=len(asked) - len(everything),
         remeasured=remeasured,
         evidence=evidence,
         verdict=verdict,

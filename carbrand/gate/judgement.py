@@ -50,6 +50,8 @@ class BrandCount:
 class Evidence:
     """What the photos say, leak-free on both sides: counts, and what follows from them.
 
+    Without a photo nothing is known, so no p-value is low.
+
     gained, lost: named right by the new, by the old model only. interval: of the difference of
     accuracy, 95 %. mcnemar: p-value of no difference; worse: of the new model not being worse;
     non_inferiority: of its losing the margin or more. photos_needed: see there.
@@ -69,12 +71,23 @@ class Evidence:
 
     @property
     def difference(self) -> float:
-        """New accuracy minus old accuracy."""
-        return (self.gained - self.lost) / self.photos
+        """New accuracy minus old accuracy; 0 without a photo."""
+        return (self.gained - self.lost) / self.photos if self.photos else 0.0
 
 
-def weigh(pairs: Sequence[Pair], brands: Iterable[str], params: GateParams) -> Evidence:
-    """Count, and compute what follows. There must be a pair."""
+def weigh(
+    pairs: Sequence[Pair],
+    brands: Iterable[str],
+    params: GateParams,
+    others: Sequence[BrandCount] = (),
+) -> Evidence:
+    """Count, and compute what follows; without a pair, nothing does.
+
+    others: counts of brands that only the new model knows, whose photos are in no pair.
+    """
+    counts = (*(_count_brand(brand, pairs) for brand in brands), *others)
+    if not pairs:
+        return Evidence(0, 0, 0, 0, 0, (-1.0, 1.0), 1.0, 1.0, 1.0, None, counts)
     n = len(pairs)
     gained, lost = sum(pair.gained for pair in pairs), sum(pair.lost for pair in pairs)
     level = 1 - params.confidence
@@ -92,7 +105,7 @@ def weigh(pairs: Sequence[Pair], brands: Iterable[str], params: GateParams) -> E
         photos_needed=n
         if found <= level
         else statistics.photos_needed(n, gained, lost, params.margin, level),
-        brands=tuple(_count_brand(brand, pairs) for brand in brands),
+        brands=counts,
     )
 
 
@@ -154,6 +167,8 @@ def _say_not_shown(evidence: Evidence, params: GateParams) -> str:
     what = f"that it loses less than {_say_margin(params)} of accuracy"
     if not params.margin:
         what = "that it is better"
+    if not evidence.photos:
+        return "There is no leak-free test photo of which both models are known to have been asked."
     said = f"{evidence.photos:,} photos do not show {what} ({chance(evidence.non_inferiority)})."
     if evidence.difference <= -params.margin:
         return (

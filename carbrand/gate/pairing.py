@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +50,6 @@ def pair_photos(old: Side, new: Side, revision: Revision, test_photos: Path) -> 
 
     revision: of the old side. test_photos: the folder, to name it.
     """
-    _check_brands(old, new, revision)
     mend = (
         f"With --remeasure the old model is asked about the {test_photos.as_posix()} that is here, "
         f"if DVC can get it."
@@ -65,7 +65,12 @@ def pair_photos(old: Side, new: Side, revision: Revision, test_photos: Path) -> 
             f"{test_photos.as_posix()} held other files ({new.test_hash[:7]} here, "
             f"{old.test_hash[:7]} there). {mend}"
         )
-    return [Pair(old.photos[path], new.photos[path]) for path in sorted(new.photos)]
+    return pair_paths(old, new, new.photos)
+
+
+def pair_paths(old: Side, new: Side, paths: Iterable[str]) -> list[Pair]:
+    """The photos of these paths, sorted; both sides have them."""
+    return [Pair(old.photos[path], new.photos[path]) for path in sorted(paths)]
 
 
 def _differences(old: Side, new: Side, revision: Revision) -> list[str]:
@@ -84,18 +89,3 @@ def _differences(old: Side, new: Side, revision: Revision) -> list[str]:
         for kind, paths in kinds.items()
         if paths
     ]
-
-
-def _check_brands(old: Side, new: Side, revision: Revision) -> None:
-    """Raise UserError unless both models know the same brands."""
-    kinds = {"new": set(new.brands) - set(old.brands), "gone": set(old.brands) - set(new.brands)}
-    differences = [
-        f"{kind}: {', '.join(map(one_line, sorted(brands)))}"
-        for kind, brands in kinds.items()
-        if brands
-    ]
-    if differences:
-        raise UserError(
-            f"The brands are not those of {revision} ({'; '.join(differences)}), and models that "
-            f"know other brands cannot be told better or worse. Merge such a change by hand."
-        )

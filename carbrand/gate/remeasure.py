@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Set
 from pathlib import Path
 
 from carbrand.errors import UserError
@@ -11,11 +12,12 @@ from carbrand.gate.side import Side
 from carbrand.predictions_file import PROBABILITY_DECIMALS
 
 
-def remeasure(old: Side, new: Side, model: Path, project: Path) -> Side:
+def remeasure(old: Side, new: Side, model: Path, project: Path, learned: Set[str]) -> Side:
     """The old side as it would be, had its model been asked about the photos of the new one.
 
-    A photo that the old run knew as leaked stays that; its metrics, of other photos, are left out.
-    Raises UserError where the model cannot be used or a photo is not there.
+    learned: photos that the old model learned from, or copies of such. Metrics of the old run, of
+    other photos, are left out. Raises UserError where the model cannot be used or a photo is not
+    there.
     """
     missing = [path for path in new.photos if not (project / path).is_file()]
     if missing:
@@ -30,11 +32,10 @@ def remeasure(old: Side, new: Side, model: Path, project: Path) -> Side:
     photos = {}
     for file, prediction in classifier.predict(paths):
         photo = new.photos[paths[file]]
-        known = old.photos.get(photo.path)
         photos[photo.path] = make_predicted(
             path=photo.path,
             actual=photo.actual,
-            leaked=known.leaked if known else photo.leaked,
+            leaked=photo.path in learned,
             # As `evaluate` writes them.
             probabilities=[round(float(p), PROBABILITY_DECIMALS) for p in prediction.probabilities],
             brands=classifier.brands,

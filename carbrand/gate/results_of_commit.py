@@ -44,9 +44,9 @@ def check_results(project: Path, revision: Revision, files: GateFiles, params: b
 
 def _upstream(nodes: Mapping[str, Any], last: str) -> list[str]:
     """The node `last` and all whose files it depends on, directly or not, in the order of nodes."""
-    wanted, grown = {last}, set()
-    while wanted != grown:
-        grown = set(wanted)
+    wanted, before = {last}, 0
+    while len(wanted) > before:
+        before = len(wanted)
         read = {dep["path"] for name in wanted for dep in nodes.get(name, {}).get("deps", ())}
         wanted |= {
             name

@@ -26,7 +26,7 @@ class GateFiles:
     """Where a project keeps what is compared, relative to its folder.
 
     lock: DVC's, which knows what `test_photos` held when the node `node` ran, and by which of the
-    params it did.
+    params it did. model, manifest: what may have to be fetched of another revision.
     """
 
     predictions: Path
@@ -36,6 +36,8 @@ class GateFiles:
     node: str
     test_photos: Path
     params: Path
+    model: Path
+    manifest: Path
 
     def all(self) -> tuple[Path, ...]:
         """Those that are files of their own."""

@@ -48,6 +48,11 @@ def full_name(repository: Repository, name: str) -> str:
     return f"{repository.prefix}:{name}" if repository.prefix and ":" not in name else name
 
 
+def find_file(commit: str, project: Path, path: str) -> Path:
+    """A file that a commit's pipeline wrote, fetched through DVC. Raises UserError."""
+    return _fetch(project, commit, path, "the revision")
+
+
 def in_stage(project: Path, name: str, stage: str) -> str | None:
     """The commit of the version that is in a stage, or None."""
     import gto.api
@@ -81,7 +86,7 @@ def _registered(repository: Repository, name: str, rest: str) -> str | None:
 
 
 def _fetch(project: Path, commit: str, model: str, wanted: str) -> Path:
-    kept = project / KEPT / f"{commit}.h5"
+    kept = project / KEPT / f"{commit}-{model.replace('/', '-')}"
     if kept.exists():
         return kept
     os.environ.update(closed_notes(project))  # DVC reads it in this process, when it is imported
@@ -97,8 +102,9 @@ def _fetch(project: Path, commit: str, model: str, wanted: str) -> Path:
                 dvc.dvcfs.get_file(f"/{model}", str(file))
         except Exception as error:  # each kind of storage has errors of its own
             reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+            what = "The model" if model.endswith(SUFFIXES) else model
             raise UserError(
-                f"The model of {wanted} ({commit[:12]}) could not be had: {reason}. It is in the "
+                f"{what} of {wanted} ({commit[:12]}) could not be had: {reason}. It is in the "
                 f"DVC cache or remote where it was trained: `dvc push` it there, and see that "
                 f"`dvc pull` works here."
             ) from None

@@ -13,6 +13,7 @@ from pathlib import Path
 from carbrand.errors import UserError
 from carbrand.gate.comparison import Comparison, compare
 from carbrand.gate.judgement import Verdict
+from carbrand.gate.meeting import FindFile
 from carbrand.gate.params import GateParams
 from carbrand.gate.revision import find_revision
 from carbrand.gate.side import GateFiles
@@ -34,8 +35,9 @@ class Plan:
     """What to do, and where everything is.
 
     photos: the folder of photos. written: what the pipeline writes, of which Git keeps a part.
-    find_model: from a commit to its model. against: the revision whose model the new one must not
-    fall behind, or None for the main branch. push: whether the new branch goes to Git's remote.
+    find_file: from a commit and a path to the file. against: the revision whose model the new one
+    must not fall behind, or None for the main branch. push: whether the new branch goes to Git's
+    remote.
     """
 
     project: Path
@@ -43,7 +45,7 @@ class Plan:
     written: tuple[str, ...]
     files: GateFiles
     params: GateParams
-    find_model: Callable[[str], Path]
+    find_file: FindFile
     against: str | None = None
     force: bool = False
     push: bool = True
@@ -188,7 +190,7 @@ def judge(plan: Plan, repository: Repository) -> Comparison | None:
     if repository.find(f"{revision.commit}:./{plan.files.predictions.as_posix()}") is None:
         return None
     # New test photos are nothing unusual here, and the old model can be asked about them.
-    return compare(plan.project, revision.commit, plan.params, plan.files, plan.find_model)
+    return compare(plan.project, revision.commit, plan.params, plan.files, plan.find_file, True)
 
 
 def _forced(plan: Plan) -> tuple[str, ...]:

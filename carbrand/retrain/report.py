@@ -19,11 +19,14 @@ def make_title(comparison: Comparison | None) -> str:
     """One line, for the commit and the pull request; GitLab knows a draft by how it begins."""
     if comparison is None:
         return "Draft: First model, for a person to judge"
-    evidence = comparison.evidence
+    evidence, change = comparison.evidence, comparison.change
+    draft = "Draft: " * (comparison.verdict is Verdict.NOT_ENOUGH_EVIDENCE)
+    if change:  # the accuracy of other brands would be no progress
+        said = f"{len(change.new):,} new, {len(change.gone):,} gone"
+        return f"{draft}Retrained model: other brands, {said} ({comparison.verdict.value})"
     old, new = (
         percent(right / evidence.photos) for right in (evidence.old_right, evidence.new_right)
     )
-    draft = "Draft: " * (comparison.verdict is Verdict.NOT_ENOUGH_EVIDENCE)
     return f"{draft}Retrained model: accuracy {old} -> {new} ({comparison.verdict.value})"
 
 
