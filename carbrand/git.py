@@ -53,7 +53,7 @@ def foreign_variables(project: Path) -> set[str]:
     here = project.resolve()
     if not any((folder / ".git").exists() for folder in (here, *here.parents)):
         return set()
-    return _OF_A_HOOK & set(os.environ)
+    return set(os.environ) & _OF_A_HOOK
 
 
 def stay_in_own_repository(project: Path) -> None:
