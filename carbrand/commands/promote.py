@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from carbrand.commands.gate import compare_here, files_of_project
 from carbrand.commands.options import MODEL
 from carbrand.errors import DONE, UserError
-from carbrand.terminal import print_line, print_lines
+from carbrand.terminal import print_line, print_lines, print_note
 
 if TYPE_CHECKING:
     from carbrand.git import Repository
@@ -29,7 +29,10 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--stage", default="prod", metavar="STAGE", help="without it, prod")
     parser.add_argument(
-        "--accept", action="store_true", help="promote also where the test photos cannot tell"
+        "--accept",
+        action="store_true",
+        help="promote also where the test photos cannot tell, where brands came or went, and where "
+        "files that the run read are in neither Git nor DVC",
     )
     parser.add_argument("--push", action="store_true", help="push its tags to Git's remote")
     parser.set_defaults(run=run)
@@ -46,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     commit = _committed(repository)
     check_model(repository, commit, MODEL)
     check_up_to_date(Path())
+    _check_kept(arguments.accept)
     name = full_name(repository, arguments.name)
     in_use = in_stage(Path(), name, arguments.stage)
     if in_use and same_model(repository, in_use, commit, MODEL):
@@ -74,6 +78,18 @@ def _committed(repository: Repository) -> str:
             f"commit. Commit it, or `git stash`."
         )
     return head
+
+
+def _check_kept(accept: bool) -> None:
+    """Raise UserError where nobody else could make the model again, or say so if it is accepted."""
+    from carbrand.repro.kept import check_kept
+
+    try:
+        check_kept(Path())
+    except UserError as error:
+        if not accept:
+            raise
+        print_note(f"note: {error}")
 
 
 def _gate(in_use: str, accept: bool) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from carbrand.gate.revision import Revision, take_out
 from carbrand.gate.side import GateFiles
 from carbrand.params import read_file
 from carbrand.repro.dvc_lock import Torn, read_whole
+from carbrand.repro.places import is_in
 from carbrand.repro.status import find_torn_chain, in_a_few_words
 from carbrand.wording import one_line
 
@@ -51,13 +52,9 @@ def _upstream(nodes: Mapping[str, Any], last: str) -> list[str]:
         wanted |= {
             name
             for name, node in nodes.items()
-            if any(_is_read(out["path"], read) for out in node.get("outs", ()))
+            if any(is_in(path, [out["path"]]) for out in node.get("outs", ()) for path in read)
         }
     return [name for name in nodes if name in wanted]
-
-
-def _is_read(out: str, read: Iterable[str]) -> bool:
-    return any(path == out or path.startswith(f"{out}/") for path in read)
 
 
 def _changed_params(

@@ -18,6 +18,7 @@ from carbrand.errors import UserError
 from carbrand.repro.dvc_environment import environment
 from carbrand.repro.dvc_file import kept_hash
 from carbrand.repro.dvc_lock import Torn, read_whole
+from carbrand.repro.places import is_in
 from carbrand.wording import one_line
 
 LOCK = Path("dvc.lock")
@@ -73,7 +74,7 @@ def check_up_to_date(project: Path) -> None:
     stale = [
         found.path
         for found in read_status(project)
-        if not (found.state in _NOT_HERE and _may_be_elsewhere(found.path, written))
+        if not (found.state in _NOT_HERE and is_in(found.path, written))
         and not (found.state == "deleted" and _is_kept_elsewhere(project, found, nodes))
     ]
     stale += find_torn_chain(nodes)
@@ -137,10 +138,6 @@ def _read_nodes(lock: Path) -> dict[str, Any]:
             f"{LOCK} names no results, so nobody knows of which photos they are. `make repro`."
         )
     return nodes
-
-
-def _may_be_elsewhere(path: str, written: Sequence[str]) -> bool:
-    return any(path == place or path.startswith(f"{place}/") for place in written)
 
 
 def _is_kept_elsewhere(project: Path, found: Difference, nodes: dict[str, Any]) -> bool:

@@ -19,6 +19,8 @@ from carbrand.gate.revision import find_revision
 from carbrand.gate.side import GateFiles
 from carbrand.git import Repository
 from carbrand.repro.dvc_state import alone
+from carbrand.repro.kept import check_kept
+from carbrand.repro.places import is_in
 from carbrand.retrain.dvc import Dvc, imported
 from carbrand.retrain.report import describe, make_title
 from carbrand.wording import one_line
@@ -137,13 +139,14 @@ def check(plan: Plan, repository: Repository) -> None:
     strange = [
         one_line(path)
         for path in repository.changed()
-        if not path.endswith(".dvc") and not _is_in(path, own)
+        if not path.endswith(".dvc") and not is_in(path, own)
     ]
     if strange:
         raise UserError(
             f"Changed and not committed: {', '.join(strange[:5])}{' …' * (len(strange) > 5)}. "
             f"A new model is kept with what made it: commit that on a branch, or `git stash` it."
         )
+    check_kept(plan.project, committed=(plan.photos,))
 
 
 def check_unchanged(plan: Plan, dvc: Dvc, made: bytes) -> None:
@@ -152,7 +155,7 @@ def check_unchanged(plan: Plan, dvc: Dvc, made: bytes) -> None:
     made: what dvc.lock said at the end of the run.
     """
     # What nodes write need not be here: DVC fetches only what a run needs.
-    changed = sorted(path for path in dvc.changed() if not _is_in(path, plan.written))
+    changed = sorted(path for path in dvc.changed() if not is_in(path, plan.written))
     if (plan.project / plan.files.lock).read_bytes() != made:
         changed.append(plan.files.lock.as_posix())
     if changed:
@@ -195,10 +198,6 @@ def judge(plan: Plan, repository: Repository) -> Comparison | None:
 
 def _forced(plan: Plan) -> tuple[str, ...]:
     return ("--force",) if plan.force else ()
-
-
-def _is_in(path: str, places: Iterable[str]) -> bool:
-    return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 def _rival(plan: Plan) -> str:

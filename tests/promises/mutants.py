@@ -633,6 +633,14 @@ MUTANTS = (
         _test("gate_brands", "a_brand_more_is_compared_by_the_others_and_left_to_a_person"),
     ),
     Mutant(
+        "registry",
+        "photos that Git ignores count as kept",
+        "carbrand/repro/kept.py",
+        '_listed(repository, "--others", "--exclude-per-directory=.dvcignore", *read)',
+        '_listed(repository, "--others", "--exclude-standard", *read)',
+        _test("kept", "ignored_photos_are_no_more_kept_when_others_are_committed"),
+    ),
+    Mutant(
         "retraining",
         "a model that was rejected is pushed",
         "carbrand/retrain/loop.py",
