@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from carbrand.gate.params import GateParams
 from carbrand.params import read_section
 from carbrand.repro.file_lock import held_once_free, is_held
 from carbrand.retrain.dvc import Dvc
+from carbrand.retrain.forecast import Fate
 from carbrand.retrain.loop import Plan, check_unchanged
 from tests.conftest import (
     ROOT,
@@ -35,6 +37,7 @@ from tests.conftest import (
 )
 from tests.promises.running import Run, await_that, bits, leftovers
 
+NODES = ["validate", "features", "train", "evaluate", "plot"]
 RETRAIN = ("-m", "carbrand.cli", "retrain")
 
 # A model that has them wrong, and one that has learned from the right folders.
@@ -327,11 +330,52 @@ def test_a_dry_run_says_it_all_and_does_nothing(world: World):
         "git push origin retrain/",
     ):
         assert f"would run: {words}" in done.stdout
-    assert "Running stage 'validate'" in done.stdout
+    assert "retrain: would run: validate\n" in done.stdout
     assert git(project, "status", "--porcelain") == before
     assert not (project / ".retrain").exists()
     assert not (project / "artifacts" / "train" / "model.h5").exists()
     assert world.branches() == {}
+
+
+def foreseen(project: Path) -> tuple[str, dict[str, list[str]]]:
+    """What a dry run says, and of which nodes it says what."""
+    done = retrain(project, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    lines = [line.removeprefix("retrain: ").partition(": ") for line in done.stdout.splitlines()]
+    return done.stdout, {said: nodes.split(", ") for said, _, nodes in lines if nodes}
+
+
+def cached(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The nodes that DVC took from its cache."""
+    return re.findall(r"^Stage '(\w+)' is cached", done.stdout, re.MULTILINE)
+
+
+def test_a_dry_run_foresees_what_the_run_does_with_each_node(world: World):
+    project = world.wise_clone()
+    said, nodes = foreseen(project)
+    assert nodes["would stay as they are"] == NODES
+    assert said.endswith("nothing would change: there would be no new model and no branch\n")
+    assert "git push" not in said
+    done = retrain(project)
+    assert (ran(done), cached(done), result(project)["verdict"]) == ([], [], "unchanged")
+
+    edit_params(project, plot__dpi=60)
+    git(project, "commit", "-qam", "finer")
+    add_photos(project)  # with what comes of them in the cache, but for the figures
+    said, nodes = foreseen(project)
+    done = retrain(project)
+    assert (nodes["would come from the cache"], nodes["would run"][-1:]) == (NODES[:-1], ["plot"])
+    assert (cached(done), ran(done)) == (NODES[:-1], ["plot"])
+
+    edit_params(project, train__l2=0.02)  # nobody knows what comes of it
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "another penalty, and what was learned before")
+    said, nodes = foreseen(project)
+    assert nodes["would stay as they are"] == ["validate", "features"]
+    assert "retrain: would run: train\n" in said
+    assert nodes[Fate.OPEN.value] == ["evaluate", "plot"]
+    done = retrain(project)
+    assert (cached(done), ran(done)) == ([], ["train", "evaluate", "plot"])
 
 
 def test_changes_that_are_not_committed_stop_it_before_anything_runs(world: World):
@@ -366,7 +410,10 @@ def test_imported_photos_are_brought_up_to_date_first(world: World, tmp_path: Pa
     draw_photo((200, 30, 30), 77).save(collected / "asta" / "new.png")
 
     clone = world.wise_clone("after")
+    said, nodes = foreseen(clone)
+    assert "would fetch 1 photo of Datasets/train.dvc" in said
     done = retrain(clone)
+    assert cached(done) == nodes.get("would come from the cache", [])
     assert done.returncode == 0, done.stdout + done.stderr
     assert "$ dvc update Datasets/train.dvc" in done.stdout
     assert (clone / "Datasets" / "train" / "asta" / "new.png").exists()

@@ -35,14 +35,6 @@ class Dvc:
                 f"Nothing was committed or pushed to Git; mend it and run this again."
             )
 
-    def rehearse(self, *options: str) -> str:
-        """What `dvc repro --dry` prints. It ends where a node needs what is not here yet."""
-        command = ("dvc", "repro", "--dry", "--allow-missing", *options)
-        done = ask_dvc(self.project, command)
-        if done.returncode != 0 and "No such file" not in done.stderr:
-            raise UserError(f"`{' '.join(command)}` failed: {' '.join(done.stderr.split())}")
-        return done.stdout.rstrip() + ("\nand what comes after it" if done.returncode else "")
-
     def changed(self) -> set[str]:
         """What nodes depend on and that is not as dvc.lock says; also what is not here."""
         return {found.path for found in read_status(self.project) if not found.written}

@@ -22,6 +22,7 @@ from carbrand.repro.dvc_state import alone
 from carbrand.repro.kept import check_kept
 from carbrand.repro.places import is_in
 from carbrand.retrain.dvc import Dvc, imported
+from carbrand.retrain.forecast import describe_forecast, is_nothing, make_forecast
 from carbrand.retrain.report import describe, make_title
 from carbrand.wording import one_line
 
@@ -87,7 +88,7 @@ def propose(
     plan: Plan, repository: Repository, dvc: Dvc, remote: bool, tell: Callable[[str], None]
 ) -> Outcome:
     """Compare what lies here, and keep it on a branch, here and where DVC and Git push to."""
-    tree = repository.snapshot([plan.photos, *plan.written])
+    tree = snapshot(plan, repository)
     if tree == repository.find("HEAD^{tree}"):
         return Outcome(None, "Nothing changed", "Nothing changed: there is no new model.\n")
     comparison = judge(plan, repository)
@@ -111,18 +112,32 @@ def propose(
     return Outcome(verdict, title, report, branch, commit)
 
 
+def snapshot(plan: Plan, repository: Repository) -> str:
+    """The tree that a commit of the new model would have."""
+    return repository.snapshot([plan.photos, *plan.written])
+
+
 def rehearse(plan: Plan, tell: Callable[[str], None]) -> None:
-    """Say what `retrain` would do; nothing is done but that DVC says which nodes it would run."""
+    """Say what `retrain` would do. Nothing is done but that DVC's notes of runs are fetched."""
     repository, dvc = Repository(plan.project), Dvc(plan.project)
     check(plan, repository)
-    remote, git_remote = dvc.has_remote(), repository.remote()
+    remote = dvc.has_remote()
+    updated, missing = kept_elsewhere(plan, repository)
     for step in (*fetch_steps(plan, repository, remote), run_step(plan, remote)):
         tell(f"would run: {' '.join(step)}")
-    tell(f"which, with the photos that are here now, comes to:\n{dvc.rehearse(*_forced(plan))}")
+    pulled = missing if remote else []
+    forecast = make_forecast(plan.project, updated, pulled, remote, plan.force)
+    for line in describe_forecast(forecast):
+        tell(line)
+    same = snapshot(plan, repository) == repository.find("HEAD^{tree}")
+    if same and is_nothing(forecast):
+        tell("nothing would change: there would be no new model and no branch")
+        return
     tell(f"would stop there if nothing changed, or the model is worse than {_rival(plan)}")
     if remote:
         tell("would run: dvc push --run-cache")
     tell(f"would commit photos, dvc.lock and metrics on a new branch, {BRANCHES}…")
+    git_remote = repository.remote()
     if plan.push and git_remote:
         tell(f"would run: git push {git_remote} {BRANCHES}…")
 
@@ -167,6 +182,15 @@ def check_unchanged(plan: Plan, dvc: Dvc, made: bytes) -> None:
 
 def fetch_steps(plan: Plan, repository: Repository, remote: bool) -> Iterable[tuple[str, ...]]:
     """The commands that bring photos here: imported ones as they are now, others if missing."""
+    from_elsewhere, missing = kept_elsewhere(plan, repository)
+    if from_elsewhere:
+        yield ("dvc", "update", *from_elsewhere)
+    if missing and remote:
+        yield ("dvc", "pull", *missing)
+
+
+def kept_elsewhere(plan: Plan, repository: Repository) -> tuple[list[str], list[str]]:
+    """The .dvc files of imported photos, and of others that are not here."""
     files = repository.tracked("*.dvc")
     from_elsewhere = imported(plan.project, files)
     missing = [
@@ -174,10 +198,7 @@ def fetch_steps(plan: Plan, repository: Repository, remote: bool) -> Iterable[tu
         for file in files
         if file not in from_elsewhere and not (plan.project / file).with_suffix("").exists()
     ]
-    if from_elsewhere:
-        yield ("dvc", "update", *from_elsewhere)
-    if missing and remote:
-        yield ("dvc", "pull", *missing)
+    return from_elsewhere, missing
 
 
 def run_step(plan: Plan, remote: bool) -> tuple[str, ...]:
