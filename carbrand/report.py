@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from carbrand import issue_words, wording
 from carbrand.copy_clusters import Cluster, CopiedPhoto, find_clusters
 from carbrand.curve_chart import CurveChart, curve_chart
 from carbrand.data_fingerprint import fingerprints
+from carbrand.line_breaks import breakable, longest, longest_part
 from carbrand.photo_map import SHAPES, MapPoint, nearest_agreement
 from carbrand.photo_map import photo_map as map_of
 from carbrand.reliability_chart import reliability_chart
@@ -44,6 +45,10 @@ from carbrand.verdict import (
 
 BARS = 5  # brands per photo
 LARGEST_TABLE = 6  # brands; a larger confusion matrix does not fit a phone as a table
+# Of the matrix on a large screen, beside the list of mix-ups and above it; and of letters in it.
+BESIDE_PX, ABOVE_PX = 576, 1008
+LETTER_PX, SMALL_LETTER_PX, PADDING_PX, CELL_PX = 10.4, 8.9, 16, 64
+LONG_WORD = 14  # letters; more do not fit beside a bar
 MIX_UPS = 8
 LISTED_FILES = 200  # a line of text each
 LISTED_NOTES = 50
@@ -112,7 +117,14 @@ def render_report(
         for title, context in SECTIONS
     ]
     page = _templates().get_template("report.html.j2")
-    text = page.render(title=share_right(run), sections=sections)
+    part = longest_part(run.brands)
+    text = page.render(
+        title=share_right(run),
+        sections=sections,
+        longest_name=longest(run.brands),
+        longest_part=part,
+        long_words=part > LONG_WORD,
+    )
     # A file name that is no UTF-8 is shown with a `?` for each odd byte.
     return text.encode("utf-8", errors="replace")
 
@@ -177,14 +189,30 @@ def confusion(material: Material) -> Context:
         key=lambda mix_up: (-mix_up[0], *mix_up[2:]),
     )
     as_table = len(brands) <= LARGEST_TABLE
+    beside, turned = _lay_out_matrix(brands)
     return {
         "brands": brands,
         "rows": rows if as_table else None,
+        "beside": as_table and beside,
+        "turned": turned,
         "png": None if as_table else png_uri(material.confusion_png),
         "alt": share_right(run),
         "mix_ups": mix_ups[:MIX_UPS],
         "more_mix_ups": len(mix_ups[MIX_UPS:]),
     }
+
+
+def _lay_out_matrix(brands: Sequence[str]) -> tuple[bool, bool]:
+    """Whether the matrix lies beside the list of mix-ups, and whether its column names are turned.
+
+    So that no word is broken, if there is a way; the widths are those of style.css.
+    """
+    part = longest_part(brands)
+    row_px = LETTER_PX * part + PADDING_PX
+    upright_px = row_px + len(brands) * (SMALL_LETTER_PX * part + PADDING_PX)
+    turned_px = row_px + len(brands) * CELL_PX
+    beside = min(upright_px, turned_px) <= BESIDE_PX
+    return beside, upright_px > (BESIDE_PX if beside else ABOVE_PX)
 
 
 def brands(material: Material) -> Context:
@@ -474,5 +502,6 @@ def _templates() -> jinja2.Environment:
         "humanise": wording.humanise,
         "issue": issue_words.issue_name,
         "plural": wording.count,
+        "breakable": breakable,
     }
     return templates

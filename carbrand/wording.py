@@ -49,25 +49,26 @@ def _drawable(letter: str) -> str:
     return " " if kind[0] in "CZ" else letter
 
 
-def shorten(name: str, columns: int) -> str:
-    """`name` in at most `columns` letters, its middle replaced by `…`; a CJK letter counts twice.
+def shorten(name: str, most: int) -> str:
+    """`name` in at most `most` letters, its middle replaced by `…`; a CJK letter counts twice.
 
     The middle, because names of files and models mostly differ at either end.
     """
-    if _columns(name) <= columns:
+    if columns(name) <= most:
         return name
-    tail = _prefix(name[::-1], (columns - 1) // 2)[::-1]
-    return _prefix(name, columns - 1 - _columns(tail)) + ELLIPSIS + tail
+    tail = _prefix(name[::-1], (most - 1) // 2)[::-1]
+    return _prefix(name, most - 1 - columns(tail)) + ELLIPSIS + tail
 
 
-def _prefix(name: str, columns: int) -> str:
+def _prefix(name: str, most: int) -> str:
     kept = ""
     for letter in name:
-        if _columns(kept + letter) > columns:
+        if columns(kept + letter) > most:
             break
         kept += letter
     return kept
 
 
-def _columns(name: str) -> int:
+def columns(name: str) -> int:
+    """The width of a name in letters; a CJK letter counts twice."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name)

@@ -355,10 +355,15 @@ addEventListener("load", () => {
   const all = (what) => [...document.querySelectorAll(what)];
   const said = (it) => it.innerText.trim();
   const sticksOut = (it) => it.getBoundingClientRect().right > innerWidth + 1;
+  const range = document.createRange();
+  const pieces = (it) => (range.selectNodeContents(it), range.getClientRects().length);
+  const words = all(".name, .path").flatMap((it) => [...it.childNodes])
+    .filter((it) => it.nodeType == 3 && !/[\\s-]/.test(it.data.trim()));
   const too_wide = all("main *:not(.hidden)").filter(sticksOut);
   parent.postMessage(JSON.stringify({
     pictures: all("img").map((it) => it.naturalWidth),
     overflow: document.documentElement.scrollWidth - innerWidth,
+    broken: words.filter((it) => pieces(it) > 1).map((it) => it.data),
     too_wide: too_wide.map((it) => it.outerHTML.slice(0, 80)),
     metrics: Object.fromEntries(all("[data-metric]").map((it) => [it.dataset.metric, said(it)])),
     bins: all("table.reliability tbody tr").map((row) => [...row.cells].map(said)),
@@ -433,6 +438,32 @@ def test_in_a_browser_every_picture_shows_and_nothing_sticks_out(
     assert all(found["pictures"])
     assert found["overflow"] <= 0
     assert found["too_wide"] == []
+
+
+@pytest.mark.parametrize(
+    ("width", "brands"),
+    [
+        (DESKTOP_PX, ("lamborghini", "mercedes-benz", "volkswagen_nutzfahrzeuge")),
+        (PHONE_PX, ("lamborghini", "mercedes-benz", "volkswagen_nutzfahrzeuge")),
+        (DESKTOP_PX, ("Donaudampfschifffahrtsgesellschaft", "audi", "b", "c", "d", "Lamborghini")),
+        (DESKTOP_PX, tuple(f"land_rover_{n}" for n in range(6))),
+        (PHONE_PX, ("lamborghini", "Rolls-Royce Motor Cars", "Aston_Martin_Lagonda")),
+    ],
+)
+def test_in_a_browser_no_name_is_broken_inside_a_word(
+    browser, width, brands, tmp_path, monkeypatch
+):
+    run = make(MadeUpRun(brands=brands, right=3, leaked=2), tmp_path, monkeypatch)
+    found = browser.probe(render(run, suspects=9, pairs=9), width, tmp_path)
+    assert found["broken"] == []
+    assert found["too_wide"] == []
+    assert all(brand in found["text"] for brand in brands)
+
+
+def test_in_a_browser_a_broken_word_would_be_found(browser, tmp_path):
+    page = "<body><main><b class='name' style='display:block;width:2em'>lamborghini</b></main>"
+    style = "<style>.name{overflow-wrap:anywhere}</style></body>"
+    assert browser.probe(page + style, PHONE_PX, tmp_path)["broken"] == ["lamborghini"]
 
 
 def test_in_a_browser_the_numbers_are_those_of_the_metrics(browser, tmp_path, monkeypatch):
