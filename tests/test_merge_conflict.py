@@ -11,6 +11,7 @@ import stages.__main__ as stages
 from carbrand.errors import UserError
 from carbrand.merge_conflict import conflict_in
 from carbrand.params import read_file
+from carbrand.repro.dvc_file import read_dvc_file
 from carbrand.repro.dvc_lock import heal
 from tests.conftest import ROOT, edit_params, git, run
 
@@ -172,3 +173,13 @@ def test_dvc_yaml_and_dvc_lock_are_told_as_well(diverged):
         heal(Path("dvc.lock"))
     git(diverged, "checkout", "HEAD", "--", "dvc.lock")
     heal(Path("dvc.lock"))
+
+
+def test_a_dvc_file_of_photos_that_both_sides_changed_is_told_as_well(tmp_path):
+    file = tmp_path / "train.dvc"
+    sides = (f"outs:\n- md5: {letter * 32}.dir\n  path: train\n" for letter in "ab")
+    file.write_text("<<<<<<< HEAD\n{}=======\n{}>>>>>>> theirs\n".format(*sides))
+    with pytest.raises(
+        UserError, match=r"train\.dvc: Git left a conflict .*`git add .*train\.dvc`"
+    ):
+        read_dvc_file(file)

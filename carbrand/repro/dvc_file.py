@@ -7,12 +7,17 @@ from typing import Any
 
 from carbrand.dvc_yaml import parse_yaml
 from carbrand.errors import UserError
+from carbrand.merge_conflict import conflict_in
 
 
 def read_dvc_file(path: Path) -> dict[str, Any]:
     """What the file says. Raises UserError where it is none that DVC wrote."""
     try:
-        content = parse_yaml(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        conflict = conflict_in(text)
+        if conflict:
+            raise UserError(f"{path}: {conflict}, then `git add {path}`.")
+        content = parse_yaml(text)
     except ValueError:
         raise UserError(f"{path} is damaged. `git checkout HEAD -- {path}` gets it back.") from None
     return content if isinstance(content, dict) else {}
