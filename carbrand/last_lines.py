@@ -13,6 +13,7 @@ from pathlib import Path
 from carbrand import issue_words
 from carbrand.copies_file import Copy
 from carbrand.errors import UserError
+from carbrand.folders import JudgedFinding
 from carbrand.issues import NEVER_PHOTOS
 from carbrand.manifest import KEPT, Row
 from carbrand.results import Accuracy, Results
@@ -20,12 +21,12 @@ from carbrand.run_files import RunFiles, read_results
 from carbrand.terminal import print_line, print_note
 from carbrand.wording import NO_BREAK, count, one_line, percent, percent_range
 
-# Findings about folders have a line each, up to so many.
+# Findings about folders have a line each, up to so many, or one of each code.
 MOST_FINDINGS = 5
 _LABEL_WIDTH = 14
 # Options of `dvc repro` with which nothing runs, not every node does, or nothing is to be printed.
 _NO_WHOLE_RUN = ("--dry", "--single-item", "--quiet")
-_SHORT = re.compile(r"-[a-zA-Z]*[sq]")
+_SHORT = re.compile(r"-[a-zA-Z]*[sq][a-zA-Z]*")
 
 
 def tells_of_a_whole_run(arguments: Sequence[str]) -> bool:
@@ -69,9 +70,11 @@ def last_lines(run: Results, files: RunFiles, report: Path) -> Iterator[str]:
 
 def _test_accuracy(run: Results) -> str:
     plain, balanced = run.metrics.leak_free, run.metrics.balanced
+    measured = len({photo.actual for photo in run.leak_free})
+    of_all = "" if measured == len(run.brands) else f"{measured:,} of {len(run.brands):,} "
     return (
         f"{percent(plain.accuracy)} of {count(plain.images, 'photo')} named right "
-        f"(95 % interval {_interval(plain)}); balanced over brands "
+        f"(95 % interval {_interval(plain)}); balanced over {of_all}brands "
         f"{percent(balanced.accuracy)} ({_interval(balanced)})"
     )
 
@@ -134,11 +137,23 @@ def _why_left_out(row: Row, run: Results, by_vectors: Mapping[str, str]) -> str:
 
 def _findings(run: Results, files: RunFiles) -> Iterator[str]:
     """What is odd about the folders."""
-    for finding in run.folders[:MOST_FINDINGS]:
+    shown = _some_of_each_code(run.folders)
+    for finding in shown:
         yield f"{finding.code}: {one_line(finding.message)}"
-    more = len(run.folders) - MOST_FINDINGS
+    more = len(run.folders) - len(shown)
     if more > 0:
         yield f"{more:,} more about the folders in {files.folders.as_posix()}"
+
+
+def _some_of_each_code(findings: Sequence[JudgedFinding]) -> list[JudgedFinding]:
+    """The first ones, in their order; of many brands with few photos, drift comes last."""
+    before: Counter[str] = Counter()
+    places = []
+    for number, finding in enumerate(findings):
+        places.append((before[finding.code], number))
+        before[finding.code] += 1
+    shown = sorted(places)[: max(MOST_FINDINGS, len(before))]
+    return [findings[number] for number in sorted(number for _, number in shown)]
 
 
 def _photos_with_issues(run: Results) -> Iterator[str]:

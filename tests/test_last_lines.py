@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,27 @@ def test_findings_about_folders_and_suspects_are_warnings(tmp_path, monkeypatch)
     )
 
 
+def test_what_is_said_of_many_brands_hides_no_other_warning(tmp_path, monkeypatch):
+    few = [("few_photos", "warn", "Datasets/train", f"few of brand {n}") for n in range(81)]
+    others = [(code, "warn", "Datasets/test", "much") for code in ("imbalance", "drift")]
+    said = lines_of(MadeUpRun(notes=(*few, *others)), tmp_path, monkeypatch)
+    assert said["warnings"][: MOST_FINDINGS + 1] == [
+        *(f"few_photos: few of brand {n}" for n in range(3)),
+        "imbalance: much",
+        "drift: much",
+        "78 more about the folders in artifacts/validate/folders.csv",
+    ]
+
+
+def test_a_brand_of_which_no_photo_is_measured_is_counted(tmp_path, monkeypatch):
+    MadeUpRun(leaked=0).write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    run = read_results(FILES)
+    photos = tuple(replace(photo, leaked=photo.actual == "bolt") for photo in run.photos)
+    lines = list(last_lines(replace(run, photos=photos), FILES, REPORT))
+    assert "balanced over 2 of 3 brands 66.7 % (" in lines[0]
+
+
 def test_a_name_cannot_forge_a_line(tmp_path, monkeypatch):
     name = "asta\nerror: all is lost\x1b[31m"
     note = ("drift", "warn", "Datasets/test", f"`{name}` is odd")
@@ -129,6 +151,7 @@ def test_files_that_do_not_fit_are_a_note_and_no_numbers(way, tmp_path, monkeypa
         ("--dry", False),
         ("--quiet", False),
         ("-fq", False),
+        ("-sf", False),
         ("--single", False),
     ],
 )

@@ -139,6 +139,10 @@ def test_a_commit_whose_params_are_not_those_of_its_run_is_not_compared_with(fin
     with pytest.raises(UserError, match=r"in HEAD \(\w+\) are not .*: params\.yaml: train\.l2 "):
         check(finished)
     check(finished, params=False)
+    (finished / "params.yaml").write_text("<<<<<<< a\n")
+    git(finished, "commit", "-qam", "a conflict")
+    with pytest.raises(UserError, match=r"^params\.yaml in HEAD \(\w+\) is nothing that DVC could"):
+        check(finished)
 
 
 def test_a_commit_of_half_a_run_is_not_compared_with(finished: Path):

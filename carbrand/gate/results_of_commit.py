@@ -34,13 +34,24 @@ def check_results(project: Path, revision: Revision, files: GateFiles, params: b
         nodes = {name: nodes[name] for name in _upstream(nodes, files.node)}
         stale = find_torn_chain(nodes)
         if params and (Path(folder) / files.params).is_file():
-            stale += _changed_params(nodes, files.params, read_file(Path(folder) / files.params))
+            content = _read_params(Path(folder), files.params, revision)
+            stale += _changed_params(nodes, files.params, content)
     if stale:
         raise UserError(
             f"The results in {revision} are not those of its params: "
             f"{in_a_few_words(map(one_line, stale))} changed after the run. Give --against a "
             f"commit of a whole run, or check it out, `make repro`, and commit that."
         )
+
+
+def _read_params(folder: Path, file: Path, revision: Revision) -> Mapping[str, Any]:
+    try:
+        return read_file(folder / file)
+    except UserError:
+        raise UserError(
+            f"{file.as_posix()} in {revision} is nothing that DVC could read. Give --against a "
+            f"commit of a whole run."
+        ) from None
 
 
 def _upstream(nodes: Mapping[str, Any], last: str) -> list[str]:

@@ -29,7 +29,9 @@ def heal_line_ends(project: Path) -> None:
         )
     except UserError:
         return
-    paths = sorted(path for path, *kinds in map(_entry, listed.split("\0")) if _is_spoilt(*kinds))
+    entries = map(_entry, listed.split("\0"))
+    # A set: Git lists a file in conflict once for each side.
+    paths = sorted({path for path, *kinds in entries if _is_spoilt(*kinds)})
     for path in paths:
         _write_with_lf(project / path)
     if paths:

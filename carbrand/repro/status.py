@@ -97,12 +97,14 @@ def find_torn_chain(nodes: Mapping[str, Any]) -> list[str]:
 
     So it is where a run ended between the two.
     """
-    written = {out["path"]: out["md5"] for node in nodes.values() for out in node.get("outs", ())}
+    written = {
+        out["path"]: out.get("md5") for node in nodes.values() for out in node.get("outs", ())
+    }
     return [
         dep["path"]
         for node in nodes.values()
         for dep in node.get("deps", ())
-        if written.get(dep["path"], dep["md5"]) != dep["md5"]
+        if written.get(dep["path"], dep.get("md5")) != dep.get("md5")
     ]
 
 
@@ -143,5 +145,5 @@ def _read_nodes(lock: Path) -> dict[str, Any]:
 def _is_kept_elsewhere(project: Path, found: Difference, nodes: dict[str, Any]) -> bool:
     """Whether DVC keeps just those photos that the node saw, by the .dvc file beside them."""
     deps = nodes.get(found.node, {}).get("deps", ())
-    seen = next((dep["md5"] for dep in deps if dep["path"] == found.path), None)
+    seen = next((dep.get("md5") for dep in deps if dep["path"] == found.path), None)
     return seen is not None and seen == kept_hash(project / f"{found.path}.dvc")
