@@ -231,7 +231,8 @@ def _not_there(folder: Path, split: str) -> Iterator[str]:
         for entry in (sorted(folder.parent.iterdir()) if folder.parent.is_dir() else [])
         if entry.is_dir() and entry.name.lower() in OTHER_NAMES[split]
     ]
-    yield f"{folder} does not exist. " + (
+    state = "is a link that leads nowhere" if folder.is_symlink() else "does not exist"
+    yield f"{folder} {state}. " + (
         f"Rename {folder.parent / meant[0]} if it is that one."
         if meant
         else f"Put photos into {folder}/<brand>/, one folder per brand."

@@ -50,7 +50,7 @@ def why_refused(path: str, inside: Sequence[Path] | None) -> str:
         if error.errno == errno.ELOOP:
             return "a link that leads in a circle"
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return "a link to a file that does not exist"
+            return "a link that leads nowhere"
         return f"a link that cannot be followed ({error.strerror})"
     if stat.S_ISDIR(mode):
         return "a link to a folder, which is not followed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,29 @@ def write_manifest(path: Path, rows: Sequence[Row]) -> None:
         for row in sorted(rows, key=lambda row: row.path)
     ]
     write_table(path, COLUMNS, cells)
+
+
+def refuse_in_manifest(path: Path, reasons: Mapping[str, str], folders: Mapping[str, Path]) -> None:
+    """Say of files that are refused before a run, in the manifest of the run before, why they are.
+
+    reasons: by path. folders: of each split. Where there is no manifest that can be read, nothing
+    happens. The file is replaced, never written into: it may be one with that in DVC's cache.
+    """
+    try:
+        rows = {row.path: row for row in read_manifest(path)}
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for split, folder in folders.items():
+        start = f"{folder.as_posix()}/"
+        for file, reason in reasons.items():
+            if file.startswith(start):
+                brand = file[len(start) :].split("/")[0]
+                rows[file] = Row(
+                    file, split, brand, status=ERROR, issues=("unreadable",), reason=reason
+                )
+    fresh = path.with_name(f".{path.name}.unfinished")
+    write_manifest(fresh, list(rows.values()))
+    fresh.replace(path)
 
 
 def read_manifest(path: Path) -> list[Row]:

@@ -27,6 +27,8 @@ from carbrand.errors import DONE, UNUSABLE_INPUT, UserError, exit_status
 from carbrand.gate.params import GateParams
 from carbrand.git import stay_in_own_repository
 from carbrand.last_lines import print_last_lines, tells_of_a_whole_run
+from carbrand.links import describe_unfit, find_unfit
+from carbrand.manifest import refuse_in_manifest
 from carbrand.params import check_sections, misspelt_sections, parse_section, read_file
 from carbrand.processes import Stopped, end_on_signals, stop_on_signals, undisturbed
 from carbrand.repro.cache_links import check_cache_links
@@ -59,7 +61,9 @@ SECTIONS: dict[str, type] = {
     "plot": PlotParams,
     "gate": GateParams,
 }
+DATASETS = Path("Datasets")
 WEIGHTS = Path("weights")
+MANIFEST = Path("artifacts/validate/manifest.csv")
 NODE_FOLDERS = [Path("artifacts", node) for node in ("validate", "features", "train", "evaluate")]
 REPORT = Path("artifacts/plot/report.html")
 KINDS_OF_OUTPUTS = ("outs", "metrics", "plots")
@@ -111,6 +115,7 @@ def check(pull: bool) -> None:
             f"The photos are not here: DVC keeps them elsewhere. `dvc pull {' '.join(elsewhere)}` "
             f"gets them."
         )
+    check_files()
     problems = [] if elsewhere else check_layout(FOLDERS, asdict(sections["validate"]))
     if problems:
         raise UserError(*problems)
@@ -120,6 +125,23 @@ def check(pull: bool) -> None:
             f"note: {features.weights} is not in {WEIGHTS}/, the folder that DVC watches. When it "
             f"changes, run `dvc repro --force features`."
         )
+
+
+def check_files() -> None:
+    """Raise UserError for links that lead to no photo, and for what is no file at all.
+
+    DVC would read what they lead to, fail at it, or wait for ever. The manifest of the run before
+    does not go on calling them kept.
+    """
+    # DVC looks at all of Datasets, but into no folder behind a link.
+    unread = find_unfit(DATASETS, None) | find_unfit(WEIGHTS, None)
+    unfit = {path: reason for path, reason in unread.items() if not Path(path).is_dir()}
+    for folder in FOLDERS.values():
+        unfit |= find_unfit(folder, tuple(FOLDERS.values()))
+    if unfit:
+        with alone(TEMPORARY):
+            refuse_in_manifest(MANIFEST, unfit, FOLDERS)
+        raise UserError(*describe_unfit(dict(sorted(unfit.items()))))
 
 
 def kept_elsewhere() -> list[str]:
