@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,7 +70,8 @@ def _differing(sides: _Sides) -> list[str]:
     if not {"<", ">"} <= set(sides.names):
         return []
     try:
-        ours, theirs = (dict(_leaves(parse_yaml("\n".join(x)))) for x in (sides.ours, sides.theirs))
+        ours = dict(_leaves(parse_yaml("\n".join(sides.ours)) or {}))
+        theirs = dict(_leaves(parse_yaml("\n".join(sides.theirs)) or {}))
     except ValueError:
         return []
     names = sides.names["<"] or "ours", sides.names[">"] or "theirs"
@@ -83,8 +85,9 @@ def _differing(sides: _Sides) -> list[str]:
 
 
 def _leaves(content: Any, parents: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    if isinstance(content, dict) and content:
-        for key, value in content.items():
+    """Values that hold no others, by their path; places in lists count from 0."""
+    if isinstance(content, (dict, list)) and content:
+        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
             yield from _leaves(value, (*parents, str(key)))
     elif parents:
         yield ".".join(parents), content
@@ -93,11 +96,9 @@ def _leaves(content: Any, parents: tuple[str, ...] = ()) -> Iterator[tuple[str, 
 def _show(value: object) -> str:
     if value is _ABSENT:
         return "not there"
-    if isinstance(value, list):
-        return "a list"
-    if isinstance(value, str) and _is_plain(value):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    plain = isinstance(value, str) and _is_plain(value)
+    text = str(value) if plain else json.dumps(value, ensure_ascii=False, default=str)
+    return textwrap.shorten(text, 60, placeholder="…")
 
 
 def _is_plain(text: str) -> bool:

@@ -145,9 +145,15 @@ def check_files() -> None:
 
 
 def kept_elsewhere() -> list[str]:
-    """The .dvc files of folders of photos that are not here, as in a new clone."""
+    """The .dvc files of folders of photos that are not here, as in a new clone.
+
+    Raises UserError where one of them cannot be read.
+    """
     files = {folder: folder.with_name(f"{folder.name}.dvc") for folder in FOLDERS.values()}
-    return [str(file) for folder, file in files.items() if file.exists() and not folder.exists()]
+    there = {folder: file for folder, file in files.items() if file.exists()}
+    for file in there.values():
+        read_file(file)
+    return [str(file) for folder, file in there.items() if not folder.exists()]
 
 
 def is_watched(weights: str) -> bool:

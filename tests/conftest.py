@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from carbrand.dvc_yaml import parse_yaml
 from carbrand.quiet_keras import import_keras
 from carbrand.repro.file_lock import held_within
 from carbrand.sample import SIGNATURE
+from tests.s3_server import Storage, storage_server
 
 ROOT = Path(__file__).parent.parent
 ARTICLE_PHOTOS = ROOT.parent / "shared" / "datasets" / "car-brands-3"
@@ -275,6 +276,13 @@ def other_photos(
 def finished(_finished: Path, tmp_path: Path) -> Path:
     """A project of one's own in which the pipeline ran and was committed."""
     return Path(shutil.copytree(_finished, tmp_path / "project", symlinks=True))
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """An S3 server with one empty bucket, and credentials of it in the environment."""
+    with storage_server(tmp_path_factory.mktemp("storage")) as server:
+        yield server
 
 
 def find_browser() -> str:

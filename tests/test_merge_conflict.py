@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -119,7 +120,6 @@ def test_a_conflict_after_stash_pop_names_its_sides(diverged):
         ("a: 1\n=======\nb: 2\n", "its two sides cannot be told apart any more"),
         ("a: 1\n>>>>>>> y\n", "(line 2)"),
         ("<<<<<<< x\na: [\n=======\na: 2\n>>>>>>> y\n", "(lines 1, 3, 5)"),
-        ("<<<<<<< x\nd: [a]\n=======\nd: [b]\n>>>>>>> y\n", "`d` is a list (x) or a list (y)"),
         ("<<<<<<< x\n=======\na: 2\n>>>>>>> y\n", "merge: `a` is not there (x) or 2 (y)."),
         ("<<<<<<< x\na: {}\n=======\na: 2\n>>>>>>> y\n", "`a` is {} (x) or 2 (y)"),
         ("<<<<<<< x\na: '2'\n=======\na: 2\n>>>>>>> y\n", '`a` is "2" (x) or 2 (y)'),
@@ -127,6 +127,8 @@ def test_a_conflict_after_stash_pop_names_its_sides(diverged):
         ("<<<<<<< x\na: 1\n=======\na:\n>>>>>>> y\n", "`a` is 1 (x) or null (y)"),
         ('<<<<<<< x\na: 1\n=======\na: "1\\ne: 2"\n>>>>>>> y\n', '1 (x) or "1\\ne: 2" (y)'),
         ("a: x # \u2028\n<<<<<<< x\nb: 1\n=======\nb: 2\n>>>>>>> y\n", "(lines 2, 4, 6)"),
+        ("<<<<<<< x\n=======\na: [1, 2, 3, 4, 5, 6]\n>>>>>>> y\n", "or 5 (y); 1 more. Keep"),
+        ("<<<<<<< x\nd: [a]\n=======\nd: [b]\n>>>>>>> y\n", "`d.0` is a (x) or b (y)"),
     ],
 )  # fmt: skip
 def test_every_form_of_a_conflict_is_recognised(text, said):
@@ -156,6 +158,23 @@ def test_what_only_looks_like_a_marker_is_none():
     assert (
         conflict_in("a: 1 # <<<<<<< x\n  =======\n# ======= \nb: '<<<<<<<'\n<<: {c: 1}\n") is None
     )
+
+
+def test_the_photos_of_two_branches_are_told_before_dvc_is_asked(diverged):
+    for branch, md5 in (("theirs", "a"), ("main", "b")):
+        git(diverged, "checkout", "-q", branch)
+        (diverged / "Datasets").mkdir(exist_ok=True)
+        text = f"outs:\n- md5: {32 * md5}.dir\n  hash: md5\n  path: train\n"
+        (diverged / "Datasets/train.dvc").write_text(text)
+        git(diverged, "add", "-A")
+        git(diverged, "commit", "-qm", "photos")
+    merge(diverged, "merge", "-q", "theirs")
+    git(diverged, "checkout", "--ours", "params.yaml")
+    with pytest.raises(UserError) as caught:
+        stages.check(pull=True)
+    (problem,) = caught.value.problems
+    assert f"Datasets{os.sep}train.dvc: Git left a conflict" in problem
+    assert f"`outs.0.md5` is {32 * 'b'}.dir (HEAD) or {32 * 'a'}.dir (theirs)" in problem
 
 
 def test_dvc_yaml_and_dvc_lock_are_told_as_well(diverged):

@@ -398,13 +398,13 @@ class Browser:
         command = [self.program, *flags.split(), f"--user-data-dir={self.profile}", *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
 
-    def probe(self, page: str, width: int, folder: Path) -> dict[str, Any]:
-        """What PROBE finds in `page` on a screen of `width` pixels.
+    def probe(self, page: str, width: int, folder: Path, script: str = PROBE) -> Any:
+        """What the script finds in `page` on a screen of `width` pixels.
 
         In a frame, because a window of Chromium cannot be as narrow as a phone.
         """
         policy = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
-        probed = policy.sub("", page).replace("</body>", PROBE + "</body>")
+        probed = policy.sub("", page).replace("</body>", script + "</body>")
         (folder / "page.html").write_text(probed, encoding="utf-8")
         frame = folder / "frame.html"
         frame.write_text(FRAME.format(width=width), encoding="utf-8")
