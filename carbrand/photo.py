@@ -25,6 +25,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from carbrand.damage import ends_in_padding, is_damaged, rest_is_missing
+from carbrand.deep_grey import grey_of_its_range
 from carbrand.errors import UserError
 from carbrand.formats import (
     SUFFIXES_OF,
@@ -36,6 +37,7 @@ from carbrand.formats import (
     tiff_directory,
 )
 from carbrand.jpeg_file import JpegFile, read_jpeg
+from carbrand.transparency import onto_white
 
 # An allow-list: Pillow would start Ghostscript for EPS bytes in a file named .jpg. Its classes are
 # called by name, not through Image.open, which hides why it could not make out a file, and fails
@@ -65,9 +67,6 @@ MAX_PIXELS_DEEP_WITH_ALPHA = 30_000_000
 MAX_BYTES = 320_000_000
 # Scans of a progressive JPEG, each of which goes over all pixels. Cameras and editors write 10.
 MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
-# Pixels that are converted at a time where that takes several copies of them.
-BAND_PIXELS = 4_000_000
-
 # What a file may have had, in the order in which `info["oddities"]` lists it.
 ODDITIES = ("sixteen_bit", "cmyk", "palette", "alpha", "exif_rotated", "animated")
 # Why a file cannot be read.
@@ -86,8 +85,8 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Of a TIFF: 0 is white where the tag says 0, and what the numbers are (TIFF 6.0, section 8).
-_BITS, _WHITE_IS_ZERO, _SAMPLE_FORMAT, _TILE = 258, 262, 339, (322, 323)
+# Of a TIFF (TIFF 6.0, section 8).
+_BITS, _TILE = 258, (322, 323)
 
 ResizePolicy = Literal["stretch", "crop", "pad"]
 RESIZE_POLICIES: tuple[ResizePolicy, ...] = ("stretch", "crop", "pad")
@@ -326,10 +325,10 @@ def _to_rgb(photo: ImageFile.ImageFile, data: bytes, format: str) -> Image.Image
     if turn is not None:
         photo.close()  # two copies of a large photo in memory are enough
     if upright.mode.startswith("I") or upright.mode == "F":
-        rgb, had["alpha"] = _from_deep_grey(upright, data, format)
+        rgb, had["alpha"] = grey_of_its_range(upright, data, format)
     # Also a palette or RGB photo may name one of its colours transparent.
     elif upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info:
-        rgb, had["alpha"] = _onto_white(upright, had["sixteen_bit"])
+        rgb, had["alpha"] = onto_white(upright, data, format, turn)
     else:
         rgb, had["alpha"] = upright.convert("RGB"), False
     rgb.info = {
@@ -353,64 +352,6 @@ def _bits(photo: Image.Image, data: bytes, format: str) -> int:
     if format == "TIFF":
         return max(tiff_directory(data).tags.get(_BITS, (1,)))
     return 16 if photo.mode.startswith("I") else 8
-
-
-def _bands(size: tuple[int, int]) -> list[tuple[int, int, int, int]]:
-    """Boxes that cover a photo of that size from top to bottom, BAND_PIXELS each."""
-    width, height = size
-    rows = max(1, BAND_PIXELS // width)
-    return [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
-
-
-def _onto_white(photo: Image.Image, sixteen_bit: bool) -> tuple[Image.Image, bool]:
-    """The photo on white paper, and whether any of the paper shows."""
-    key = photo.info.get("transparency")
-    if sixteen_bit and isinstance(key, tuple):  # Pillow keeps the upper byte of the pixels only
-        photo.info["transparency"] = tuple(value >> 8 for value in key)
-    rgb, opaque = Image.new("RGB", photo.size), True
-    for box in _bands(photo.size):
-        layer = photo.crop(box).convert("RGBA")
-        opaque = opaque and layer.getchannel("A").getextrema()[0] == 255
-        white = Image.new("RGBA", layer.size, "white")
-        rgb.paste(Image.alpha_composite(white, layer).convert("RGB"), box)
-    return rgb, not opaque
-
-
-def _from_deep_grey(photo: Image.Image, data: bytes, format: str) -> tuple[Image.Image, bool]:
-    """Deep grey by its full range, where Pillow's own conversion clips everything to white; and
-    whether a grey that the file names transparent occurs, which becomes white.
-    """
-    tags = tiff_directory(data) if format == "TIFF" else None
-    unsigned = tags is not None and tags.first(_BITS) == 32 and tags.first(_SAMPLE_FORMAT) <= 1
-    boxes = _bands(photo.size)
-
-    def values(box: tuple[int, int, int, int]) -> np.ndarray:
-        band = np.asarray(photo.crop(box))
-        if band.dtype.kind == "f" and not np.isfinite(band).all():
-            return np.nan_to_num(band, posinf=0, neginf=0)
-        return band.view(np.uint32) if unsigned and band.dtype == np.int32 else band
-
-    if photo.mode.startswith("I;16"):
-        bits = tags.first(_BITS) if tags is not None else 16
-        top = 2.0 ** (bits if 8 < bits < 16 else 16) - 1
-    else:  # what the numbers go up to is written nowhere
-        highest = max(values(box).max() for box in boxes)
-        tops = (1.0, 255.0, 65535.0) if photo.mode == "F" else (255.0, 65535.0)
-        widest = 2.0 ** (32 if unsigned else 31) - 1
-        top = next((top for top in tops if highest <= top), widest)
-    inverted = tags is not None and _WHITE_IS_ZERO in tags.tags and not tags.first(_WHITE_IS_ZERO)
-    key = photo.info.get("transparency")
-    grey, opaque = Image.new("L", photo.size), True
-    for box in boxes:
-        band = values(box)
-        scaled = np.rint(np.clip(band * (255 / top), 0, 255)).astype(np.uint8)
-        if inverted:
-            scaled = 255 - scaled
-        if isinstance(key, int) and (band == key).any():
-            opaque = False
-            scaled[band == key] = 255
-        grey.paste(Image.fromarray(scaled), box)
-    return grey.convert("RGB"), not opaque
 
 
 def resize(photo: Image.Image, size_px: int, policy: ResizePolicy) -> Image.Image:

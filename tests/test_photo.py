@@ -120,6 +120,91 @@ def test_what_is_transparent_is_white(tmp_path, mode):
     assert corners(path) == [WHITE, (0, 0, 0)]
 
 
+PNG_COLOURS = {"grey": 0, "rgb": 2, "palette": 3}
+
+
+def png_of_rows(size, depth, colour, rows: list[bytes], *chunks: bytes) -> bytes:
+    """A PNG of packed rows (PNG, third edition)."""
+    head = struct.pack(">IIBBBBB", *size, depth, PNG_COLOURS[colour], 0, 0, 0)
+    packed = zlib.compress(b"".join(b"\0" + row for row in rows))
+    made = [png_chunk(b"IHDR", head), *chunks, png_chunk(b"IDAT", packed), png_chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(made)
+
+
+def png_chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+@pytest.mark.parametrize(
+    ("depth", "high_bits"),  # which are not to be looked at
+    [(1, 0), (2, 0), (4, 0), (8, 0), (2, 0xFF00), (4, 0xFF00), (8, 0xFF00)],
+)
+def test_of_grey_of_few_bits_only_the_key_is_transparent(depth, high_bits):
+    count = 1 << min(depth, 4)
+    levels = [n * ((1 << depth) - 1) // (count - 1) for n in range(count)] * 8
+    bits = "".join(f"{level:0{depth}b}" for level in levels)
+    row = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
+    for key in levels[:count]:
+        chunk = png_chunk(b"tRNS", struct.pack(">H", key | high_bits))
+        photo = open_photo("a.png", png_of_rows((len(levels), 3), depth, "grey", [row] * 3, chunk))
+        expected = [255 if level == key else level * 255 // ((1 << depth) - 1) for level in levels]
+        assert np.asarray(photo)[1, :, 0].tolist() == expected
+        assert photo.info["oddities"] == ("alpha",)
+
+
+@pytest.mark.parametrize("turned", [1, 6])
+def test_of_16_bits_only_pixels_that_equal_the_key_in_all_of_them_are_transparent(turned):
+    key, near, far = (0x1234, 0x5678, 0x9ABC), (0x12FF, 0x5678, 0x9ABC), (0, 0, 0)
+    row = b"".join(struct.pack(">3H", *pixel) for pixel in (key, near, far, key))
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    chunks = [png_chunk(b"tRNS", struct.pack(">3H", *key)), png_chunk(b"eXIf", exif.tobytes()[6:])]
+    photo = open_photo("a.png", png_of_rows((4, 2), 16, "rgb", [row] * 2, *chunks))
+    pixels = np.asarray(photo.transpose(Image.Transpose.ROTATE_90) if turned == 6 else photo)
+    assert pixels[0].tolist() == [list(WHITE), [0x12, 0x56, 0x9A], [0, 0, 0], list(WHITE)]
+
+
+def test_an_unused_key_leaves_a_photo_opaque():
+    row = struct.pack(">3H", 0x1234, 0x5678, 0x9ABD) * 4
+    chunk = png_chunk(b"tRNS", struct.pack(">3H", 0x1234, 0x5678, 0x9ABC))
+    photo = open_photo("a.png", png_of_rows((4, 2), 16, "rgb", [row] * 2, chunk))
+    assert photo.info["oddities"] == ("sixteen_bit",)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_entries_of_a_palette_are_transparent_by_their_number(depth):
+    row = bytes(int(format(1, f"0{depth}b") * (8 // depth), 2) for _ in range(4))
+    palette = png_chunk(b"PLTE", bytes((*RED, *BLUE)))
+    size = (4 * 8 // depth, 2)
+    for alpha, colour in ((b"\xff\0", WHITE), (b"\0", BLUE), (b"\0\xff", BLUE)):
+        chunks = (palette, png_chunk(b"tRNS", alpha))
+        photo = open_photo("a.png", png_of_rows(size, depth, "palette", [row] * 2, *chunks))
+        assert photo.getpixel((0, 0)) == colour
+
+
+def bmp_with_alpha(alpha: np.ndarray, header: int) -> bytes:
+    """Red pixels of 32 bits with a mask for alpha, of BMP version 3 (56), 4 (108) or 5 (124)."""
+    height, width = alpha.shape
+    body = np.dstack([np.full((height, width, 3), (0, 0, 255), np.uint8), alpha])[::-1].tobytes()
+    info = struct.pack("<IiiHHIIiiII", header, width, height, 1, 32, 3, len(body), 0, 0, 0, 0)
+    info += struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    info = info.ljust(header, b"\0")
+    start = 14 + len(info)
+    return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + info + body
+
+
+@pytest.mark.parametrize("header", [56, 108, 124])
+def test_a_bmp_whose_alpha_is_0_everywhere_is_opaque(header):
+    alpha = np.zeros((3, 5), np.uint8)
+    photo = open_photo("a.bmp", bmp_with_alpha(alpha, header))
+    assert photo.info["oddities"] == ()
+    assert photo.getpixel((4, 2)) == RED
+    alpha[0, 0] = 255  # so it means something
+    photo = open_photo("a.bmp", bmp_with_alpha(alpha, header))
+    assert photo.info["oddities"] == ("alpha",)
+    assert [photo.getpixel((0, 0)), photo.getpixel((4, 2))] == [RED, WHITE]
+
+
 def test_a_grey_photo_becomes_rgb(tmp_path):
     path = tmp_path / "a.png"
     Image.new("L", (4, 4), 77).save(path)

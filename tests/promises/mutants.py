@@ -80,7 +80,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "transparent parts become black instead of white",
-        "carbrand/photo.py",
+        "carbrand/transparency.py",
         '"RGBA", layer.size, "white"',
         '"RGBA", layer.size, "black"',
         _test("photo", "what_is_transparent_is_white[RGBA]"),
@@ -100,6 +100,24 @@ MUTANTS = (
         "    return missing >= _MISSING\n",
         "    return missing > 1\n",
         _test("damage", "a_cut_jpeg_is_truncated_whatever_was_put_behind_it[0.4-baseline-RGB]"),
+    ),
+    Mutant(
+        "preprocessing",
+        "a BMP with an empty alpha channel is a white photo",
+        "carbrand/transparency.py",
+        "getextrema() == (0, 0):",
+        "getextrema() == (9, 9):",
+        _test("photo", "a_bmp_whose_alpha_is_0_everywhere_is_opaque[124]"),
+    ),
+    Mutant(
+        "preprocessing",
+        "colours near the transparent one become white",
+        "carbrand/transparency.py",
+        "        if self.deep and hit.any():\n",
+        "        if False:\n",
+        _test(
+            "photo", "of_16_bits_only_pixels_that_equal_the_key_in_all_of_them_are_transparent[1]"
+        ),
     ),
     Mutant(
         "preprocessing",
