@@ -116,6 +116,12 @@ def test_a_command_names_every_path_it_reads_and_writes_into(node):
             assert any(word == Path(entry) or word in Path(entry).parents for word in words)
 
 
+@pytest.mark.parametrize("node", NODES)
+def test_no_node_depends_on_what_dvc_writes_beside_the_photos(node):
+    """`dvc add Datasets/train` writes Datasets/train.dvc and Datasets/.gitignore."""
+    assert "Datasets" not in paths(NODES[node]["deps"])
+
+
 def test_what_dvc_caches_git_ignores():
     for output in read_outputs():
         ignored = output.path.parent / ".gitignore"

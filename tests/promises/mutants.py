@@ -577,6 +577,16 @@ MUTANTS = (
         "* text=auto\n*.py text",
         _test("line_ends", "every_clone_has_the_same_bytes[core.autocrlf=true]"),
     ),
+    Mutant(
+        "reruns",
+        "photos that move into a store change dvc.lock, in each clone",
+        "dvc.yaml",
+        "      - Datasets/train\n      - Datasets/test\n      - artifacts/validate/manifest.csv\n"
+        "      - artifacts/validate/folders.csv",
+        "      - Datasets\n      - artifacts/validate/manifest.csv\n"
+        "      - artifacts/validate/folders.csv",
+        _test("wiring", "no_node_depends_on_what_dvc_writes_beside_the_photos"),
+    ),
     # What may replace a model.
     Mutant(
         "gate",
