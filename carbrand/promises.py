@@ -7,23 +7,28 @@ photos, columns under other brands. None can be broken by a user's photos.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from carbrand.errors import UserError
-from carbrand.evaluation import PredictedPhoto
+from carbrand.evaluation import PredictedPhoto, evaluate_photos
 from carbrand.manifest import Row
+from carbrand.metrics_file import DECIMALS
+from carbrand.predictions_file import PROBABILITY_DECIMALS
 
 # float32 probabilities add up to 1 within this, whatever their rounding.
 _SLACK = 1e-5
+# Metrics are computed again from the same rows, so they differ by their rounding and no more.
+_ROUNDING = 0.5 * 10**-DECIMALS + 1e-9
 
 
 class BrokenPromise(UserError):
     """The artifacts contradict one another; the message says which promise does not hold."""
 
     def __init__(self, promise: str, found: str) -> None:
+        self.contradiction = f"{promise}, but {found}"
         super().__init__(
-            f"evaluate: {promise}, but {found}. Either files of two runs were mixed, then "
+            f"evaluate: {self.contradiction}. Either files of two runs were mixed, then "
             f"`dvc repro --force` mends it, or this is a mistake in the program: please report it."
         )
 
@@ -84,3 +89,49 @@ def check_accuracy(confusion: Mapping[str, Mapping[str, int]], metrics: Mapping[
     if not math.isclose(diagonal / total, metrics["accuracy"], abs_tol=1e-12):
         found = f"that is {diagonal} / {total} and accuracy is {metrics['accuracy']:g}"
         raise BrokenPromise(promise, found)
+
+
+def check_predictions(photos: Sequence[PredictedPhoto], brands: Sequence[str]) -> None:
+    """Raise BrokenPromise unless the rows of a predictions.csv, read back, fit one another.
+
+    brands: its columns.
+    """
+    check_probabilities(photos, PROBABILITY_DECIMALS)
+    check_brands(photos, brands, brands)
+
+
+def check_metrics(
+    photos: Sequence[PredictedPhoto],
+    brands: Sequence[str],
+    metrics: Mapping[str, Any],
+    ece_bins: int | None,
+) -> None:
+    """Raise BrokenPromise unless the metrics that are there follow from the rows.
+
+    `uncalibrated` needs more than rows and is not looked at, nor are metrics that this version does
+    not compute. ece_bins: None where nobody knows them; then `ece` is not looked at either.
+    """
+    if all(photo.leaked for photo in photos):
+        return
+    expected = evaluate_photos(photos, brands, ece_bins or 10)
+    del expected["uncalibrated"]
+    if ece_bins is None:
+        del expected["ece"]
+    for name, found, right in _differences(metrics, expected):
+        raise BrokenPromise(
+            "metrics follow from the rows of predictions.csv",
+            f"{name} is {found!r} and the rows give {round(right, DECIMALS):g}",
+        )
+
+
+def _differences(
+    found: Mapping[str, Any], expected: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, float]]:
+    """The names, such as `macro.f1`, of numbers that are not as expected, and both values."""
+    for name in [name for name in expected if name in found]:
+        value, right = found[name], expected[name]
+        if isinstance(right, Mapping):
+            if isinstance(value, Mapping):
+                yield from _differences(value, right, f"{prefix}{name}.")
+        elif not isinstance(value, (int, float)) or not abs(value - right) <= _ROUNDING:
+            yield f"{prefix}{name}", value, right

@@ -21,6 +21,7 @@ from carbrand.history import read_history
 from carbrand.manifest import read_manifest
 from carbrand.map_file import read_map
 from carbrand.predictions_file import read_predictions
+from carbrand.promises import BrokenPromise, check_metrics, check_predictions
 from carbrand.results import (
     Accuracy,
     Honesty,
@@ -97,6 +98,11 @@ def read_results(files: RunFiles) -> Results:
         rules=rules,
     )
     _check_of_one_run(results)
+    with _made_anew(files.predictions):
+        check_predictions(predicted, brands)
+    with _made_anew(files.metrics):
+        bins = origins["evaluate"].parameters["ece_bins"]
+        check_metrics(predicted, brands, _read_numbers(files.metrics), bins)
     return results
 
 
@@ -221,6 +227,8 @@ def _made_anew(path: Path) -> Iterator[None]:
     """What reading a file of ours raises when somebody changed it, as a UserError."""
     try:
         yield
+    except BrokenPromise as broken:
+        raise UserError(f"{path} is damaged ({broken.contradiction}). {MEND}") from None
     except KeyError as error:
         raise UserError(f"{path} is damaged (no {error.args[0]}). {MEND}") from None
     except (ValueError, TypeError, AttributeError, EOFError, csv.Error) as error:

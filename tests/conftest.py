@@ -18,6 +18,9 @@ from PIL import Image
 
 from carbrand.dataset import find_files
 from carbrand.dvc_yaml import parse_yaml
+from carbrand.evaluation import PredictedPhoto, evaluate_photos
+from carbrand.metrics_file import write_metrics
+from carbrand.predictions_file import read_predictions, write_predictions
 from carbrand.quiet_keras import import_keras
 from carbrand.repro.file_lock import held_within
 from carbrand.sample import SIGNATURE
@@ -162,6 +165,20 @@ def relock(project: Path, *paths: str) -> None:
                 data = (project / entry["path"]).read_bytes()
                 entry |= {"md5": hashlib.md5(data).hexdigest(), "size": len(data)}
     lock.write_text(yaml.safe_dump(content), "utf-8")
+
+
+def rewrite_results(
+    project: Path, change: Callable[[list[PredictedPhoto]], list[PredictedPhoto]]
+) -> None:
+    """Let the run have predicted something else, in all that it wrote of it and in dvc.lock."""
+    predictions, metrics = (
+        f"artifacts/evaluate/{name}" for name in ("predictions.csv", "metrics.json")
+    )
+    photos, brands = read_predictions(project / predictions)
+    photos = change(photos)
+    write_predictions(project / predictions, photos, brands)
+    write_metrics(project / metrics, evaluate_photos(photos, brands, 10))
+    relock(project, predictions, metrics)
 
 
 def copy_project(target: Path) -> Path:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from carbrand.export.formats import FORMATS
 from carbrand.export.model_card import Exported, write_card
 from carbrand.export.run_record import RunRecord, read_record
 from carbrand.model_file import read_about
+from tests.conftest import relock, rewrite_results
 
 AGREEMENT = Agreement(photos=31, same_brand=30, largest=0.0821, mean=0.0104)
 
@@ -60,15 +62,14 @@ def test_it_holds_the_numbers_of_the_run(finished):
 
 def test_leaked_photos_are_listed_with_what_they_copy(finished):
     manifest = finished / "artifacts/validate/manifest.csv"
-    metrics = finished / "artifacts/evaluate/metrics.json"
-    content = json.loads(metrics.read_text("utf-8"))
-    metrics.write_text(json.dumps(content | {"leaked": 1}), "utf-8")
+    rewrite_results(finished, lambda photos: [replace(photos[0], leaked=True), *photos[1:]])
     columns, *lines = manifest.read_text("utf-8").splitlines()
     places = columns.split(",")
     cells = lines[0].split(",")
     cells[places.index("issues")] = "leaked"
     cells[places.index("duplicate_of")] = "Datasets/train/asta/004.png"
     manifest.write_text("\n".join([columns, ",".join(cells), *lines[1:]]) + "\n", "utf-8")
+    relock(finished, "artifacts/validate/manifest.csv")
     leaks = section(card_of(finished), "Leaks found")
     assert "1\N{NO-BREAK SPACE}test photo is a copy of training photos" in leaks
     assert "| Datasets/test/asta/000.png | Datasets/train/asta/004.png |" in leaks
@@ -80,7 +81,7 @@ def test_no_number_of_another_model_is_told(finished):
     digest = hashlib.md5(model.read_bytes()).hexdigest()
     lock = finished / "dvc.lock"
     assert digest in lock.read_text("utf-8")
-    lock.write_text(lock.read_text("utf-8").replace(digest, "0" * 32), "utf-8")
+    lock.write_text(lock.read_text("utf-8").replace(digest, "f" * 32), "utf-8")
     record = read_record(model)
     assert record == RunRecord(missing=record.missing)
     assert "evaluated another one" in card_of(finished)

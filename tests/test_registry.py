@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from carbrand.errors import UserError
+from carbrand.evaluation import PredictedPhoto, make_predicted
 from carbrand.registry.find import find_model, in_stage
-from tests.conftest import edit_params, git, relock, run
+from tests.conftest import edit_params, git, relock, rewrite_results, run
 
 MODEL = "artifacts/train/model.h5"
 
@@ -46,14 +47,14 @@ def change_model(project: Path) -> None:
 
 def change_predictions(project: Path, wrong: int) -> None:
     """Commit predictions of a model that is wrong about so many test photos."""
-    file = project / "artifacts" / "evaluate" / "predictions.csv"
-    header, *rows = file.read_text("utf-8").splitlines()
-    for place, row in enumerate(rows[:wrong]):
-        path, actual, *rest = row.split(",")
-        rest[0] = next(brand for brand in ("asta", "bolt") if brand != actual)
-        rows[place] = ",".join([path, actual, *rest])
-    file.write_text("\n".join([header, *rows]) + "\n", "utf-8")
-    relock(project, "artifacts/evaluate/predictions.csv")
+
+    def mistake(photo: PredictedPhoto) -> PredictedPhoto:
+        brands = ("asta", "bolt", "cirro")
+        named = next(brand for brand in brands if brand != photo.actual)
+        shares = [0.8 if brand == named else 0.1 for brand in brands]
+        return make_predicted(photo.path, photo.actual, photo.leaked, shares, brands)
+
+    rewrite_results(project, lambda photos: [*map(mistake, photos[:wrong]), *photos[wrong:]])
     git(project, "commit", "-qam", f"{wrong} wrong")
 
 

@@ -40,6 +40,7 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, tag, push; each does nothing where it was done before."""
+    from carbrand.gate.side import read_here
     from carbrand.git import Repository
     from carbrand.registry.find import full_name, in_stage
     from carbrand.registry.promote import check_model, promote, same_model
@@ -49,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     commit = _committed(repository)
     check_model(repository, commit, MODEL)
     check_up_to_date(Path())
+    read_here(Path(), files_of_project())  # also where there is no model yet to compare with
     _check_kept(arguments.accept)
     name = full_name(repository, arguments.name)
     in_use = in_stage(Path(), name, arguments.stage)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from carbrand.copies_file import Copy, read_copies
-from carbrand.dvc_yaml import parse_yaml
 from carbrand.errors import UserError
 from carbrand.manifest import Row, photos_to_learn_from, read_manifest
+from carbrand.predictions_file import read_predictions
+from carbrand.promises import BrokenPromise, check_metrics, check_predictions
 from carbrand.rules import CopyRules, paths_left_out, read_rules
+from carbrand.run_lock import RunLock
 
 NODES = ("validate", "features", "train", "evaluate")
 _MEND = "Run `dvc repro`, which makes it anew."
@@ -48,36 +51,66 @@ def read_record(model: Path) -> RunRecord:
     """The record of the run in whose folder `train` the model lies.
 
     Nothing is taken from a run that made another model: dvc.lock, where it lies beside the run's
-    folder, must say that `evaluate` saw these very bytes. Raises UserError for a damaged file.
+    folder, must say that `evaluate` saw these very bytes. Raises UserError for a damaged file, and
+    for one that is not as that dvc.lock says.
     """
     run = model.parent.parent
     if model.parent.name != "train" or not (run / "evaluate" / "metrics.json").is_file():
         return RunRecord(missing="The model was exported without the run that made it.")
-    evaluated = _evaluated(run.parent / "dvc.lock", model)
-    if evaluated is not None and evaluated != _md5(model):
+    lock_file = run.parent / "dvc.lock"
+    files = _Files(run, RunLock.read(lock_file) if lock_file.is_file() else None)
+    if not files.evaluated(model):
         return RunRecord(missing="The run that lay beside the model evaluated another one.")
+    files.check_predictions()
     return RunRecord(
-        rows=tuple(_read(run / "validate" / "manifest.csv", read_manifest) or ()),
-        train_copies=tuple(_read(run / "features" / "copies.csv", read_copies) or ()),
-        test_copies=tuple(_read(run / "evaluate" / "copies.csv", read_copies) or ()),
-        rules=_read(run / "validate" / "rules.json", read_rules),
-        metrics=_read(run / "evaluate" / "metrics.json", _read_json) or {},
-        training=_read(run / "train" / "summary.json", _read_json) or {},
-        origins={node: _read(run / node / "origin.json", _read_json) or {} for node in NODES},
+        rows=tuple(files.read("validate/manifest.csv", read_manifest) or ()),
+        train_copies=tuple(files.read("features/copies.csv", read_copies) or ()),
+        test_copies=tuple(files.read("evaluate/copies.csv", read_copies) or ()),
+        rules=files.read("validate/rules.json", read_rules),
+        metrics=files.read("evaluate/metrics.json", _read_json) or {},
+        training=files.read("train/summary.json", _read_json) or {},
+        origins={node: files.read(f"{node}/origin.json", _read_json) or {} for node in NODES},
     )
 
 
-def _evaluated(lock: Path, model: Path) -> str | None:
-    """The MD5 of the model that `evaluate` saw; None where dvc.lock does not say."""
-    if not lock.is_file():
-        return None
-    try:
-        stages = parse_yaml(lock.read_text(encoding="utf-8"))["stages"]
-        deps = {dep["path"]: dep.get("md5") for dep in stages["evaluate"]["deps"]}
-    except (ValueError, KeyError, TypeError):
-        return None
-    name = Path(model.parent.parent.name, model.parent.name, model.name).as_posix()
-    return deps.get(name)
+@dataclass(frozen=True)
+class _Files:
+    """The files in the folder of a run, with the lock beside it, if there is one."""
+
+    folder: Path
+    lock: RunLock | None
+
+    def evaluated(self, model: Path) -> bool:
+        """Whether `evaluate` saw these bytes of the model, as far as a lock says."""
+        node = (self.lock.nodes if self.lock else {}).get("evaluate", {})
+        name = Path(self.folder.name, model.relative_to(self.folder)).as_posix()
+        seen = [dep.get("md5") for dep in node.get("deps", ()) if dep["path"] == name]
+        return not seen or seen == [_md5(model)]
+
+    def read(self, name: str, read: Callable[[Path], Content]) -> Content | None:
+        """What is in a file, or None where there is none. Raises UserError."""
+        path = self.folder / name
+        if not path.is_file():
+            return None
+        with _damage_told(path):
+            content = read(path)
+            if self.lock:
+                self.lock.check(Path(self.folder.name, name).as_posix(), path)
+            return content
+
+    def check_predictions(self) -> None:
+        """Raise UserError unless the metrics follow from the predictions, where these are here."""
+        predicted = self.read("evaluate/predictions.csv", read_predictions)
+        if predicted is None:
+            return
+        photos, brands = predicted
+        with _damage_told(self.folder / "evaluate/predictions.csv"):
+            check_predictions(photos, brands)
+        metrics = self.read("evaluate/metrics.json", _read_json) or {}
+        origin = self.read("evaluate/origin.json", _read_json) or {}
+        with _damage_told(self.folder / "evaluate/metrics.json"):
+            bins = origin.get("parameters", {}).get("ece_bins")
+            check_metrics(photos, brands, metrics, bins)
 
 
 def _md5(path: Path) -> str:
@@ -91,11 +124,15 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read(path: Path, read: Callable[[Path], Content]) -> Content | None:
-    if not path.is_file():
-        return None
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """What reading a file raises that is not as the run wrote it, as a UserError."""
     try:
-        return read(path)
+        yield
+    except BrokenPromise as broken:
+        reason = broken.contradiction
     except (ValueError, TypeError, KeyError, AttributeError, csv.Error) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path} is damaged ({reason}). {_MEND}") from None
+    else:
+        return
+    raise UserError(f"{path} is damaged ({reason}). {_MEND}") from None

@@ -20,7 +20,7 @@ from carbrand.gate.meeting import FindFile, Meeting, nothing_to_find
 from carbrand.gate.pairing import Pair
 from carbrand.gate.params import GateParams
 from carbrand.gate.revision import Revision, find_revision, take_out
-from carbrand.gate.side import GateFiles, Side, read_side
+from carbrand.gate.side import GateFiles, Side, read_here, read_side
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def compare(
     the test photos of `project` where its own were others. Raises UserError for whatever cannot be
     compared.
     """
-    new = read_side(project, files, "here", "`make repro` makes it.")
+    new = read_here(project, files)
     revision = find_revision(project, rev)
     with tempfile.TemporaryDirectory() as folder:
         take_out(project, revision, files.all(), Path(folder))

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carbrand.dvc_yaml import parse_yaml
 from carbrand.errors import UserError
 from carbrand.evaluation import PredictedPhoto
 from carbrand.history import Epoch, read_history
+from carbrand.promises import BrokenPromise, check_metrics, check_predictions
+from carbrand.run_lock import RunLock
 from carbrand.table import finite, read_table, yes_or_no
 from carbrand.wording import one_line
 
@@ -55,6 +56,11 @@ class Side:
     test_hash: str | None
 
 
+def read_here(project: Path, files: GateFiles) -> Side:
+    """What lies in a project's working tree. Raises UserError for a file that cannot be right."""
+    return read_side(project, files, "here", "`make repro` makes it.")
+
+
 def read_side(folder: Path, files: GateFiles, name: str, mend: str) -> Side:
     """The files of a project in `folder`. Raises UserError for one that cannot be right.
 
@@ -63,16 +69,29 @@ def read_side(folder: Path, files: GateFiles, name: str, mend: str) -> Side:
     table = folder / files.predictions
     if not table.is_file():
         raise UserError(f"{files.predictions.as_posix()} does not exist {name}. {mend}")
+    lock = RunLock.read(folder / files.lock)
     with _readable(files.predictions, name, mend):
         photos, brands = _read_photos(table)
+        _check_file(lock, folder, files.predictions)
+        check_predictions(list(photos.values()), brands)
     with _readable(files.metrics, name, mend):
         metrics = _read_metrics(folder / files.metrics)
+        _check_file(lock, folder, files.metrics)
+        bins = lock.param(files.node, files.params.as_posix(), f"{files.node}.ece_bins")
+        check_metrics(list(photos.values()), brands, metrics or {}, bins)
     with _readable(files.history, name, mend):
         history = folder / files.history
         epochs = tuple(read_history(history)) if history.is_file() else ()
         if not all(math.isfinite(epoch.val_accuracy) for epoch in epochs):
             raise ValueError("val_accuracy is not finite")
-    return Side(photos, brands, metrics, epochs, _read_hash(folder / files.lock, files))
+        _check_file(lock, folder, files.history)
+    return Side(photos, brands, metrics, epochs, _read_hash(lock, files))
+
+
+def _check_file(lock: RunLock, folder: Path, path: Path) -> None:
+    """Raise NotOfTheRun unless the file is that of the run, or there is none, and none was."""
+    if (folder / path).is_file() or lock.written(path.as_posix()):
+        lock.check(path.as_posix(), folder / path)
 
 
 def _read_photos(table: Path) -> tuple[dict[str, PredictedPhoto], tuple[str, ...]]:
@@ -128,19 +147,15 @@ def _check_numbers(metrics: Mapping[str, Any]) -> None:
             raise ValueError(f"{one_line(name)} is {value!r}, which is no finite number")
 
 
-def _read_hash(lock: Path, files: GateFiles) -> str | None:
+def _read_hash(lock: RunLock, files: GateFiles) -> str | None:
     """The hash that DVC gave the test photos when the model was evaluated, or None."""
-    try:
-        content = parse_yaml(lock.read_text(encoding="utf-8"))
-        (found,) = (
-            dependency
-            for dependency in content["stages"][files.node]["deps"]
-            if dependency["path"] == files.test_photos.as_posix()
-        )
-        return str(found[found.get("hash", "md5")])
-    # No such file, a merge under way, a pipeline of another kind: then paths have to do.
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+    found = [
+        str(dependency[dependency.get("hash", "md5")])
+        for dependency in lock.nodes.get(files.node, {}).get("deps", ())
+        if dependency["path"] == files.test_photos.as_posix()
+    ]
+    # A pipeline of another kind: then paths have to do.
+    return found[0] if found else None
 
 
 @contextmanager
@@ -150,6 +165,8 @@ def _readable(path: Path, name: str, mend: str) -> Iterator[None]:
         yield
     except KeyError as error:
         reason = f"no {error.args[0]}"
+    except BrokenPromise as broken:
+        reason = one_line(broken.contradiction)
     except (ValueError, TypeError, AttributeError, csv.Error) as error:
         reason = one_line(str(error))
     else:

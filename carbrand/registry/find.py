@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
@@ -11,10 +12,12 @@ from carbrand.errors import UserError
 from carbrand.git import GitFailed, Repository
 from carbrand.repro.dvc_notes import closed_notes
 from carbrand.revisions import find_commit, say_known
+from carbrand.run_lock import NotOfTheRun, RunLock
 from carbrand.wording import one_line
 
 # Files of models that were asked for, by commit: ignored by Git and DVC, safe to delete.
 KEPT = Path(".dvc/tmp/models")
+LOCK = "dvc.lock"
 SUFFIXES = (".h5", ".hdf5")
 _VERSION = re.compile(r"v\d+(\.\d+)*")
 
@@ -37,7 +40,7 @@ def find_model(wanted: str, project: Path, model: str) -> Path:
             f"of a registered model. {say_known(repository, wanted)} `git fetch --tags` gets new "
             f"tags, `dvc exp pull` experiments."
         )
-    return _fetch(project, commit, model, wanted)
+    return _fetch(project, commit, model, one_line(wanted))
 
 
 def full_name(repository: Repository, name: str) -> str:
@@ -85,13 +88,24 @@ def _registered(repository: Repository, name: str, rest: str) -> str | None:
     return repository.find(f"refs/tags/{tag}@{rest}^{{commit}}")
 
 
-def _fetch(project: Path, commit: str, model: str, wanted: str) -> Path:
-    kept = project / KEPT / f"{commit}-{model.replace('/', '-')}"
-    if kept.exists():
+def _fetch(project: Path, commit: str, path: str, wanted: str) -> Path:
+    """The file that dvc.lock of the commit names, byte by byte."""
+    lock = RunLock.of(Repository(project).read(commit, LOCK))
+    md5 = lock.md5(path)
+    if md5 is None:
+        raise UserError(
+            f"{LOCK} of {wanted} ({commit[:12]}) names no {path}, so no run made one there. Name a "
+            f"commit in which the pipeline ran."
+        )
+    kept = project / KEPT / f"{commit}-{path.replace('/', '-')}"
+    with contextlib.suppress(NotOfTheRun):
+        lock.check(path, kept)
         return kept
     os.environ.update(closed_notes(project))  # DVC reads it in this process, when it is imported
     from dvc.repo import Repo
 
+    what = "The model" if path.endswith(SUFFIXES) else path
+    name = f"{what} of {wanted} ({commit[:12]})"
     kept.parent.mkdir(parents=True, exist_ok=True)
     # A whole file or none: an interrupted copy must not pass for a model.
     with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
@@ -99,14 +113,27 @@ def _fetch(project: Path, commit: str, model: str, wanted: str) -> Path:
         try:
             # Not DVCFileSystem(rev=…): it looks for the project in the root of the repository only.
             with Repo(str(project)) as dvc, dvc.switch(commit):
-                dvc.dvcfs.get_file(f"/{model}", str(file))
+                dvc.dvcfs.get_file(f"/{path}", str(file))
+                cached = Path(dvc.cache.local.oid_to_path(md5))
         except Exception as error:  # each kind of storage has errors of its own
             reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-            what = "The model" if model.endswith(SUFFIXES) else model
             raise UserError(
-                f"{what} of {wanted} ({commit[:12]}) could not be had: {reason}. It is in the "
+                f"{name} could not be had: {reason}. It is in the "
                 f"DVC cache or remote where it was trained: `dvc push` it there, and see that "
                 f"`dvc pull` works here."
             ) from None
+        _check_fetched(lock, path, file, cached, name)
         file.replace(kept)
     return kept
+
+
+def _check_fetched(lock: RunLock, path: str, file: Path, cached: Path, name: str) -> None:
+    try:
+        lock.check(path, file)
+    except NotOfTheRun as error:
+        mend = (
+            f"Delete {cached}: then `dvc pull` gets it from a remote, or `make repro` makes it."
+            if cached.exists()
+            else "Push it to the remote once more, from where it was trained."
+        )
+        raise UserError(f"{name} is damaged in DVC's storage ({error}). {mend}") from None

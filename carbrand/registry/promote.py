@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from carbrand.dvc_yaml import parse_yaml
 from carbrand.errors import UserError
 from carbrand.git import Repository
 from carbrand.registry.find import in_stage
+from carbrand.run_lock import RunLock
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,4 @@ def _version_of(project: Path, name: str, commit: str) -> str | None:
 
 
 def _hash(repository: Repository, commit: str, model: str) -> str | None:
-    try:
-        lock = parse_yaml((repository.read(commit, "dvc.lock") or b"").decode("utf-8"))
-        outs = (out for node in lock["stages"].values() for out in node.get("outs", []))
-        return next(out["md5"] for out in outs if out["path"] == model)
-    # No such file, or none that DVC wrote.
-    except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
-        return None
+    return RunLock.of(repository.read(commit, "dvc.lock")).written(model)

@@ -16,7 +16,7 @@ from carbrand.gate.judgement import Verdict
 from carbrand.gate.meeting import FindFile
 from carbrand.gate.params import GateParams
 from carbrand.gate.revision import find_revision
-from carbrand.gate.side import GateFiles
+from carbrand.gate.side import GateFiles, read_here
 from carbrand.git import Repository
 from carbrand.repro.dvc_state import alone
 from carbrand.repro.kept import check_kept
@@ -24,6 +24,7 @@ from carbrand.repro.places import is_in
 from carbrand.retrain.dvc import Dvc, imported
 from carbrand.retrain.forecast import describe_forecast, is_nothing, make_forecast
 from carbrand.retrain.report import describe, make_title
+from carbrand.run_lock import RunLock
 from carbrand.wording import one_line
 
 BRANCHES = "retrain/"
@@ -211,7 +212,10 @@ def run_step(plan: Plan, remote: bool) -> tuple[str, ...]:
 def judge(plan: Plan, repository: Repository) -> Comparison | None:
     """The gate's comparison, or None where there is no model yet to compare with."""
     revision = find_revision(plan.project, plan.against)
-    if repository.find(f"{revision.commit}:./{plan.files.predictions.as_posix()}") is None:
+    predictions = plan.files.predictions.as_posix()
+    lock = RunLock.of(repository.read(revision.commit, plan.files.lock.as_posix()))
+    if lock.written(predictions) is None and repository.read(revision.commit, predictions) is None:
+        read_here(plan.project, plan.files)  # with nothing to compare with, it must be right, too
         return None
     # New test photos are nothing unusual here, and the old model can be asked about them.
     return compare(plan.project, revision.commit, plan.params, plan.files, plan.find_file, True)
