@@ -58,7 +58,7 @@ def test_an_experiment_is_a_revision_like_any_other(project: Path):
     assert find_revision(project, "muddy-seal").commit == wanted
     for name in ("muddy-seal~1", "muddy-seal^", "v1", "v2~1", "main^", first[:8], "main@{1}"):
         assert commit_of(project, name) == first, name
-    with pytest.raises(UserError, match=f"The model of muddy-seal .{wanted[:12]}. could not"):
+    with pytest.raises(UserError, match=f"of muddy-seal .{wanted[:12]}. names no {MODEL}"):
         find_model("muddy-seal", project, MODEL)
 
 
