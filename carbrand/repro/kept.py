@@ -73,7 +73,11 @@ def find_unkept(project: Path) -> list[Unkept]:
     fresh += [path for path in beside if path not in {*there, *own}]
     found = [Unkept(path, _IGNORED if path in ignored else _UNTRACKED) for path in fresh]
     found += [Unkept(path, _OUTSIDE) for path in inputs if path not in read]
-    found += [Unkept(path, _OTHERWISE) for path in _kept_otherwise(project, dvc_files)]
+    found += [
+        Unkept(path, _OTHERWISE)
+        for path in _kept_otherwise(project, dvc_files)
+        if is_in(path, read) or any(is_in(place, [path]) for place in read)
+    ]
     kept = {*tracked, *there} - {unkept.path for unkept in found}
     found += [
         Unkept(path, _LINK)
