@@ -330,7 +330,7 @@ def test_a_dry_run_says_it_all_and_does_nothing(world: World):
         "git push origin retrain/",
     ):
         assert f"would run: {words}" in done.stdout
-    assert "retrain: would run: validate\n" in done.stdout
+    assert "retrain: nodes that would run: validate\n" in done.stdout
     assert git(project, "status", "--porcelain") == before
     assert not (project / ".retrain").exists()
     assert not (project / "artifacts" / "train" / "model.h5").exists()
@@ -353,7 +353,7 @@ def cached(done: subprocess.CompletedProcess[str]) -> list[str]:
 def test_a_dry_run_foresees_what_the_run_does_with_each_node(world: World):
     project = world.wise_clone()
     said, nodes = foreseen(project)
-    assert nodes["would stay as they are"] == NODES
+    assert nodes[Fate.UNCHANGED.value] == NODES
     assert said.endswith("nothing would change: there would be no new model and no branch\n")
     assert "git push" not in said
     done = retrain(project)
@@ -364,15 +364,15 @@ def test_a_dry_run_foresees_what_the_run_does_with_each_node(world: World):
     add_photos(project)  # with what comes of them in the cache, but for the figures
     said, nodes = foreseen(project)
     done = retrain(project)
-    assert (nodes["would come from the cache"], nodes["would run"][-1:]) == (NODES[:-1], ["plot"])
+    assert (nodes[Fate.CACHED.value], nodes[Fate.RUNS.value]) == (NODES[:-1], ["plot"])
     assert (cached(done), ran(done)) == (NODES[:-1], ["plot"])
 
     edit_params(project, train__l2=0.02)  # nobody knows what comes of it
     git(project, "add", "-A")
     git(project, "commit", "-qm", "another penalty, and what was learned before")
     said, nodes = foreseen(project)
-    assert nodes["would stay as they are"] == ["validate", "features"]
-    assert "retrain: would run: train\n" in said
+    assert nodes[Fate.UNCHANGED.value] == ["validate", "features"]
+    assert nodes[Fate.RUNS.value] == ["train"]
     assert nodes[Fate.OPEN.value] == ["evaluate", "plot"]
     done = retrain(project)
     assert (cached(done), ran(done)) == ([], ["train", "evaluate", "plot"])
@@ -413,7 +413,7 @@ def test_imported_photos_are_brought_up_to_date_first(world: World, tmp_path: Pa
     said, nodes = foreseen(clone)
     assert "would fetch 1 photo of Datasets/train.dvc" in said
     done = retrain(clone)
-    assert cached(done) == nodes.get("would come from the cache", [])
+    assert cached(done) == nodes.get(Fate.CACHED.value, [])
     assert done.returncode == 0, done.stdout + done.stderr
     assert "$ dvc update Datasets/train.dvc" in done.stdout
     assert (clone / "Datasets" / "train" / "asta" / "new.png").exists()

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 class Fate(Enum):
     """What becomes of a node."""
 
-    UNCHANGED = "would stay as they are"
-    CACHED = "would come from the cache"
-    RUNS = "would run"
-    OPEN = "would run, come from the cache or stay, by what is fetched and written before them"
+    UNCHANGED = "nodes that would stay as they are"
+    CACHED = "nodes that would come from the cache"
+    RUNS = "nodes that would run"
+    OPEN = "nodes that would run, come from the cache or stay, by what is fetched and written before them"
 
 
 @dataclass(frozen=True)
