@@ -29,7 +29,7 @@ class Fate(Enum):
     UNCHANGED = "nodes that would stay as they are"
     CACHED = "nodes that would come from the cache"
     RUNS = "nodes that would run"
-    OPEN = "nodes that would run, come from the cache or stay, by what is fetched and written before them"
+    OPEN = "nodes that would run, come from the cache or stay, by what comes before them"
 
 
 @dataclass(frozen=True)
