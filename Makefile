@@ -24,11 +24,11 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH" DVC_NO_ANALYTICS=1
 NOTES := DVC_SITE_CACHE_DIR="$$($(BIN)/python -m carbrand.repro.dvc_notes)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test torture lint format bench compare sample lock audit wheels sbom \
-  merge-drivers clean
+.PHONY: help setup repro test torture lint format bench compare experiments sample lock audit wheels \
+  sbom merge-drivers clean
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: $(TOOLS) merge-drivers  ## make .venv from the locks, with what tests need
 
@@ -83,6 +83,9 @@ compare: $(READY)  ## what changed since AGAINST: comparison/comment.md, plots b
 	@$(RUN) $(NOTES) dvc metrics diff --md '$(AGAINST)' >> comparison/comment.md
 	@printf '\n</details>\n' >> comparison/comment.md
 	@$(RUN) $(NOTES) dvc plots diff '$(AGAINST)' --out comparison/plots
+
+experiments: $(READY)  ## held-out accuracy and loss of DVC's experiments, and what each changed
+	@$(RUN) python -m carbrand.experiments $(ARGS)
 
 sample: $(READY)  ## draw the photos of Datasets/ again (the same bytes)
 	@$(RUN) carbrand sample Datasets
