@@ -40,7 +40,7 @@ def experiment(name: str, state: str | None, found: dict[str, Any] | None) -> di
 def lines(*found: dict[str, Any]) -> list[str]:
     commit = {"rev": "0" * 40, "name": "main", "data": data(0.9, 0.3, COMMIT)}
     workspace = {"rev": "workspace", "name": None, "data": data(0.5, 0.5, {}), "experiments": None}
-    shown = [workspace, commit | {"experiments": list(found) or None}]
+    shown: list[dict[str, Any]] = [workspace, commit | {"experiments": list(found) or None}]
     return list(table(read_baselines(shown)))
 
 
