@@ -59,7 +59,10 @@ def read_file(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist. Run this from the project's folder.") from None
     except UnicodeDecodeError:
-        raise UserError(_not_yaml(path, None)) from None
+        raise UserError(
+            f"{path} is not UTF-8, which DVC reads. Save it as UTF-8, or `git checkout HEAD -- "
+            f"{path}`."
+        ) from None
     conflict = conflict_in(text)
     if conflict:
         raise UserError(f"{path}: {conflict}, then `git add {path}`.")

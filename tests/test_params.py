@@ -143,6 +143,13 @@ def test_a_file_that_is_no_mapping_is_one_line(tmp_path, content):
     assert len(caught.value.problems) == 1
 
 
+def test_a_file_that_powershell_wrote_is_told_by_its_encoding(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text("train: {size_px: 64}\n", "utf-16")
+    with pytest.raises(UserError, match=r"params\.yaml is not UTF-8, which DVC reads\. Save it as"):
+        read_section(file, "train", Section)
+
+
 def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         read_section(tmp_path / "params.yaml", "train", Section)
