@@ -55,7 +55,7 @@ def last_lines(run: Results, files: RunFiles, report: Path) -> Iterator[str]:
     """Accuracy, photos that were used and that were not, warnings, the report; plain spaces."""
     parts = {
         "test accuracy": [_test_accuracy(run)],
-        "held out": [_held_out_accuracy(run)],
+        "held out": [_held_out_accuracy(run, files)],
         "learned from": [_share_used(run, "train", "training photo")],
         "measured on": [_share_used(run, "test", "test photo")],
         "left out": list(_left_out(run, files)),
@@ -83,12 +83,16 @@ def _interval(share: Accuracy) -> str:
     return percent_range(share.accuracy_low, share.accuracy_high)
 
 
-def _held_out_accuracy(run: Results) -> str:
+def _held_out_accuracy(run: Results, files: RunFiles) -> str:
     """That by which settings are compared: no test photo has a part in it."""
-    training = run.training
+    names = ("val_accuracy", "photos", "val_balanced_accuracy")
+    lacking = [name for name in names if name not in run.training]
+    if lacking:  # an older `train` wrote it, and is frozen
+        raise UserError(f"{files.training.as_posix()} has no {lacking[0]}")
+    accuracy, photos, balanced = (run.training[name] for name in names)
     return (
-        f"{percent(training['val_accuracy'])} of {count(training['photos'], 'training photo')} "
-        f"named right; balanced {percent(training['val_balanced_accuracy'])}"
+        f"{percent(accuracy)} of {count(photos, 'training photo')} named right; balanced "
+        f"{percent(balanced)}"
     )
 
 

@@ -120,7 +120,7 @@ def test_a_name_cannot_forge_a_line(tmp_path, monkeypatch):
     assert said["warnings"] == ["drift: `asta error: all is lost [31m` is odd"]
 
 
-@pytest.mark.parametrize("way", ["missing", "damaged", "of another run"])
+@pytest.mark.parametrize("way", ["missing", "damaged", "of another run", "of an older node"])
 def test_files_that_do_not_fit_are_a_note_and_no_numbers(way, tmp_path, monkeypatch, capsys):
     MadeUpRun().write(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -128,6 +128,10 @@ def test_files_that_do_not_fit_are_a_note_and_no_numbers(way, tmp_path, monkeypa
         FILES.metrics.unlink()
     elif way == "damaged":
         FILES.metrics.write_text("{}")
+    elif way == "of an older node":
+        numbers = json.loads(FILES.training.read_text("utf-8"))
+        del numbers["val_balanced_accuracy"]
+        FILES.training.write_text(json.dumps(numbers), "utf-8")
     else:
         MadeUpRun(right=5).write(tmp_path / "other")
         (tmp_path / "other" / FILES.metrics).replace(FILES.metrics)

@@ -29,6 +29,13 @@ def append(path: str) -> Callable[[Path], None]:
     return change
 
 
+def freeze(project: Path) -> None:
+    edit_params(project, train__l2=0.5)
+    file = project / "dvc.yaml"
+    text = file.read_text("utf-8")
+    file.write_text(text.replace("\n  train:\n", "\n  train:\n    frozen: true\n"), "utf-8")
+
+
 def run_otherwise(project: Path) -> None:
     file = project / "dvc.yaml"
     file.write_text(file.read_text("utf-8").replace("-m stages.train", "-X dev -m stages.train"))
@@ -45,6 +52,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "code": (append("carbrand/copies.py"), "carbrand/copies.py"),
     "command": (run_otherwise, "dvc.yaml"),
     "artifact": (append(PREDICTIONS), PREDICTIONS),
+    "frozen": (freeze, "dvc.yaml freezes train: DVC looks for no change there"),
 }
 
 
@@ -60,7 +68,7 @@ def test_what_changed_since_the_run_is_named_until_it_is_put_back(finished: Path
     for change, name in CHANGES.values():
         change(finished)
         problem = problem_of(finished)
-        assert f": {name}" in problem.replace(", ", ": ")
+        assert f": {name}" in f": {problem}".replace(", ", ": ")
         assert "`make repro`" in problem
         git(finished, "checkout", "-q", ".")
         git(finished, "clean", "-qfd", "Datasets")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from carbrand.errors import UserError
+from carbrand.params import read_file
 from carbrand.repro.dvc_environment import environment
 from carbrand.repro.dvc_file import kept_hash
 from carbrand.repro.dvc_lock import Torn, read_whole
@@ -70,10 +71,12 @@ def check_up_to_date(project: Path) -> None:
     a clone holds neither before `dvc pull`.
     """
     nodes = _read_nodes(project / LOCK)
+    differences = read_status(project)
+    _check_frozen(project / PIPELINE)
     written = [out["path"] for node in nodes.values() for out in node.get("outs", ())]
     stale = [
         found.path
-        for found in read_status(project)
+        for found in differences
         if not (found.state in _NOT_HERE and is_in(found.path, written))
         and not (found.state == "deleted" and _is_kept_elsewhere(project, found, nodes))
     ]
@@ -82,6 +85,18 @@ def check_up_to_date(project: Path) -> None:
         raise UserError(
             f"The results here are not those of the params, photos and code that are here: "
             f"{in_a_few_words(map(one_line, stale))} changed since. `make repro` makes them anew."
+        )
+
+
+def _check_frozen(pipeline: Path) -> None:
+    """Raise UserError for a node that DVC was told to pass over: it would see no change of it."""
+    nodes = read_file(pipeline).get("stages") or {}
+    frozen = [name for name, node in nodes.items() if node.get("frozen")]
+    if frozen:
+        names = " ".join(map(one_line, frozen))
+        raise UserError(
+            f"{PIPELINE} freezes {names}: DVC looks for no change there, so nobody knows whether "
+            f"the results are up to date. `dvc unfreeze {names}`, then `make repro`."
         )
 
 

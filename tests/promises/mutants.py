@@ -638,6 +638,14 @@ MUTANTS = (
     ),
     Mutant(
         "gate",
+        "a node that DVC is told to pass over counts as up to date",
+        "carbrand/repro/status.py",
+        'if node.get("frozen")]',
+        "if False]",
+        _test("up_to_date", "what_changed_since_the_run_is_named_until_it_is_put_back"),
+    ),
+    Mutant(
+        "gate",
         "what changed since the run does not matter",
         "carbrand/repro/status.py",
         "    if stale:\n",
