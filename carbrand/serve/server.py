@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from aiohttp import web
 
 from carbrand.errors import DONE, UserError
 from carbrand.serve.answer import Answerer
+from carbrand.serve.connection import Connection, answer_http_error, json_answer, where_it_failed
 from carbrand.serve.guard import HEADERS, check_host, check_origin, is_loopback
 from carbrand.serve.page import Page, render_page
 from carbrand.serve.refusal import Busy, Refusal
@@ -41,6 +42,7 @@ def serve(model: Path, host: str, port: int, max_mb: float) -> int:
     when Ctrl-C ended it.
     """
     with _bind(host, port) as listening:  # before the model, which takes longer to fail
+        _keep_quiet()
         local = is_loopback(listening.getsockname()[0])
         if not local:
             print_note(
@@ -64,6 +66,13 @@ def serve(model: Path, host: str, port: int, max_mb: float) -> int:
     return DONE
 
 
+def _keep_quiet() -> None:
+    """Let no library print what it makes of a request: it would quote names of photos."""
+    warnings.simplefilter("ignore")  # of aiohttp, about headers
+    for name in ("aiohttp", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 def build(
     answer: Callable[[bytes], dict[str, Any]],
     page: Page,
@@ -81,7 +90,7 @@ def build(
         )
 
     async def say_healthy(_request: web.Request) -> web.Response:
-        return _json(200, {"status": "ok"})
+        return json_answer(200, {"status": "ok"})
 
     async def predict(request: web.Request) -> web.Response:
         check_origin(request)
@@ -89,7 +98,7 @@ def build(
             began = time.perf_counter()
             record = await workers.run(answer, photo)
         milliseconds = round(1000 * (time.perf_counter() - began), 1)
-        return _json(200, record | {"milliseconds": milliseconds})
+        return json_answer(200, record | {"milliseconds": milliseconds})
 
     @web.middleware
     async def refuse(request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -98,17 +107,18 @@ def build(
                 check_host(request)
             return await handler(request)
         except Refusal as refusal:
-            response = _json(refusal.status, {"error": refusal.message})
+            response = json_answer(refusal.status, {"error": refusal.message})
             if isinstance(refusal, Busy):
                 response.headers["Retry-After"] = "1"
             return response
         except web.HTTPException as error:
-            return _of_http(error)
+            return answer_http_error(error)
         except ConnectionError:  # the client has gone away, and aiohttp knows what to do
             raise
-        except Exception:
-            _log.exception("The server failed on a request, which is its own fault:")
-            return _json(500, {"error": "The server failed; its terminal says why."})
+        except Exception as error:
+            where = where_it_failed(error)
+            _log.error("The server failed on a request, which is its own fault:\n%s", where)
+            return json_answer(500, {"error": "The server failed; its terminal says why."})
 
     application = web.Application(middlewares=[refuse])
     application.add_routes(
@@ -128,43 +138,48 @@ async def _add_headers(_request: web.Request, response: web.StreamResponse) -> N
     response.headers["Server"] = "carbrand"  # and no versions
 
 
-def _of_http(error: web.HTTPException) -> web.Response:
-    """What aiohttp says of an address or a method that there is not."""
-    if isinstance(error, web.HTTPMethodNotAllowed):
-        allowed = ", ".join(sorted(error.allowed_methods))
-        response = _json(405, {"error": f"{error.method} is not possible here, but {allowed} is."})
-        response.headers["Allow"] = allowed
-        return response
-    if error.status == 404:
-        return _json(404, {"error": "There is nothing here. POST a photo to /predict, or GET /."})
-    return _json(error.status, {"error": f"{error.reason}."})
-
-
-def _json(status: int, content: dict[str, Any]) -> web.Response:
-    text = json.dumps(content, indent=2) + "\n"
-    return web.Response(status=status, text=text, content_type="application/json")
-
-
 async def _run(application: web.Application, listening: socket.socket, model: Path) -> int:
     """Listen until a signal ends it; that signal."""
-    protocol = logging.getLogger(f"{__name__}.protocol")
-    protocol.setLevel(logging.CRITICAL)  # it would give a traceback for each garbled request
-    runner = web.AppRunner(
-        application,
-        access_log=None,
-        logger=protocol,
-        handler_cancellation=True,  # who has gone away needs no answer
-        auto_decompress=False,
-        keepalive_timeout=IDLE_S,
-        lingering_time=UNWANTED_S,
-        shutdown_timeout=LAST_ANSWERS_S,
-    )
-    await runner.setup()
-    try:
-        await web.SockSite(runner, listening).start()
+    async with answering(application, listening):
         ended = _ended()
         print_line(f"Serving {model} on {_address(listening)} (Ctrl-C ends it)", flush=True)
         return await ended
+
+
+@asynccontextmanager
+async def answering(application: web.Application, listening: socket.socket) -> AsyncIterator[None]:
+    """Answer who connects to the socket while the block runs. Nothing of a request is logged."""
+    silent = logging.getLogger(f"{__name__}.protocol")
+    silent.setLevel(logging.CRITICAL)  # it would give a traceback for each garbled request
+    runner = web.AppRunner(
+        application,
+        handler_cancellation=True,  # who has gone away needs no answer
+        shutdown_timeout=LAST_ANSWERS_S,
+    )
+    await runner.setup()
+    options: dict[str, Any] = {
+        "access_log": None,
+        "logger": silent,
+        "auto_decompress": False,
+        "keepalive_timeout": IDLE_S,
+        "lingering_time": UNWANTED_S,
+    }
+    loop = asyncio.get_running_loop()
+
+    def connect() -> Connection:
+        assert runner.server  # since `setup`
+        return Connection(
+            runner.server,
+            loop=loop,
+            **options,
+        )
+
+    try:
+        server = await loop.create_server(connect, sock=listening)
+        try:
+            yield
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
 
