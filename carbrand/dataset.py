@@ -21,6 +21,7 @@ from carbrand.folders import (
 )
 from carbrand.formats import UNSUPPORTED_SUFFIXES
 from carbrand.photo import SUFFIXES
+from carbrand.portable_names import find_unportable
 from carbrand.rules import MIN_TRAIN_PHOTOS
 from carbrand.wording import one_line
 
@@ -32,7 +33,12 @@ OTHER_NAMES = {
     "test": frozenset({"test", "testing", "tst", "val", "valid", "validation", "eval"}),
 }
 # Before params.yaml is known, nothing passes.
-STRICT = {"no_brand": "warn", "missing_brand": "error", "similar_names": "error"}
+STRICT = {
+    "no_brand": "warn",
+    "missing_brand": "error",
+    "similar_names": "error",
+    "unportable_name": "warn",
+}
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -118,7 +124,7 @@ def find_dataset(folders: Mapping[str, Path], severities: Mapping[str, str]) -> 
     """What lies in `folders`, of which a classifier can be made; no photo is opened.
 
     `folders` maps each of SPLITS to its folder. `severities` are those of `no_brand`,
-    `missing_brand` and `similar_names`, and may hold others.
+    `missing_brand`, `similar_names` and `unportable_name`, and may hold others.
 
     Raises UserError with a line for everything that is wrong.
     """
@@ -133,6 +139,7 @@ def find_dataset(folders: Mapping[str, Path], severities: Mapping[str, str]) -> 
         [
             *(finding for tree in trees.values() for finding in _find_loose(tree)),
             *compare_names(brands, folders),
+            *(finding for tree in trees.values() for finding in _find_unportable(tree)),
         ],
     )
     # Each kind of problem would only be echoed by those after it.
@@ -317,6 +324,15 @@ def _find_loose(tree: _Tree) -> list[FolderFinding]:
         return []
     message = f"{tree.folder} holds {said}. Move them into {tree.folder}/<brand>/, or remove them."
     return [FolderFinding("no_brand", str(tree.folder), message)]
+
+
+def _find_unportable(tree: _Tree) -> list[FolderFinding]:
+    """`unportable_name`: files that a clone on another system would lack."""
+    said = find_unportable(file.inside for file in tree.files if not file.is_hidden)
+    if not said:
+        return []
+    message = f"{tree.folder} holds names that not every system can: {_some(said)}. Rename them."
+    return [FolderFinding("unportable_name", str(tree.folder), message)]
 
 
 def _say_loose(tree: _Tree) -> str:

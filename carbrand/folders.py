@@ -26,6 +26,7 @@ FOLDER_SEVERITIES = {
     "no_brand": ("error", "warn", "ignore"),
     "missing_brand": ("error", "exclude"),
     "similar_names": ("error", "warn", "ignore"),
+    "unportable_name": ("error", "warn", "ignore"),
     "few_photos": ("error", "warn", "ignore"),
     "imbalance": ("error", "warn", "ignore"),
     "drift": ("error", "warn", "ignore"),

@@ -81,6 +81,7 @@ class ValidateParams:
     no_brand: str = knob(choices=FOLDER_SEVERITIES["no_brand"])
     missing_brand: str = knob(choices=FOLDER_SEVERITIES["missing_brand"])
     similar_names: str = knob(choices=FOLDER_SEVERITIES["similar_names"])
+    unportable_name: str = knob(choices=FOLDER_SEVERITIES["unportable_name"])
     few_photos: str = knob(choices=FOLDER_SEVERITIES["few_photos"])
     imbalance: str = knob(choices=FOLDER_SEVERITIES["imbalance"])
     drift: str = knob(choices=FOLDER_SEVERITIES["drift"])
