@@ -96,7 +96,7 @@ def _inspect_photo(row: Row, photo: Image.Image, damage: str, limits: PhotoLimit
             pixel_sha256=hash_pixels(photo),
             phash=f"{perceptual_hash(photo):016x}",
             issues=(*issues, *photo.info["oddities"], *quality_issues(quality)),
-            reason=damage,
+            reason=damage or photo.info["profile_problem"],
         ),
         fingerprint(photo),
     )

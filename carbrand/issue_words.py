@@ -18,6 +18,8 @@ MEANINGS = {
     "extreme_aspect": "Very wide or very high: little of the object is left in a square.",
     "sixteen_bit": "16 bits per colour; scaled to 8.",
     "cmyk": "Colours for print; converted to those of a screen.",
+    "colour_profile": "Colours of another space than sRGB; converted to it.",
+    "unusable_profile": "Its colour profile is broken, too large or for other pixels: not used.",
     "palette": "At most 256 colours, from a palette.",
     "alpha": "Partly transparent; laid on white.",
     "exif_rotated": "Stored turned or mirrored; put upright.",

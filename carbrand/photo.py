@@ -24,6 +24,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from carbrand.colour_profile import Colours, colours_of
 from carbrand.damage import ends_in_padding, is_damaged, rest_is_missing
 from carbrand.deep_grey import grey_of_its_range
 from carbrand.errors import UserError
@@ -37,6 +38,7 @@ from carbrand.formats import (
     tiff_directory,
 )
 from carbrand.jpeg_file import JpegFile, read_jpeg
+from carbrand.png_file import without_colour_chunks
 from carbrand.transparency import onto_white
 
 # An allow-list: Pillow would start Ghostscript for EPS bytes in a file named .jpg. Its classes are
@@ -60,7 +62,8 @@ MAX_PIXELS_WEBP = 50_000_000
 # print whole: 11 bytes each, 17 where both is so.
 MAX_PIXELS_IN_SCANS = MAX_PIXELS_FOR_PRINT = 60_000_000
 MAX_PIXELS_FOR_PRINT_IN_SCANS = 36_000_000
-# Within 2 s of a processor of 2020: zlib unpacks slowly, and transparency is laid on white.
+# Within 2 s of a processor of 2020: zlib unpacks slowly, and transparency is laid on white. Of each
+# kind, half as many where colours are converted.
 MAX_PIXELS_PNG = MAX_PIXELS_WITH_ALPHA = MAX_PIXELS_DEEP = 50_000_000
 MAX_PIXELS_DEEP_WITH_ALPHA = 30_000_000
 # Nothing that holds MAX_PIXELS of 8 bits is larger.
@@ -68,7 +71,10 @@ MAX_BYTES = 320_000_000
 # Scans of a progressive JPEG, each of which goes over all pixels. Cameras and editors write 10.
 MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
 # What a file may have had, in the order in which `info["oddities"]` lists it.
-ODDITIES = ("sixteen_bit", "cmyk", "palette", "alpha", "exif_rotated", "animated")
+ODDITIES = (
+    *("sixteen_bit", "cmyk", "colour_profile", "unusable_profile", "palette", "alpha"),
+    *("exif_rotated", "animated"),
+)
 # Why a file cannot be read.
 PROBLEMS = ("unreadable", "truncated", "unsupported_format", "too_large")
 
@@ -160,12 +166,14 @@ def open_photo(
 ) -> Image.Image:
     """The photo as an upright RGB image of 8 bits, its original size kept.
 
-    Transparent pixels are laid on white; deep grey is scaled, not clipped; of an animation or of
-    several pages, the first is taken. `data` are the bytes of the file where the caller has them
-    already. `max_pixels` lowers the limit; MAX_PIXELS and its kin hold whatever it says.
+    Colours are converted to sRGB; transparent pixels are laid on white; deep grey is scaled, not
+    clipped; of an animation or of several pages, the first is taken. `data` are the bytes of the
+    file where the caller has them already. `max_pixels` lowers the limit; MAX_PIXELS and its kin
+    hold whatever it says.
 
     `info["source_format"]` and `info["source_mode"]` of the image say what the file held,
-    `info["oddities"]` which of ODDITIES it had (a tuple, in that order).
+    `info["oddities"]` which of ODDITIES it had (a tuple, in that order), `info["profile_problem"]`
+    why its colour profile is not used.
 
     Raises UnreadablePhoto.
     """
@@ -177,7 +185,7 @@ def open_photo(
         with warnings.catch_warnings():
             # Pillow warns of odd tags; whatever matters of them is an error or an oddity here.
             warnings.simplefilter("ignore")
-            return _to_rgb(_decode(path, data, format, max_pixels), data, format)
+            return _to_rgb(*_decode(path, data, format, max_pixels), data, format)
     except (Image.DecompressionBombError, MemoryError):
         raise UnreadablePhoto(path, "too many pixels", "too_large") from None
     # Pillow's decoders raise whatever the bytes provoke.
@@ -220,11 +228,18 @@ def _cut(data: bytes) -> str:
     return f"truncated after {len(data):,} bytes"
 
 
-def _decode(path: Path | str, data: bytes, format: str, max_pixels: int) -> ImageFile.ImageFile:
-    """The photo, decoded; `info["orientation"]` is that of the file."""
-    photo = _READERS[format](io.BytesIO(data))
+def _decode(
+    path: Path | str, data: bytes, format: str, max_pixels: int
+) -> tuple[ImageFile.ImageFile, Colours]:
+    """The photo, decoded, and its colours; `info["orientation"]` is that of the file."""
+    seen = without_colour_chunks(data) if format == "PNG" else data
+    photo = _READERS[format](io.BytesIO(seen))
+    colours = colours_of(photo, data, format)
     jpeg = read_jpeg(data) if format == "JPEG" else None
-    _check_size(path, data, format, photo, max_pixels, jpeg)
+    most, kind = _most_pixels(data, format, photo, jpeg)
+    if colours.convert:
+        most, kind = most // 2, f"{kind} with a colour profile"
+    _check_size(path, data, photo, (min(max_pixels, most), kind), jpeg)
     # Pillow turns a TIFF upright while it loads, and then no longer says so. Of a PNG it would load
     # the pixels to say it, and its errors must not be taken for those of a tag.
     orientation = _orientation(photo) if format == "TIFF" else 1
@@ -232,7 +247,7 @@ def _decode(path: Path | str, data: bytes, format: str, max_pixels: int) -> Imag
     photo.info["orientation"] = orientation if format == "TIFF" else _orientation(photo)
     if jpeg and (jpeg.ends_early or (not jpeg.comes_in_scans and _looks_cut(photo, data))):
         raise UnreadablePhoto(path, REST_IS_MISSING, "truncated")
-    return photo
+    return photo, colours
 
 
 def _looks_cut(photo: Image.Image, data: bytes) -> bool:
@@ -250,23 +265,22 @@ def _looks_cut(photo: Image.Image, data: bytes) -> bool:
 def _check_size(
     path: Path | str,
     data: bytes,
-    format: str,
     photo: ImageFile.ImageFile,
-    max_pixels: int,
+    limit: tuple[int, str],
     jpeg: JpegFile | None,
 ) -> None:
+    """`limit`: how many pixels there may be, and in words what kind of photo that is."""
     width, height = photo.size
     if not (width and height):
         raise UnreadablePhoto(path, f"{width}x{height} pixels")
-    most, kind = _most_pixels(data, format, photo, jpeg)
-    limit = min(max_pixels, most)
-    if width * height > limit:
-        reason = f"{width}x{height} pixels{kind}, at most {limit:,}"
+    most, kind = limit
+    if width * height > most:
+        reason = f"{width}x{height} pixels{kind}, at most {most:,}"
         raise UnreadablePhoto(path, reason, "too_large")
     if jpeg and len(jpeg.scans) * width * height > MAX_SCANNED_PIXELS:
         reason = f"{width}x{height} pixels in {len(jpeg.scans):,} scans"
         raise UnreadablePhoto(path, reason, "too_large")
-    if format == "TIFF":
+    if photo.format == "TIFF":
         across, down = (tiff_directory(data).first(tag) for tag in _TILE)
         if across * down > MAX_PIXELS:
             raise UnreadablePhoto(path, f"tiles of {across}x{down} pixels", "too_large")
@@ -310,11 +324,13 @@ def _orientation(photo: Image.Image) -> int:
         return 1
 
 
-def _to_rgb(photo: ImageFile.ImageFile, data: bytes, format: str) -> Image.Image:
+def _to_rgb(photo: ImageFile.ImageFile, colours: Colours, data: bytes, format: str) -> Image.Image:
     source_mode, orientation = photo.mode, photo.info["orientation"]
     had = {
         "sixteen_bit": _bits(photo, data, format) > 8,
         "cmyk": source_mode == "CMYK",
+        "colour_profile": colours.convert is not None,
+        "unusable_profile": bool(colours.problem),
         "palette": source_mode in ("P", "PA"),
         "exif_rotated": orientation != 1,
         "animated": _has_more_pictures(photo, data, format),
@@ -324,19 +340,27 @@ def _to_rgb(photo: ImageFile.ImageFile, data: bytes, format: str) -> Image.Image
     upright = photo if turn is None else photo.transpose(turn)
     if turn is not None:
         photo.close()  # two copies of a large photo in memory are enough
+    convert = colours.convert or _as_it_is
     if upright.mode.startswith("I") or upright.mode == "F":
-        rgb, had["alpha"] = grey_of_its_range(upright, data, format)
+        grey, had["alpha"] = grey_of_its_range(upright, data, format)
+        rgb = convert(grey)
     # Also a palette or RGB photo may name one of its colours transparent.
     elif upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info:
-        rgb, had["alpha"] = onto_white(upright, data, format, turn)
+        rgb, had["alpha"] = onto_white(upright, data, format, turn, colours.convert)
     else:
-        rgb, had["alpha"] = upright.convert("RGB"), False
+        for_print = colours.convert and upright.mode == "CMYK"
+        rgb, had["alpha"] = convert(upright if for_print else upright.convert("RGB")), False
     rgb.info = {
         "source_format": format,
         "source_mode": source_mode,
         "oddities": tuple(code for code in ODDITIES if had[code]),
+        "profile_problem": colours.problem,
     }
     return rgb
+
+
+def _as_it_is(photo: Image.Image) -> Image.Image:
+    return photo
 
 
 def _has_more_pictures(photo: ImageFile.ImageFile, data: bytes, format: str) -> bool:

@@ -16,23 +16,34 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from carbrand.bands import Box, bands
+from carbrand.colour_profile import Convert
 
 
 def onto_white(
-    photo: Image.Image, data: bytes, format: str, turn: Image.Transpose | None
+    photo: Image.Image,
+    data: bytes,
+    format: str,
+    turn: Image.Transpose | None,
+    convert: Convert | None,
 ) -> tuple[Image.Image, bool]:
     """The photo as RGB on white, and whether any of the paper shows.
 
-    `data` are the bytes of its file, and `turn` is what was done to its pixels since.
+    `data` are the bytes of its file, `turn` is what was done to its pixels since, and `convert`
+    what is to be done to its colours.
     """
     rgb, opaque = Image.new("RGB", photo.size), True
     # Whoever writes a BMP mostly leaves the fourth byte of its pixels at 0.
     if format == "BMP" and photo.getchannel("A").getextrema() == (0, 0):
-        return photo.convert("RGB"), False
+        rgb = photo.convert("RGB")
+        return convert(rgb) if convert else rgb, False
     key = _Key.of(photo, data, format, turn)
     for box in bands(photo.size):
         layer = key.lay_out(photo, box) if key else photo.crop(box).convert("RGBA")
         opaque = opaque and layer.getchannel("A").getextrema()[0] == 255
+        if convert:
+            alpha = layer.getchannel("A")
+            layer = convert(layer.convert("RGB"))
+            layer.putalpha(alpha)
         white = Image.new("RGBA", layer.size, "white")
         rgb.paste(Image.alpha_composite(white, layer).convert("RGB"), box)
     return rgb, not opaque

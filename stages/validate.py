@@ -66,6 +66,8 @@ class ValidateParams:
     extreme_aspect: str = _severity()
     sixteen_bit: str = _severity()
     cmyk: str = _severity()
+    colour_profile: str = _severity()
+    unusable_profile: str = _severity()
     palette: str = _severity()
     alpha: str = _severity()
     exif_rotated: str = _severity()

@@ -594,6 +594,7 @@ def _odd_exif() -> Iterator[_Draft]:
 def _odd_profiles() -> Iterator[_Draft]:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     srgb = srgb[:24] + bytes(12) + srgb[36:]  # when it was made
+    told = ("unusable_profile",)
     for name, profile in {
         "srgb": srgb,
         "cut": srgb[:100],
@@ -604,12 +605,30 @@ def _odd_profiles() -> Iterator[_Draft]:
         for format, options in FINE.items():
             data = save(quarters(), format, icc_profile=profile, **options)
             tolerance = LOSSY if format == "JPEG" else 0
-            yield _Draft("odd_profile", f"{name}.{format.lower()}", data, tolerance=tolerance)
+            odd = () if name == "srgb" else told
+            name_of_file = f"{name}.{format.lower()}"
+            yield _Draft("odd_profile", name_of_file, data, (), QUARTERS, tolerance, odd)
     marker = _segment(0xE2, b"ICC_PROFILE\0\x02\x01" + srgb[:50])  # the second of one part
     data = _behind_start(save(quarters(), "JPEG", quality=90), marker)
-    yield _Draft("odd_profile", "parts.jpg", data, tolerance=LOSSY)
-    broken = _chunk(b"iCCP", b"name\0\0" + b"no zlib at all")
-    yield _Draft("odd_profile", "no_zlib.png", png(np.asarray(quarters()), 8, 2, broken))
+    yield _Draft("odd_profile", "parts.jpg", data, (), QUARTERS, LOSSY, told)
+    packed = zlib.compress(srgb)
+    for name, chunk in {
+        "no_zlib": _chunk(b"iCCP", b"name\0\0" + b"no zlib at all"),
+        "cut_zlib": _chunk(b"iCCP", b"name\0\0" + packed[:90]),
+        "odd_method": _chunk(b"iCCP", b"name\0\x07" + packed),
+        "no_name": _chunk(b"iCCP", b"\0\0" + packed),
+        "empty": _chunk(b"iCCP", b""),
+        "checksum": _chunk(b"gAMA", b"\0\1\x86\xa0")[:-1] + b"?",
+        "no_gamma": _chunk(b"gAMA", bytes(4)),
+        "cut_gamma": _chunk(b"gAMA", b"\0"),
+        "no_primaries": _chunk(b"cHRM", bytes(32)),
+        "cut_primaries": _chunk(b"cHRM", bytes(5)),
+        "odd_code_points": _chunk(b"cICP", b"\xff\xff\xff\xff"),
+        "bomb": _chunk(b"iCCP", b"a\0\0" + _zeros(200_000_000)),
+    }.items():
+        data = png(np.asarray(quarters()), 8, 2, chunk)
+        codes = ("damaged",) if name == "checksum" else ()
+        yield _Draft("odd_profile", f"{name}.png", data, codes, QUARTERS, 0, told)
 
 
 def _animated() -> Iterator[_Draft]:
@@ -873,7 +892,6 @@ def _bombs() -> Iterator[_Draft]:
     for name, chunk in {
         "ztxt": _chunk(b"zTXt", b"a\0\0" + text),
         "itxt": _chunk(b"iTXt", b"a\0\x01\0\0\0" + text),
-        "iccp": _chunk(b"iCCP", b"a\0\0" + text),
     }.items():
         yield _Draft(kind, f"{name}.png", png(rgb, 8, 2, chunk), ("too_large",))
     width, height = 7056, 7056  # just below the limit, in a bit per pixel

@@ -121,6 +121,22 @@ MUTANTS = (
     ),
     Mutant(
         "preprocessing",
+        "colours of Display P3 are taken for those of sRGB",
+        "carbrand/colour_profile.py",
+        "SRGB_WITHIN = 3",
+        "SRGB_WITHIN = 200",
+        _test("colour_profile", "a_colour_is_the_one_that_the_standard_says[RGB]"),
+    ),
+    Mutant(
+        "preprocessing",
+        "a broken colour profile is not told",
+        "carbrand/photo.py",
+        '"unusable_profile": bool(colours.problem)',
+        '"unusable_profile": False',
+        _test("colour_profile", "a_profile_for_other_pixels_is_not_used[CMYK]"),
+    ),
+    Mutant(
+        "preprocessing",
         "`crop` pads",
         "carbrand/photo.py",
         '    if policy == "crop":\n',

@@ -23,9 +23,11 @@ from PIL import Image
 
 from carbrand.damage import is_damaged, rest_is_missing
 from carbrand.dataset import FoundFile
+from carbrand.icc_file import DISPLAY_P3, SRGB_CURVE, rgb_profile
 from carbrand.inspection import Inspected, PhotoLimits, inspect_file
 from carbrand.photo import MAX_PIXELS, PROBLEMS, UnreadablePhoto, open_photo, read_file
 from tests.hostile_photos import _chunk, _segment, _variants, quarters, save
+from tests.profiles import cmyk_profile, grey_profile
 
 # Where C code does not come back, the process ends; a slow one is told by its time.
 HANGS_AFTER_S = 60
@@ -58,7 +60,7 @@ _SIZES = (
     *((9_999, 9_999), (7_000, 7_000), (30_000, 3_300), (65_535, 1_500), (1, 65_535), (65_535, 1)),
     *((10_001, 10_001), (0, 9), (2**31 - 1, 1), (1, 2**31 - 1), (2**32 - 1, 2**32 - 1)),
 )
-_PNG_NAMES = (b"tRNS", b"PLTE", b"gAMA", b"eXIf", b"acTL", b"fcTL", b"fdAT")
+_PNG_NAMES = (b"tRNS", b"PLTE", b"gAMA", b"cHRM", b"cICP", b"eXIf", b"acTL", b"fcTL", b"fdAT")
 Edit = Callable[[bytearray, random.Random], object]
 
 
@@ -69,11 +71,12 @@ def seeds() -> dict[str, bytes]:
     photo = quarters()
     frames = [quarters().rotate(90 * n, expand=False) for n in range(3)]
     animated = {"save_all": True, "append_images": frames[1:], "duration": 50}
-    profile = b"\0" * 40 + b"acsp" + b"\0" * 200
+    profile = rgb_profile(DISPLAY_P3, SRGB_CURVE)
     return _variants() | {
         "exif.jpg": save(photo, "JPEG", exif=turned, icc_profile=profile, comment=b"seen"),
         "print.jpg": save(photo.convert("CMYK"), "JPEG", progressive=True),
-        "grey.jpg": save(photo.convert("L"), "JPEG"),
+        "grey.jpg": save(photo.convert("L"), "JPEG", icc_profile=grey_profile(1.8)),
+        "inks.jpg": save(photo.convert("CMYK"), "JPEG", icc_profile=cmyk_profile(3)),
         "exif.png": save(photo, "PNG", exif=turned, icc_profile=profile),
         "alpha.png": save(photo.convert("RGBA"), "PNG"),
         "deep.png": save(Image.new("I;16", (24, 16), 40_000), "PNG"),
@@ -89,6 +92,7 @@ def seeds() -> dict[str, bytes]:
         "tiles.tif": save(photo, "TIFF", compression="packbits"),
         "deep.tif": save(Image.new("I;16", (24, 16), 40_000), "TIFF"),
         "float.tif": save(Image.new("F", (24, 16), 0.5), "TIFF"),
+        "profile.tif": save(photo, "TIFF", icc_profile=profile),
         "fax.tif": save(photo.convert("1"), "TIFF", compression="group4"),
         "cmyk.tif": save(photo.convert("CMYK"), "TIFF"),
     }
@@ -263,8 +267,9 @@ _BOMB = zlib.compress(bytes(80_000_000), 9)
 
 # As large as is allowed, of the kinds that take most memory for each pixel.
 _LARGEST = (
-    *(("baseline.jpg", 9_999), ("exif.jpg", 9_999), ("progressive.jpg", 7_745)),
+    *(("baseline.jpg", 9_999), ("exif.jpg", 7_071), ("progressive.jpg", 7_745)),
     *(("cmyk.jpg", 7_745), ("print.jpg", 6_000), ("animated.gif", 9_999)),
+    *(("inks.jpg", 5_477), ("grey.jpg", 7_071)),
 )
 
 
