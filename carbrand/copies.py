@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from carbrand.clusters import Clusters
 from carbrand.fingerprint import Frame
 from carbrand.manifest import Row
 from carbrand.near_duplicates import find_near_duplicates
@@ -16,8 +17,31 @@ from carbrand.near_duplicates import find_near_duplicates
 WAYS_TO_MATCH = ("bytes", "pixels", "hash")
 
 
-def mark_copies(
+# Pairs of rows, by number.
+Pairs = Sequence[tuple[int, int]]
+
+
+def join_copies(
     rows: Sequence[Row], fingerprints: Sequence[Sequence[Frame]], distance: int
+) -> Clusters:
+    """The rows, by number, that have the same pixels or near-duplicates in common."""
+    by_pixels: defaultdict[str, list[int]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        by_pixels[row.pixel_sha256].append(number)
+    same = list(by_pixels.values())
+    labels = find_near_duplicates([fingerprints[numbers[0]] for numbers in same], distance).labels()
+    clusters = Clusters(len(rows))
+    for label, numbers in zip(np.asarray(labels).tolist(), same, strict=True):
+        _join(clusters, [(same[label][0], number) for number in numbers])
+    return clusters
+
+
+def mark_copies(
+    rows: Sequence[Row],
+    fingerprints: Sequence[Sequence[Frame]],
+    distance: int,
+    edited: Pairs = (),
+    joined: Clusters | None = None,
 ) -> list[Row]:
     """`rows` with what shows between photos: `label_conflict`, `leaked`, `duplicate`.
 
@@ -25,14 +49,24 @@ def mark_copies(
     which training photos stay, no test photo decides. A test photo with a copy in `train` is
     `leaked`. Copies under two brands are a `label_conflict`, each one, and told by the photo that
     contradicts it.
-    `fingerprints` are those of the rows; `distance` is in bits of hash.
+    `fingerprints` are those of the rows; `distance` is in bits of hash. `edited` are copies found
+    in another way, `joined` what `join_copies` found where it is known already.
     """
     marked = list(rows)
-    for members in _clusters(rows, fingerprints, distance):
+    everything = joined or join_copies(rows, fingerprints, distance)
+    _join(everything, edited)
+    partners: defaultdict[int, list[int]] = defaultdict(list)
+    for first, second in edited:
+        partners[first].append(second)
+    for members in _groups(everything):
         # Two training photos may be alike only by way of a test photo between them.
         learned = [number for number in members if rows[number].split == "train"]
         seen, seen_of = [rows[n] for n in learned], [fingerprints[n] for n in learned]
-        own = _clusters(seen, seen_of, distance) if len(learned) > 1 else ()
+        apart = join_copies(seen, seen_of, distance) if len(learned) > 1 else Clusters(len(learned))
+        places = {number: place for place, number in enumerate(learned)}
+        pairs = [(number, other) for number in learned for other in partners[number]]
+        _join(apart, [(places[a], places[b]) for a, b in pairs if b in places])
+        own = _groups(apart)
         twins = [_by_path([seen[place] for place in places]) for places in own]
         cluster = _by_path([rows[number] for number in members])
         by_path = {row.path: row for row in _mark(cluster, twins)}
@@ -41,19 +75,18 @@ def mark_copies(
     return marked
 
 
-def _clusters(
-    rows: Sequence[Row], fingerprints: Sequence[Sequence[Frame]], distance: int
-) -> Iterator[list[int]]:
-    """The numbers of rows that are copies of one another: a list for each two or more."""
-    by_pixels: defaultdict[str, list[int]] = defaultdict(list)
-    for number, row in enumerate(rows):
-        by_pixels[row.pixel_sha256].append(number)
-    same = list(by_pixels.values())
-    labels = find_near_duplicates([fingerprints[numbers[0]] for numbers in same], distance).labels()
-    clusters: defaultdict[int, list[int]] = defaultdict(list)
-    for label, numbers in zip(np.asarray(labels).tolist(), same, strict=True):
-        clusters[label] += numbers
-    yield from (members for members in clusters.values() if len(members) > 1)
+def _join(clusters: Clusters, pairs: Pairs) -> None:
+    if pairs:
+        first, second = np.array(pairs).T
+        clusters.join(first, second)
+
+
+def _groups(clusters: Clusters) -> list[list[int]]:
+    """The members of each cluster of two or more, by number."""
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for number, label in enumerate(clusters.labels().tolist()):
+        groups[label].append(number)
+    return [members for members in groups.values() if len(members) > 1]
 
 
 def _by_path(rows: Iterable[Row]) -> list[Row]:

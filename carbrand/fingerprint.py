@@ -42,9 +42,12 @@ class Frame:
     bordered: bool
 
 
-def fingerprint(photo: Image.Image) -> tuple[Frame, ...]:
-    """The frames of a photo: the whole, and without its border; none of one without contrast."""
-    grey = working_copy(photo)
+def fingerprint(grey: Image.Image) -> tuple[Frame, ...]:
+    """The frames of a photo: the whole, and without its border; none of one without contrast.
+
+    `grey`: its working copy, or the photo itself.
+    """
+    grey = working_copy(grey)
     whole = (0, 0, *grey.size)
     clean, noisy = (_without_borders(np.asarray(grey), spread) for spread in _BORDER_TOLERANCES)
     bordered = all(edge != outer for edge, outer in zip(clean, whole, strict=True))

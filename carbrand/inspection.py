@@ -11,12 +11,13 @@ from PIL import Image
 
 from carbrand.damage import is_damaged, rest_is_missing
 from carbrand.dataset import FoundFile
-from carbrand.fingerprint import Frame, fingerprint, perceptual_hash
+from carbrand.fingerprint import Frame, fingerprint, perceptual_hash, working_copy
 from carbrand.formats import extension_fits
 from carbrand.links import why_refused
 from carbrand.manifest import Row
 from carbrand.photo import REST_IS_MISSING, UnreadablePhoto, open_photo, read_file
 from carbrand.quality import measure, quality_issues
+from carbrand.window_hash import NO_HASHES, WindowHashes, window_hashes
 
 # Pixels of a photo that are copied at once.
 _PIXELS_AT_ONCE = 4_000_000
@@ -42,6 +43,7 @@ class Inspected:
 
     row: Row
     frames: tuple[Frame, ...] = ()
+    windows: WindowHashes = NO_HASHES
 
 
 def inspect_file(file: FoundFile, limits: PhotoLimits) -> Inspected:
@@ -75,6 +77,7 @@ def _check_place(path: str, folders: Sequence[Path]) -> None:
 
 def _inspect_photo(row: Row, photo: Image.Image, damage: str, limits: PhotoLimits) -> Inspected:
     quality = measure(photo)
+    grey = working_copy(photo)
     source_format = photo.info["source_format"]
     shorter, longer = sorted(photo.size)
     found = {
@@ -98,7 +101,8 @@ def _inspect_photo(row: Row, photo: Image.Image, damage: str, limits: PhotoLimit
             issues=(*issues, *photo.info["oddities"], *quality_issues(quality)),
             reason=damage or photo.info["profile_problem"],
         ),
-        fingerprint(photo),
+        fingerprint(grey),
+        window_hashes(grey),
     )
 
 

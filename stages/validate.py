@@ -8,13 +8,17 @@ the nodes that find more of them), `summary.json` (counts) and `origin.json`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from carbrand.copies import WAYS_TO_MATCH, mark_copies
+from carbrand.block_match import Match
+from carbrand.clusters import Clusters
+from carbrand.copies import WAYS_TO_MATCH, join_copies, mark_copies
 from carbrand.dataset import check_counts, find_dataset
+from carbrand.edit_candidates import Candidate
+from carbrand.edited_copies import EditedPair, find_edited, look_at_files
 from carbrand.folders import (
     FOLDER_CODES,
     FOLDER_SEVERITIES,
@@ -39,6 +43,7 @@ from carbrand.progress import track
 from carbrand.rules import CopyRules, write_rules
 from carbrand.stage import start
 from carbrand.whole_files import StopAfterWriting
+from carbrand.window_hash import WindowHashes
 from carbrand.wording import one_line
 
 MEGAPIXEL = 1_000_000
@@ -122,7 +127,9 @@ def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
     files = dataset.files
     looked_at = spread(partial(inspect_file, limits=limits), files)
     inspected = list(track(looked_at, "Looking at photos", len(files)))
-    rows = judge_photos(inspected, severities, brands_left_out(findings), params.near_distance)
+    rows = judge_photos(
+        inspected, severities, brands_left_out(findings), params.near_distance, limits.max_pixels
+    )
     between = compare_photos(
         rows,
         dataset.shared_brands,
@@ -142,6 +149,7 @@ def judge_photos(
     severities: Mapping[str, str],
     brands_out: set[str],
     near_distance: int,
+    max_pixels: int = MAX_PIXELS,
 ) -> list[Row]:
     """The rows with their status: first each on its own, then the copies among those in use.
 
@@ -159,14 +167,30 @@ def judge_photos(
         for number, row in enumerate(alone)
         if row.status != EXCLUDED and row.pixel_sha256  # a text among them stops the pipeline alone
     ]
-    marked = mark_copies(
-        [rows[number] for number in used],
-        [inspected[number].frames for number in used],
-        near_distance,
+    chosen = [rows[number] for number in used]
+    frames = [inspected[number].frames for number in used]
+    joined = join_copies(chosen, frames, near_distance)
+    edited = find_edited_photos(
+        chosen, [inspected[number].windows for number in used], joined, max_pixels
     )
+    copies = [(pair.first, pair.second) for pair in edited if pair.match.is_copy]
+    marked = mark_copies(chosen, frames, near_distance, copies, joined)
     for number, row in zip(used, marked, strict=True):
         alone[number] = judge(row, severities)
     return alone
+
+
+def find_edited_photos(
+    rows: Sequence[Row], windows: Sequence[WindowHashes], joined: Clusters, max_pixels: int
+) -> list[EditedPair]:
+    """Pairs of rows, by number, of which one is an edited copy of the other, or may be."""
+
+    def look(candidates: Sequence[Candidate]) -> Iterator[Match]:
+        items = ((rows[it.first].path, rows[it.second].path, it.overlays) for it in candidates)
+        looks = spread(partial(look_at_files, max_pixels=max_pixels), items)
+        yield from track(looks, "Comparing photos", len(candidates))
+
+    return find_edited(windows, joined, [row.split == "train" for row in rows], look)
 
 
 def summarize(validated: Validated) -> dict[str, object]:

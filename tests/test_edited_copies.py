@@ -1,0 +1,146 @@
+"""Photos that were written on, turned, tilted, inverted or shown on a phone are found as copies,
+and photos that only show the same kind of thing are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from carbrand.block_match import PICTURE_PX, Match
+from carbrand.clusters import Clusters
+from carbrand.dataset import find_files
+from carbrand.edit_candidates import Candidate
+from carbrand.edited_copies import EditedPair, best_match, find_edited
+from carbrand.fingerprint import working_copy
+from carbrand.photo import open_photo
+from carbrand.window_hash import NO_HASHES, VERSIONS, WINDOWS, pictures, window_hashes
+from tests.conftest import ROOT
+from tests.edits import OVERLAYS
+
+# What covers the middle of a small thing, or was made small itself, is rather suspicious.
+COPIES = {"band across": 0.4, "small screenshot": 0.7, "tilted": 0.8, "tilted, white corners": 0.8}
+SURE = Match(1.0, 1.0, 64, 1.0, exact=True)
+
+
+def search(photos: Sequence[Image.Image], learned: Sequence[bool] = ()) -> list[EditedPair]:
+    """What is found among photos in memory."""
+    greys = [working_copy(photo) for photo in photos]
+    shown = [pictures(grey) for grey in greys]
+
+    def look(candidates: Sequence[Candidate]) -> Iterator[Match]:
+        return (best_match(shown[it.first], shown[it.second], it.overlays) for it in candidates)
+
+    known, learned = Clusters(len(photos)), learned or [False] * len(photos)
+    return find_edited([window_hashes(grey) for grey in greys], known, learned, look)
+
+
+def pairs(found: Sequence[EditedPair]) -> set[tuple[int, int]]:
+    return {(pair.first, pair.second) for pair in found}
+
+
+def clouds(seed: int) -> Image.Image:
+    """Soft coloured clouds: nothing in them has an edge."""
+    coarse = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), np.uint8)
+    return Image.fromarray(coarse).resize((300, 200), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def drawings() -> list[Image.Image]:
+    """Cars from the sample, of all brands and many in one studio, and some clouds."""
+    files = [file.path for file in find_files(ROOT / "Datasets" / "train", "train")]
+    return [open_photo(path) for path in files[::8]] + [clouds(seed) for seed in range(4)]
+
+
+@pytest.fixture(scope="module")
+def cars(article_photos) -> list[Image.Image]:
+    """Every fifth of the article's training photos."""
+    files = [file.path for file in find_files(article_photos / "train", "train")]
+    return [open_photo(path) for path in files[::5]]
+
+
+def assert_found(photos: Sequence[Image.Image], edit: str, least: float) -> None:
+    """Each photo is a copy of its own original, and no one is of another."""
+    found = search([*photos, *(OVERLAYS[edit](photo) for photo in photos)])
+    right = {(number, number + len(photos)) for number in range(len(photos))}
+    assert pairs(found) <= right
+    assert len(found) >= least * len(photos)
+    assert sum(pair.match.is_copy for pair in found) >= COPIES.get(edit, 0.85) * len(photos)
+
+
+@pytest.mark.usefixtures("sample_in_place")
+@pytest.mark.parametrize("edit", OVERLAYS)
+def test_an_edited_drawing_is_told_and_never_taken_for_another(edit, drawings):
+    assert_found(drawings, edit, 0.93)
+
+
+@pytest.mark.parametrize("edit", OVERLAYS)
+def test_an_edited_photo_is_told_and_never_taken_for_another(edit, cars):
+    assert_found(cars, edit, 0.92)
+
+
+@pytest.mark.usefixtures("sample_in_place")
+def test_different_drawings_are_no_pairs():
+    files = find_files(ROOT / "Datasets", "")
+    assert search([open_photo(file.path) for file in files if file.is_photo]) == []
+
+
+def test_the_hashes_of_every_version_follow_from_those_of_the_photo():
+    grey = working_copy(clouds(1)).resize((PICTURE_PX, PICTURE_PX))
+    names = np.arange(len(WINDOWS))
+    own = by_window(grey)
+    assert set(own) == set(names.tolist())
+    for version in VERSIONS:
+        changed = Image.fromarray(np.ascontiguousarray(version.of_picture(np.asarray(grey))))
+        hashes = version.of_hashes(np.array([own[name] for name in names], np.uint64))
+        expected = dict(zip(version.of_windows(names).tolist(), hashes.tolist(), strict=True))
+        assert by_window(changed) == expected
+
+
+def by_window(grey: Image.Image) -> dict[int, int]:
+    """The hashes of the whole picture's windows by their numbers."""
+    found = window_hashes(grey)
+    whole = (found.boxes == 0) & ~found.tilted
+    return dict(zip(found.windows[whole].tolist(), found.hashes[whole].tolist(), strict=True))
+
+
+def test_plain_photos_have_no_hashes_and_are_no_pairs():
+    plain = [Image.new("RGB", (60, 40), colour) for colour in ("white", "black", "grey")]
+    assert [len(window_hashes(photo.convert("L")).hashes) for photo in plain] == [0, 0, 0]
+    assert search(plain) == []
+    assert find_edited([NO_HASHES], Clusters(1), [True], iter) == []
+
+
+def test_photos_of_any_shape_can_be_compared():
+    rng = np.random.default_rng(0)
+    shapes = ((1, 1), (1, 300), (300, 1), (2, 2), (2, 3000), (40, 30))
+    search([Image.fromarray(rng.integers(0, 256, (*shape, 3), np.uint8)) for shape in shapes])
+
+
+def test_of_many_copies_of_one_photo_each_is_looked_at_once():
+    """Not each with each; whatever order they come in, all end in one cluster."""
+    photos = [clouds(number // 30) for number in range(60)]
+    known = Clusters(len(photos))
+    hashes = [window_hashes(working_copy(photo)) for photo in photos]
+    looks = []
+
+    def look(candidates: Sequence[Candidate]) -> Iterator[Match]:
+        looks.extend(candidates)
+        return (SURE for _ in candidates)
+
+    find_edited(hashes, known, [True] * 60, look)
+    assert known.labels().tolist() == [0] * 30 + [30] * 30
+    assert len(looks) <= 60 * 8
+
+
+def test_no_test_photo_decides_which_training_photos_are_copies():
+    """The first two are copies of one another, whether or not a test photo joined them before."""
+    photos = [clouds(1), OVERLAYS["caption"](clouds(1)), OVERLAYS["logo"](clouds(1))]
+    hashes = [window_hashes(working_copy(photo)) for photo in photos]
+    known = Clusters(3)
+    known.join(np.array([0, 1]), np.array([2, 2]))
+    found = find_edited(hashes, known, [True, True, False], lambda it: [SURE] * len(it))
+    assert pairs(found) == {(0, 1)}
