@@ -32,6 +32,8 @@ _LEAST_SUSPICIOUS_SHARE = 0.5
 _FEWEST_THAT_AGREE = 8
 # Of one photo everything is seen in its copy, but for the corners that a tilt cuts off.
 _LEAST_OVERLAP = 0.93
+# In shares of the side: what moves less than this is still. Hands move by 0.006 at least.
+_STILL = 0.008
 # A turn about the centre: how far that may move, in shares of the side, and the sine of the angle.
 _CENTRED = 0.012
 _LEAST_TURN = 0.01
@@ -138,6 +140,7 @@ _COARSE = _Grid(PICTURE_PX // 2, 8, 4, reach=3)
 _FINE = _Grid(PICTURE_PX, 12, 8, reach=2)
 _LAST = _Grid(PICTURE_PX, 8, 8, reach=1)
 _EXACT = _Grid(PICTURE_PX, 8, 8, reach=0)
+_CORNERS = np.array([(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)])
 # All over a picture.
 _POINTS = np.stack(np.meshgrid(*[(np.arange(PICTURE_PX) + 0.5) / PICTURE_PX] * 2), 2).reshape(-1, 2)
 
@@ -158,8 +161,12 @@ class _Map:
         return _Map(self.matrix @ other.matrix, self.matrix @ other.shift + self.shift)
 
     @property
-    def is_turn(self) -> bool:
-        """Whether the picture only turns about its centre, and grows or shrinks perhaps."""
+    def is_exact(self) -> bool:
+        """Whether nothing moves, but for what was cut off inexactly, or it turns about the centre
+        (and grows or shrinks, perhaps).
+        """
+        if np.abs(self.of(_CORNERS) - _CORNERS).max() <= _STILL:
+            return True
         right, down = self.matrix[0, 1], self.matrix[1, 0]
         turned = right * down < 0 and math.sqrt(-right * down) >= _LEAST_TURN
         return bool(turned and np.abs(self.shift).max() <= _CENTRED)
@@ -248,7 +255,7 @@ def _count(shown: np.ndarray, b: np.ndarray, found: _Map, grid: _Grid) -> Match:
         clean=blocks / int(np.count_nonzero(rich & (correlations >= _SIMILAR))),
         blocks=blocks,
         overlap=_overlap(found),
-        exact=grid is _EXACT or found.is_turn,
+        exact=found.is_exact,
     )
 
 

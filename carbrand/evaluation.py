@@ -21,7 +21,10 @@ MOST_BRANDS_OF_CONFUSION = 20
 
 @dataclass(frozen=True)
 class PredictedPhoto:
-    """One row of predictions.csv; `probabilities` in the order of the brands."""
+    """One row of predictions.csv; `probabilities` in the order of the brands.
+
+    suspected: it may be a copy of a training photo, but is not `leaked` for all that is known.
+    """
 
     path: str
     actual: str
@@ -29,6 +32,7 @@ class PredictedPhoto:
     confidence: float
     leaked: bool
     probabilities: tuple[float, ...]
+    suspected: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,17 @@ class ReliabilityBin:
 
 
 def make_predicted(
-    path: str, actual: str, leaked: bool, probabilities: Sequence[float], brands: Sequence[str]
+    path: str,
+    actual: str,
+    leaked: bool,
+    probabilities: Sequence[float],
+    brands: Sequence[str],
+    suspected: bool = False,
 ) -> PredictedPhoto:
     """A row whose `predicted` is the likeliest brand, the first of those equally likely."""
     shares = tuple(float(share) for share in probabilities)
     label = int(np.argmax(shares))
-    return PredictedPhoto(path, actual, brands[label], shares[label], leaked, shares)
+    return PredictedPhoto(path, actual, brands[label], shares[label], leaked, shares, suspected)
 
 
 def evaluate_photos(
@@ -62,7 +71,8 @@ def evaluate_photos(
     ece_bins: int,
     temperature: float = 1.0,
 ) -> dict[str, Any]:
-    """The metrics of the leak-free photos, of which there must be one, and `as_given` of all.
+    """The metrics of the leak-free photos, of which there must be one, `as_given` of all, and
+    `without_suspected` of the leak-free ones that are no suspected copies.
 
     temperature: that of the model that predicted them, for `uncalibrated`. `top_5` is there where
     brands are more than 5, `confusion` where they are at most MOST_BRANDS_OF_CONFUSION; all other
@@ -90,7 +100,14 @@ def evaluate_photos(
     if len(brands) <= MOST_BRANDS_OF_CONFUSION:
         metrics["confusion"] = count_confusion(leak_free, brands)
     metrics["as_given"] = score_accuracy(photos)
+    metrics["without_suspected"] = score_without_suspected(leak_free)
     return metrics
+
+
+def score_without_suspected(leak_free: Sequence[PredictedPhoto]) -> dict[str, float]:
+    """The accuracy of those that are not even suspected; only `images`, 0, where none is left."""
+    sure = [photo for photo in leak_free if not photo.suspected]
+    return score_accuracy(sure) if sure else {"images": 0}
 
 
 def score_accuracy(photos: Sequence[PredictedPhoto]) -> dict[str, float]:

@@ -33,6 +33,7 @@ MEANINGS = {
     "label_conflict": "The same picture lies under two brands: one of them must be wrong.",
     "leaked": "A test photo that is a copy of a training photo: no proof of anything.",
     "duplicate": "A copy inside a split: it would count twice.",
+    "suspected": "May be a copy of another photo, or another shot of the same scene.",
 }
 
 

@@ -23,7 +23,9 @@ ODD = ("damaged", "wrong_extension", "too_small", "extreme_aspect", *ODDITIES, *
 # A photo of a brand that only one split has, where such brands stay out.
 NO_COUNTERPART = ("missing_brand",)
 BETWEEN_PHOTOS = ("label_conflict", "leaked", "duplicate")
-CODES = (*NEVER_PHOTOS, *UNUSABLE, *ODD, *NO_COUNTERPART, *BETWEEN_PHOTOS)
+# Perhaps a copy of another photo, perhaps not.
+SUSPECTED = "suspected"
+CODES = (*NEVER_PHOTOS, *UNUSABLE, *ODD, *NO_COUNTERPART, *BETWEEN_PHOTOS, SUSPECTED)
 
 
 def judge(row: Row, severities: Mapping[str, str]) -> Row:
@@ -45,6 +47,8 @@ def judge(row: Row, severities: Mapping[str, str]) -> Row:
     grades = {severities[code] for code in issues}
     status = ERROR if "error" in grades else EXCLUDED if "exclude" in grades else KEPT
     judged = replace(row, issues=issues, status=status)
+    if SUSPECTED not in issues:
+        judged = replace(judged, suspected_of="")
     # What is to be ignored is not told either; that copies belong together, folds must know.
     told = bool(set(issues) & set(BETWEEN_PHOTOS))
     return judged if told else replace(judged, duplicate_of="", match="")

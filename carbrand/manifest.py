@@ -23,6 +23,7 @@ class Row:
 
     Of copies, `duplicate_of` is the path of the photo that this one is a copy of, `match` how that
     shows (`bytes`, `pixels` or `hash`), `cluster` the path of the first of all that show the same.
+    `suspected_of` is the path of a photo that this one may be a copy of.
     """
 
     path: str
@@ -43,6 +44,7 @@ class Row:
     duplicate_of: str = ""
     match: str = ""
     cluster: str = ""
+    suspected_of: str = ""
 
     @property
     def leaked(self) -> bool:
@@ -110,3 +112,13 @@ def photos_to_learn_from(rows: Sequence[Row]) -> list[Row]:
 def photos_to_predict(rows: Sequence[Row]) -> list[Row]:
     """The test photos that are kept, and the leaked ones: reported apart, never hidden."""
     return [row for row in rows if row.split == "test" and (row.status == KEPT or row.leaked)]
+
+
+def suspected_leaks(rows: Sequence[Row]) -> set[str]:
+    """The paths of test photos that may be copies of training photos, but count as leak-free."""
+    learned = {row.path for row in rows if row.split == "train"}
+    return {
+        row.path
+        for row in rows
+        if row.split == "test" and not row.leaked and row.suspected_of in learned
+    }

@@ -14,14 +14,15 @@ PROBABILITY_DECIMALS = 6
 
 def write_predictions(path: Path, photos: Sequence[PredictedPhoto], brands: Sequence[str]) -> None:
     """Write `photos` in their order, with one `p_<brand>` column per brand."""
-    columns = ["path", "actual", "predicted", "confidence", "leaked", *(f"p_{b}" for b in brands)]
+    about = ["path", "actual", "predicted", "confidence", "leaked", "suspected"]
+    columns = [*about, *(f"p_{b}" for b in brands)]
     write_table(path, columns, [_cells(photo) for photo in photos])
 
 
 def _cells(photo: PredictedPhoto) -> list[str]:
     numbers = [f"{p:.{PROBABILITY_DECIMALS}f}" for p in (photo.confidence, *photo.probabilities)]
-    leaked = str(photo.leaked).lower()
-    return [photo.path, photo.actual, photo.predicted, numbers[0], leaked, *numbers[1:]]
+    marks = [str(mark).lower() for mark in (photo.leaked, photo.suspected)]
+    return [photo.path, photo.actual, photo.predicted, numbers[0], *marks, *numbers[1:]]
 
 
 def read_predictions(path: Path) -> tuple[list[PredictedPhoto], list[str]]:
@@ -39,4 +40,5 @@ def _parse(record: dict[str, str], brands: Sequence[str]) -> PredictedPhoto:
         confidence=float(record["confidence"]),
         leaked=record["leaked"] == "true",
         probabilities=tuple(float(record[f"p_{brand}"]) for brand in brands),
+        suspected=record.get("suspected") == "true",  # the first files had no such column
     )

@@ -22,6 +22,7 @@ from carbrand.copy_clusters import Cluster, CopiedPhoto, find_clusters
 from carbrand.curve_chart import CurveChart, curve_chart
 from carbrand.data_fingerprint import fingerprints
 from carbrand.line_breaks import breakable, longest, longest_part
+from carbrand.manifest import Row
 from carbrand.photo_map import SHAPES, MapPoint, nearest_agreement
 from carbrand.photo_map import photo_map as map_of
 from carbrand.reliability_chart import reliability_chart
@@ -40,6 +41,7 @@ from carbrand.verdict import (
     right_sentence,
     share_right,
     sureness_sentence,
+    suspicions_sentence,
     training_set,
 )
 
@@ -135,6 +137,7 @@ def verdict(material: Material) -> Context:
     most_frequent = Counter(photo.actual for photo in run.leak_free).most_common()
     return {
         "leaks": leaks_sentence(run),
+        "suspicions": suspicions_sentence(run),
         "metrics": run.metrics,
         "cards": [run.metrics.leak_free] if run.leak_free else [],
         "baseline": min(most_frequent, key=lambda pair: (-pair[1], pair[0]), default=None),
@@ -265,7 +268,11 @@ def findings(material: Material) -> Context:
     """What is wrong with the photos themselves?"""
     run = material.run
     manifest = run.manifest
-    alone = [file for file in manifest if file.issues and not file.duplicate_of]
+    alone = [
+        file
+        for file in manifest
+        if file.issues and not file.duplicate_of and set(file.issues) != {"suspected"}
+    ]
     splits = sorted({file.split for file in manifest}, reverse=True)  # train before test
     kept = Counter((file.brand, file.split) for file in manifest if file.path in run.used)
     clusters = find_clusters(run)
@@ -287,6 +294,10 @@ def findings(material: Material) -> Context:
         "clusters": [_shown_cluster(cluster, material) for cluster in shown],
         "all_clusters": len(clusters),
         "more_clusters": len(clusters) - len(shown),
+        "suspicions": [
+            _shown_suspicion(pair, material) for pair in run.suspicions[: material.limits.pairs]
+        ],
+        "all_suspicions": len(run.suspicions),
         "by_network": len(by_network),
         "by_network_train": len(by_network - tested),
         "by_network_test": len(by_network & tested),
@@ -422,6 +433,21 @@ def _shown_cluster(cluster: Cluster, material: Material) -> Context:
         ],
         "first": cluster.photos[0].row.path,
         "more": len(cluster.photos[PHOTOS_PER_CLUSTER:]),
+    }
+
+
+def _shown_suspicion(pair: tuple[Row, Row], material: Material) -> Context:
+    size_px = material.limits.thumbnail_px // 2
+    return {
+        "across": pair[0].split != pair[1].split,
+        "brands": sorted({row.brand for row in pair}),
+        "photos": [
+            (
+                row.path,
+                _picture(thumbnail(row.path, size_px), f"Photo {wording.one_line(row.path)}"),
+            )
+            for row in pair
+        ],
     }
 
 

@@ -81,6 +81,7 @@ class Metrics:
     leak_free: Accuracy
     balanced: Accuracy  # each brand counting the same
     as_given: Accuracy
+    without_suspected: Accuracy | None  # of leak-free photos; None where all are suspected
     leaked: int
     calibrated: Honesty
     uncalibrated: Honesty
@@ -129,6 +130,13 @@ class Results:
     def leak_free(self) -> tuple[JudgedPhoto, ...]:
         """Those that count: of photos that the training never saw."""
         return tuple(photo for photo in self.photos if not photo.leaked)
+
+    @cached_property
+    def suspicions(self) -> tuple[tuple[Row, Row], ...]:
+        """Pairs of which the second may be a copy of the first; those across the splits first."""
+        rows = {row.path: row for row in self.manifest}
+        pairs = [(rows[row.suspected_of], row) for row in self.manifest if row.suspected_of in rows]
+        return tuple(sorted(pairs, key=lambda pair: pair[0].split == pair[1].split))
 
     @cached_property
     def right(self) -> tuple[JudgedPhoto, ...]:

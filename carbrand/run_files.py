@@ -163,6 +163,7 @@ def _read_metrics(path: Path) -> Metrics:
             leak_free=_accuracy(content),
             balanced=_accuracy(content, "balanced_accuracy"),
             as_given=_accuracy(content["as_given"]),
+            without_suspected=_of_any(content["without_suspected"]),
             leaked=content["leaked"],
             calibrated=_honesty(content),
             uncalibrated=_honesty(content["uncalibrated"]),
@@ -170,6 +171,10 @@ def _read_metrics(path: Path) -> Metrics:
             brand={brand: Scores(**scores) for brand, scores in content["brand"].items()},
             top_5=content.get("top_5"),
         )
+
+
+def _of_any(numbers: Mapping[str, Any]) -> Accuracy | None:
+    return _accuracy(numbers) if numbers["images"] else None
 
 
 def _accuracy(numbers: Mapping[str, Any], kind: str = "accuracy") -> Accuracy:

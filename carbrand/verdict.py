@@ -45,6 +45,25 @@ def leaks_sentence(results: Results) -> str:
     )
 
 
+def suspicions_sentence(results: Results) -> str:
+    """How much of the number stands or falls with photos that a person has to look at?"""
+    sure = results.metrics.without_suspected
+    suspected = len(results.leak_free) - (sure.images if sure else 0)
+    if not suspected:
+        return ""
+    may = (
+        "may be a copy of a training photo"
+        if suspected == 1
+        else "may be copies of training photos"
+    )
+    of = f"{suspected:,} of the leak-free test photos {may} (they are shown side by side below)"
+    if sure is None:
+        return f"{of}: none is left without them."
+    return (
+        f"{of}; without {'it' if suspected == 1 else 'them'} it would be {percent(sure.accuracy)}."
+    )
+
+
 def sureness_sentence(results: Results) -> str:
     """May its confidence be believed?"""
     photos, accuracy = results.leak_free, results.metrics.leak_free

@@ -30,7 +30,7 @@ from carbrand.evaluation import (
 from carbrand.feature_store import read_originals, read_recipe
 from carbrand.heatmap import spread_over_photo
 from carbrand.leaks import find_leaks, mark_leaks
-from carbrand.manifest import Row, photos_to_predict, read_manifest
+from carbrand.manifest import Row, photos_to_predict, read_manifest, suspected_leaks
 from carbrand.map_file import MappedPhoto, write_map
 from carbrand.metrics_file import DECIMALS, write_metrics
 from carbrand.origin import write_origin
@@ -100,9 +100,14 @@ def predict(classifier: Classifier, rows: Sequence[Row], scratch: Path) -> Predi
 
 
 def tabulate(
-    rows: Sequence[Row], predicted: Predicted, brands: Sequence[str]
+    rows: Sequence[Row],
+    predicted: Predicted,
+    brands: Sequence[str],
+    suspected: Collection[str] = (),
 ) -> list[PredictedPhoto]:
     """What was predicted of which path, beside what the manifest says of that row.
+
+    suspected: the paths of those that may be copies of training photos.
 
     That both are the same photo, `count` makes sure of.
     """
@@ -114,6 +119,7 @@ def tabulate(
             leaked=row.leaked,
             probabilities=[round(float(p), PROBABILITY_DECIMALS) for p in probabilities],
             brands=brands,
+            suspected=path in suspected and not row.leaked,
         )
         for row, path, probabilities in zip(
             rows, predicted.paths, predicted.probabilities, strict=False
@@ -217,7 +223,8 @@ def search_copies(
 def main(params_file: Path, model: Path, validate: Path, features: Path, out: Path) -> None:
     """Predict the test photos, write the predictions and what they add up to."""
     params = read_section(params_file, "evaluate", EvaluateParams)
-    listed = photos_to_predict(read_manifest(validate / "manifest.csv"))
+    manifest = read_manifest(validate / "manifest.csv")
+    listed = photos_to_predict(manifest)
     classifier = Classifier(model)
     check_test_photos(listed, classifier.brands)
     rules = read_rules(validate / "rules.json")
@@ -229,7 +236,7 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
         check_test_photos(rows, classifier.brands)
         predicted = predicted.of({row.path for row in rows})
         write_large_parts(out, rows, predicted, classifier.resize)
-        photos = tabulate(rows, predicted, classifier.brands)
+        photos = tabulate(rows, predicted, classifier.brands, suspected_leaks(manifest))
         del predicted  # Windows deletes no file that is mapped into memory
     table = out / "predictions.csv"
     write_predictions(table, photos, classifier.brands)

@@ -32,7 +32,7 @@ from carbrand.folders import (
 )
 from carbrand.hash_search import MAX_DISTANCE
 from carbrand.inspection import Inspected, PhotoLimits, inspect_file
-from carbrand.issues import CODES, NEVER_PHOTOS, SEVERITIES, UNUSABLE, judge
+from carbrand.issues import CODES, NEVER_PHOTOS, SEVERITIES, SUSPECTED, UNUSABLE, judge
 from carbrand.manifest import ERROR, EXCLUDED, KEPT, Row, write_manifest
 from carbrand.metrics_file import write_metrics
 from carbrand.origin import write_origin
@@ -42,6 +42,7 @@ from carbrand.pool import spread
 from carbrand.progress import track
 from carbrand.rules import CopyRules, write_rules
 from carbrand.stage import start
+from carbrand.suspicions import mark_suspicions
 from carbrand.whole_files import StopAfterWriting
 from carbrand.window_hash import WindowHashes
 from carbrand.wording import one_line
@@ -85,6 +86,7 @@ class ValidateParams:
     label_conflict: str = _severity()
     leaked: str = knob(choices=("error", "exclude", "warn"))
     duplicate: str = _severity()
+    suspected: str = _severity()
     no_brand: str = knob(choices=FOLDER_SEVERITIES["no_brand"])
     missing_brand: str = knob(choices=FOLDER_SEVERITIES["missing_brand"])
     similar_names: str = knob(choices=FOLDER_SEVERITIES["similar_names"])
@@ -175,6 +177,7 @@ def judge_photos(
     )
     copies = [(pair.first, pair.second) for pair in edited if pair.match.is_copy]
     marked = mark_copies(chosen, frames, near_distance, copies, joined)
+    marked = mark_suspicions(marked, [pair for pair in edited if not pair.match.is_copy])
     for number, row in zip(used, marked, strict=True):
         alone[number] = judge(row, severities)
     return alone
@@ -258,7 +261,9 @@ def _describe(row: Row, severities: Mapping[str, str]) -> str:
             f"{path} holds the same photo as {original}, under another brand. "
             f"Remove the wrong one, or set validate.label_conflict: exclude"
         )
-    if row.duplicate_of:
+    if code == SUSPECTED:
+        what = f"may be a copy of {one_line(row.suspected_of)} (suspected): look at both"
+    elif row.duplicate_of:
         what = f"is a copy of {original} ({code})"
     else:
         what = f"has the issue {code}{f' ({row.reason})' if row.reason else ''}"

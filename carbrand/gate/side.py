@@ -126,6 +126,7 @@ def _read_photo(record: Mapping[str, str], brands: tuple[str, ...]) -> Predicted
         confidence=finite(record["confidence"]),
         leaked=yes_or_no(record["leaked"]),
         probabilities=tuple(finite(record[f"p_{brand}"]) for brand in brands),
+        suspected=yes_or_no(record.get("suspected", "false")),
     )
 
 
