@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,13 +27,14 @@ def find_leaks(
 
     `photos` holds vectors and thumbnails of the rows, `training` those of the originals. A copy
     under another brand is a `label_conflict`, else one of a training photo `leaked`, and one of a
-    test photo that does not leak either a `duplicate`.
+    test photo that does not leak either a `duplicate`. A copy of a leaked test photo leaks too.
     """
     fresh = [number for number, row in enumerate(rows) if not row.leaked]
     leaks = _best(
         _describe(pair, rows[fresh[pair.photo]], originals[pair.original], "leaked")
         for pair in find_copies(_subset(photos, fresh), training, space)
     )
+    leaks += _find_indirect(rows, photos, space, {copy.path for copy in leaks})
     leaked = {copy.path for copy in leaks}
     fresh = [number for number in fresh if rows[number].path not in leaked]
     inside = _best(
@@ -48,6 +49,25 @@ def find_leaks(
     ]
 
 
+def _find_indirect(
+    rows: Sequence[Row], photos: PhotoSet, space: Space, found: Collection[str]
+) -> list[Copy]:
+    """Test photos that are copies of leaked ones (known, or `found`), or of copies of these."""
+    indirect: list[Copy] = []
+    leaked = [number for number, row in enumerate(rows) if row.leaked or row.path in found]
+    fresh = [number for number in range(len(rows)) if number not in set(leaked)]
+    while leaked and fresh:
+        copies = _best(
+            _describe(pair, rows[fresh[pair.photo]], rows[leaked[pair.original]], "leaked")
+            for pair in find_copies(_subset(photos, fresh), _subset(photos, leaked), space)
+        )
+        new = {copy.path for copy in copies if copy.issue == "leaked"}
+        indirect += copies
+        leaked = [number for number in fresh if rows[number].path in new]
+        fresh = [number for number in fresh if rows[number].path not in new]
+    return indirect
+
+
 def mark_leaks(rows: Sequence[Row], copies: Sequence[Copy], rules: CopyRules) -> list[Row]:
     """The rows to count: `leaked` among their issues where they are, without those to leave out.
 
@@ -55,16 +75,20 @@ def mark_leaks(rows: Sequence[Row], copies: Sequence[Copy], rules: CopyRules) ->
     """
     stop_at_errors(copies, rules)
     out = paths_left_out(copies, rules)
+    leaked = {row.path for row in rows if row.leaked}
+    leaked |= {copy.path for copy in copies if copy.issue == "leaked"}
     # A conflict that stays in is no more than odd between two test photos, but with a training
-    # photo it means that the model has seen the photo, under whatever brand.
-    tested = {row.path for row in rows}
-    leaked = {
+    # photo, or one that leaked, it means that the model has seen the photo, under whatever brand.
+    unseen = {row.path for row in rows} - leaked
+    leaked |= {
         copy.path
         for copy in copies
-        if copy.issue == "leaked" or (copy.issue == "label_conflict" and copy.copy_of not in tested)
+        if copy.issue == "label_conflict" and copy.copy_of not in unseen
     }
     return [
-        replace(row, issues=(*row.issues, "leaked")) if row.path in leaked else row
+        replace(row, issues=(*row.issues, "leaked"))
+        if row.path in leaked and not row.leaked
+        else row
         for row in rows
         if row.path not in out
     ]

@@ -233,7 +233,7 @@ def find_errors(
 ) -> list[str]:
     """A line for everything that must stop the pipeline."""
     lines = error_lines(validated.findings)
-    lines += [_describe(row, severities) for row in validated.rows if row.status == ERROR]
+    lines += _describe_once(validated.rows, severities)
     # What was left out may have left a brand without photos. A test folder of leaked photos only
     # is no error here: it still counts as given.
     photos = [row for row in meant_as_photos(validated.rows) if "missing_brand" not in row.issues]
@@ -248,8 +248,25 @@ def find_errors(
     return lines
 
 
+def _describe_once(rows: Sequence[Row], severities: Mapping[str, str]) -> list[str]:
+    """A line for each photo with an error; of two that contradict one another, one for both."""
+    lines, pairs = [], set()
+    for row in rows:
+        if row.status != ERROR:
+            continue
+        pair = frozenset((row.path, row.duplicate_of))
+        if _worst(row, severities) != "label_conflict" or pair not in pairs:
+            lines.append(_describe(row, severities))
+        pairs.add(pair)
+    return lines
+
+
+def _worst(row: Row, severities: Mapping[str, str]) -> str:
+    return next(code for code in row.issues if severities[code] == "error")
+
+
 def _describe(row: Row, severities: Mapping[str, str]) -> str:
-    code = next(code for code in row.issues if severities[code] == "error")
+    code = _worst(row, severities)
     path, original = one_line(row.path), one_line(row.duplicate_of)
     if code in UNUSABLE:
         return (

@@ -22,7 +22,7 @@ from carbrand.photo import open_photo
 from carbrand.predictions_file import read_predictions
 from carbrand.rules import CopyRules, paths_left_out, stop_at_errors, worth_telling
 from carbrand.space import Space
-from carbrand.vector_copies import PhotoSet
+from carbrand.vector_copies import Pair, PhotoSet
 from stages import evaluate, features, train, validate
 from tests.conftest import ROOT, edit_params
 from tests.edits import CROPS, EDITS
@@ -98,6 +98,36 @@ def test_every_test_photo_may_prove_to_be_a_copy():
     assert [(copy.path, copy.copy_of, copy.issue) for copy in found] == [
         (f"test/a/{number}.jpg", f"train/a/{number}.jpg", "leaked") for number in range(2)
     ]
+
+
+def test_a_copy_of_a_leaked_test_photo_leaks_too(monkeypatch):
+    """Known ones (5), those found now (0), and copies of their copies; 3 and 4 are alike only."""
+    alike = {(0, 9), (1, 0), (2, 1), (4, 3), (6, 5)}
+
+    def fake(photos: PhotoSet, originals: PhotoSet | None, space: Space) -> list[Pair]:
+        theirs = photos if originals is None else originals
+        return [
+            Pair(a, b, 0.95, False)
+            for a, photo in enumerate(photos.vectors[:, 0].tolist())
+            for b, other in enumerate(theirs.vectors[:, 0].tolist())
+            if (photo, other) in alike
+        ]
+
+    monkeypatch.setattr("carbrand.leaks.find_copies", fake)
+    rows = [Row(f"test/a/{number}.jpg", "test", "a") for number in range(7)]
+    rows[5] = replace(rows[5], issues=("leaked",))
+    rows[2] = replace(rows[2], brand="b")
+    vectors, thumbnails = np.arange(7.0)[:, None], np.zeros((7, 8, 8), np.uint8)
+    tests = PhotoSet(vectors, thumbnails, np.ones(7))
+    training = PhotoSet(np.array([[9.0]]), thumbnails[:1], np.ones(1))
+    originals = [StoredPhoto("train/a/9.jpg", "a", "", 1.0)]
+    found = find_leaks(rows, tests, originals, training, Space.of(vectors[:, None], [1]))
+    assert {(copy.path[7], copy.copy_of[-5], copy.issue) for copy in found} == {
+        *(("0", "9", "leaked"), ("1", "0", "leaked"), ("6", "5", "leaked")),
+        *(("2", "1", "label_conflict"), ("4", "3", "duplicate")),
+    }
+    counted = mark_leaks(rows, found, CopyRules("warn", "exclude", "warn"))
+    assert [row.path[7] for row in counted if row.leaked] == ["0", "1", "2", "5", "6"]
 
 
 def test_a_brand_of_copies_of_one_photo_is_too_few_to_learn_and_validate():
