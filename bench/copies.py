@@ -1,14 +1,16 @@
 """How surely copies are found: `python -m bench.copies FOLDER [STEP]`, on every STEP-th photo.
 
 Each photo is edited in every way of tests/edits.py; then the copy is looked for among the photos,
-by hash as `validate` does it and by vectors as `evaluate` does. Printed are the shares that are
-found, how often another photo is found instead, and the pairs among the photos as they are: for a
-person to look at.
+by hash and by parts as `validate` does it and by vectors as `evaluate` does. Printed are the shares
+that are found (by parts also those that are only suspected), how often another photo is found
+instead, and the pairs among the photos as they are: for a person to look at.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +18,23 @@ from PIL import Image
 
 from bench.photos import make_network
 from carbrand.alignment import grey_thumbnail
+from carbrand.block_match import Match
+from carbrand.clusters import Clusters
 from carbrand.dataset import find_files
+from carbrand.edit_candidates import Candidate
+from carbrand.edited_copies import EditedPair, best_match, find_edited
 from carbrand.engines import Engine
 from carbrand.extraction import extract
-from carbrand.fingerprint import fingerprint
+from carbrand.fingerprint import fingerprint, working_copy
 from carbrand.inspection import hash_pixels
 from carbrand.near_duplicates import find_near_duplicates
 from carbrand.params import read_section
 from carbrand.photo import open_photo, resize
 from carbrand.space import Space
 from carbrand.vector_copies import PhotoSet, find_copies
+from carbrand.window_hash import WindowHashes, pictures, window_hashes
 from stages.features import FeaturesParams
-from tests.edits import CROPS, EDITS
+from tests.edits import CROPS, EDITS, OVERLAYS
 
 DISTANCE = 10
 
@@ -56,6 +63,48 @@ def by_hash(originals: list[Image.Image], copies: list[Image.Image]) -> tuple[fl
     return found, len(set(before.tolist())) - len(set(here.tolist()))
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What is remembered of the parts of photos, and what a close look at each shows."""
+
+    hashes: list[WindowHashes]
+    shown: list[list[np.ndarray]]
+
+    @classmethod
+    def of(cls, photos: list[Image.Image]) -> Parts:
+        greys = [working_copy(photo) for photo in photos]
+        return cls([*map(window_hashes, greys)], [*map(pictures, greys)])
+
+    def pairs(self, others: Parts | None = None) -> list[EditedPair]:
+        """Those among them, and with others, in one row of numbers."""
+        hashes, shown = self.hashes, self.shown
+        if others:
+            hashes, shown = hashes + others.hashes, shown + others.shown
+
+        def look(candidates: Sequence[Candidate]) -> Iterator[Match]:
+            return (best_match(shown[it.first], shown[it.second], it.overlays) for it in candidates)
+
+        return find_edited(hashes, Clusters(len(hashes)), [False] * len(hashes), look)
+
+
+def by_parts(
+    originals: Parts, copies: Parts, known: set[tuple[int, int]]
+) -> tuple[float, float, int]:
+    """The shares of copies found and only suspected, and how often another photo is said to be one.
+
+    known: pairs among the originals, whose copies are copies of one another as well.
+    """
+    count = len(originals.hashes)
+    sure, unsure, others = set(), set(), 0
+    for pair in originals.pairs(copies):
+        first, second = pair.first % count, pair.second % count
+        if first == second:
+            (sure if pair.match.is_copy else unsure).add(first)
+        elif pair.match.is_copy and (min(first, second), max(first, second)) not in known:
+            others += 1
+    return len(sure) / count, len(unsure - sure) / count, others
+
+
 def by_vectors(originals: PhotoSet, copies: PhotoSet, space: Space) -> tuple[float, int]:
     """The same, by vectors."""
     pairs = find_copies(copies, originals, space)
@@ -77,17 +126,25 @@ def main(folder: Path, step: int) -> None:
     seen = look_at(photos, network, params.size_px)
     space = Space.of(seen.vectors[:, None], recipe.widths)
     print(f"{len(photos)} different photos\n")
-    print("| edit | found by hash | others | found by vectors | others |")
-    print("|---|---:|---:|---:|---:|")
-    for name, edit in {**EDITS, **CROPS}.items():
+    parts = Parts.of(photos)
+    pairs = parts.pairs()
+    known = {(pair.first, pair.second) for pair in pairs}
+    print("| edit | by hash | others | by parts | suspected | others | by vectors | others |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    for name, edit in {**EDITS, **CROPS, **OVERLAYS}.items():
         copies = [edit(photo) for photo in photos]
         hashed, mixed = by_hash(photos, copies)
         near, other = by_vectors(seen, look_at(copies, network, params.size_px), space)
-        print(f"| {name} | {hashed:.1%} | {mixed} | {near:.1%} | {other} |", flush=True)
+        sure, unsure, wrong = by_parts(parts, Parts.of(copies), known)
+        found = f"{hashed:.1%} | {mixed} | {sure:.1%} | {unsure:.1%} | {wrong}"
+        print(f"| {name} | {found} | {near:.1%} | {other} |", flush=True)
     labels = find_near_duplicates([fingerprint(photo) for photo in photos], DISTANCE).labels()
     for number, label in enumerate(labels.tolist()):
         if label != number:
             print(f"by hash: {paths[number]} and {paths[label]}")
+    for edited in pairs:
+        how = "copy" if edited.match.is_copy else "suspected"
+        print(f"by parts ({how}): {paths[edited.second]} and {paths[edited.first]}")
     for pair in find_copies(seen, None, space):
         print(f"by vectors ({pair.similarity:.3f}): {paths[pair.photo]} and {paths[pair.original]}")
 

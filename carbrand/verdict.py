@@ -59,7 +59,8 @@ def suspicions_sentence(results: Results) -> str:
     of = f"{suspected:,} of the leak-free test photos {may} (they are shown side by side below)"
     if sure is None:
         return f"{of}: none is left without them."
-    return f"{of}; without {'it' if suspected == 1 else 'them'} the accuracy would be {percent(sure.accuracy)}."
+    them = "it" if suspected == 1 else "them"
+    return f"{of}; without {them} the accuracy would be {percent(sure.accuracy)}."
 
 
 def sureness_sentence(results: Results) -> str:

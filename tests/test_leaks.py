@@ -104,7 +104,7 @@ def test_a_copy_of_a_leaked_test_photo_leaks_too(monkeypatch):
     """Known ones (5), those found now (0), and copies of their copies; 3 and 4 are alike only."""
     alike = {(0, 9), (1, 0), (2, 1), (4, 3), (6, 5)}
 
-    def fake(photos: PhotoSet, originals: PhotoSet | None, space: Space) -> list[Pair]:
+    def fake(photos: PhotoSet, originals: PhotoSet | None, _: Space) -> list[Pair]:
         theirs = photos if originals is None else originals
         return [
             Pair(a, b, 0.95, False)
