@@ -13,7 +13,9 @@ from PIL import Image, ImageCms
 
 from carbrand import colour_profile
 from carbrand import photo as photo_module
+from carbrand.dataset import FoundFile
 from carbrand.icc_file import ADOBE_RGB, DISPLAY_P3, REC_2020, SRGB, SRGB_CURVE, rgb_profile
+from carbrand.inspection import PhotoLimits, inspect_file
 from carbrand.photo import UnreadablePhoto, open_photo
 from tests.profiles import PRO_PHOTO, cmyk_profile, grey_profile, icc
 from tests.test_photo import png_chunk
@@ -72,7 +74,7 @@ def test_colours_of_another_space_become_those_of_srgb(space, format):
 
 def test_colours_of_a_jpeg_are_converted_too():
     data = saved(Image.new("RGB", (32, 32), P3_RED), "JPEG", icc_profile=SPACES["Display P3"])
-    assert np.abs(np.subtract(open_photo("a", data).getpixel((9, 9)), SRGB_RED)).max() <= 5
+    assert off(open_photo("a", data), np.array(SRGB_RED)) <= 5
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
@@ -105,7 +107,7 @@ def test_grey_of_another_gamma_is_converted(mode):
     opened = open_photo("a", saved(photo, "PNG", icc_profile=grey_profile(1.0)))
     assert "colour_profile" in opened.info["oddities"]
     assert off(opened, reference(grey, grey_profile(1.0))) <= 1
-    assert opened.getpixel((8, 0))[0] > 180  # linear light 136
+    assert np.asarray(opened)[0, 8, 0] > 180  # linear light 136
 
 
 def test_inks_are_looked_up_in_their_profile():
@@ -167,7 +169,7 @@ def test_the_gamma_of_a_png_is_applied(mode):
     photo = photo.quantize(1) if mode == "P" else photo.convert(mode)
     opened = open_photo("a", png_with(photo, (GAMMA, numbers(1.0))))
     assert "colour_profile" in opened.info["oddities"]
-    assert abs(opened.getpixel((0, 0))[0] - 188) <= 1  # of linear 128, IEC 61966-2-1
+    assert off(opened, np.array([188] * 3)) <= 1  # of linear 128, IEC 61966-2-1
 
 
 def test_the_primaries_of_a_png_are_applied():
@@ -231,6 +233,15 @@ def test_a_profile_for_other_pixels_is_not_used(mode):
     opened = open_photo("a", saved(drawn(mode), "TIFF", icc_profile=SPACES["Display P3"]))
     assert "unusable_profile" in opened.info["oddities"]
     assert opened.tobytes() == open_photo("a", saved(drawn(mode), "TIFF")).tobytes()
+
+
+def test_the_manifest_says_why_a_profile_is_not_used(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(saved(drawn(), "PNG", icc_profile=BROKEN["for print"]))
+    file = FoundFile(str(path), "train", "b", ("b", path.name))
+    row = inspect_file(file, PhotoLimits((tmp_path,), 10**6, 1, 9.0)).row
+    assert "unusable_profile" in row.issues
+    assert row.reason == "its colour profile is not used: it is for CMYK colours, not for RGB"
 
 
 def test_a_photo_to_be_converted_may_have_half_the_pixels(monkeypatch):
