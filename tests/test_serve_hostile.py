@@ -221,7 +221,8 @@ def test_a_fault_of_the_server_is_told_without_what_was_sent(caplog):
         assert "in fail" in caplog.text
         assert SECRET not in caplog.text
 
-    with failing(lambda photo: {}[photo]):
+    nothing: dict[bytes, object] = {}
+    with failing(nothing.__getitem__):
         visit(Uploads(100), Workers(1), ask)
 
 
