@@ -75,16 +75,15 @@ class _Frames:
     @classmethod
     def of(cls, photos: Sequence[WindowHashes]) -> _Frames:
         counts = [len(photo.hashes) for photo in photos]
+
+        def joined(name: str, kind: type) -> np.ndarray:
+            return np.concatenate([np.empty(0, kind), *(getattr(photo, name) for photo in photos)])
+
         return cls(
-            *(
-                np.concatenate([np.empty(0, kind), *(getattr(photo, name) for photo in photos)])
-                for name, kind in (
-                    ("hashes", np.uint64),
-                    ("windows", np.uint8),
-                    ("boxes", np.uint8),
-                    ("tilted", bool),
-                )
-            ),
+            joined("hashes", np.uint64),
+            joined("windows", np.uint8),
+            joined("boxes", np.uint8),
+            joined("tilted", bool),
             np.repeat(np.arange(len(photos)), counts),
         )
 
@@ -157,5 +156,8 @@ def _candidates(rows: np.ndarray) -> Iterator[Candidate]:
     ends = np.flatnonzero(np.diff(rows[:, :2], axis=0).any(axis=1)) + 1
     for own in np.split(rows, ends) if len(rows) else ():
         first, second = own[0, :2].tolist()
-        overlays = (Overlay(*it[2:5], bool(it[5])) for it in own.tolist())
-        yield Candidate(first, second, tuple(overlays))
+        overlays = tuple(
+            Overlay(first_box, second_box, version, bool(changed_first))
+            for _, _, first_box, second_box, version, changed_first, *_ in own.tolist()
+        )
+        yield Candidate(first, second, overlays)

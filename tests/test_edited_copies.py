@@ -117,7 +117,7 @@ def test_the_hashes_of_every_version_follow_from_those_of_the_photo():
     assert set(own) == set(names.tolist())
     for version in VERSIONS:
         changed = Image.fromarray(np.ascontiguousarray(version.of_picture(np.asarray(grey))))
-        hashes = version.of_hashes(np.array([own[name] for name in names], np.uint64))
+        hashes = version.of_hashes(np.array([own[name] for name in names.tolist()], np.uint64))
         expected = dict(zip(version.of_windows(names).tolist(), hashes.tolist(), strict=True))
         assert by_window(changed) == expected
 
@@ -133,7 +133,7 @@ def test_plain_photos_have_no_hashes_and_are_no_pairs():
     plain = [Image.new("RGB", (60, 40), colour) for colour in ("white", "black", "grey")]
     assert [len(window_hashes(photo.convert("L")).hashes) for photo in plain] == [0, 0, 0]
     assert search(Seen.of(plain)) == []
-    assert find_edited([NO_HASHES], Clusters(1), [True], iter) == []
+    assert find_edited([NO_HASHES], Clusters(1), [True], lambda _: []) == []
 
 
 def test_photos_of_any_shape_can_be_compared():
@@ -148,7 +148,7 @@ def test_of_many_copies_of_one_photo_each_is_looked_at_once():
     photos = [clouds(number // 30) for number in range(60)]
     known = Clusters(len(photos))
     hashes = [window_hashes(working_copy(photo)) for photo in photos]
-    looks = []
+    looks: list[Candidate] = []
 
     def look(candidates: Sequence[Candidate]) -> Iterator[Match]:
         looks.extend(candidates)
