@@ -17,6 +17,7 @@ RUN = {
     README: (
         "make repro     #",
         "carbrand predict Datasets/",
+        "git add Datasets dvc.lock artifacts",
         "dvc remote add -d store",
         "dvc repro --pull",
         "dvc import-url",
@@ -92,6 +93,15 @@ def test_predicting(ran):
     text = recipe(README, "make repro     #")
     assert "Data and pipelines are up to date." in follow(text, ran, {"make test ": "true "})
     assert_clean(ran)
+
+
+def test_photos_of_ones_own_are_committed_with_what_came_of_them(other_photos, tmp_path):
+    project = Path(shutil.copytree(other_photos, tmp_path / "project", symlinks=True))
+    assert "?? Datasets/test/cirro/new.png" in git(project, "status", "--porcelain")
+    follow(recipe(README, "git add Datasets dvc.lock artifacts"), project)
+    assert_clean(project)
+    git(tmp_path, "clone", "-q", str(project), "clone")
+    assert (tmp_path / "clone/Datasets/test/cirro/new.png").exists()
 
 
 @pytest.fixture(scope="module")
