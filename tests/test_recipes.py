@@ -23,6 +23,7 @@ RUN = {
         "dvc import-url",
         "dvc metrics diff main stricter",
         "git merge stricter",
+        "make experiments ",
         "carbrand promote",
     ),
     RETRAINING: ("carbrand retrain --dry-run", "dvc push --run-cache", "git pull && dvc pull"),
@@ -165,6 +166,17 @@ def test_two_branches_are_compared_and_merged(ran):
     follow("sed -i 's/dpi: 50/dpi: 51/' params.yaml && make repro && git commit -qam 51", ran)
     follow(recipe(README, "git merge stricter"), ran)
     assert_settled(ran)
+
+
+@pytest.mark.usefixtures("knows_penalty")
+def test_experiments_are_compared_and_one_is_applied(ran):
+    values = {"l2=0.01": "l2=0.05", "l2=0.0001": "l2=0.0003"}
+    said = follow(recipe(README, "make experiments "), ran, values)
+    rows = [line.split() for line in said.splitlines()]
+    assert ["train.l2=0.05"] in [row[-1:] for row in rows if row[:1] == ["strong"]]
+    assert ["none"] in [row[-1:] for row in rows if row[:1] == ["weak"]]
+    assert "l2: 0.05" in (ran / "params.yaml").read_text("utf-8")
+    assert_clean(ran)
 
 
 def test_a_model_is_put_into_use(ran):
