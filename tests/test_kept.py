@@ -11,6 +11,7 @@ import pytest
 
 from carbrand.errors import UserError
 from carbrand.repro.kept import check_kept, find_unkept, read_inputs
+from carbrand.repro.line_ends import heal_line_ends
 from tests.conftest import draw_photo, edit_params, git, remember, run
 
 PIPELINE = """
@@ -66,6 +67,19 @@ def test_inputs_are_what_nodes_read_and_none_writes(small: Path):
     known = ["Datasets/train", "code.py", "dvc.yaml", "params.yaml", "weights"]
     assert read_inputs(small) == known
     assert find_unkept(small) == []
+
+
+def test_a_file_whose_line_ends_git_keeps_otherwise_is_another_one_in_every_clone(small: Path):
+    (small / ".gitattributes").write_text("* text=auto eol=lf\n")
+    (small / "carbrand").mkdir()
+    (small / "carbrand/a.py").write_bytes(b"one\r\ntwo\r\n")
+    git(small, "add", "-A")
+    git(small, "commit", "-qm", "an editor on Windows")
+    assert git(small, "status", "--porcelain") == ""
+    said = problem_of(small)
+    assert "carbrand/a.py (with line ends CRLF here and LF in Git: `make repro` mends that)" in said
+    heal_line_ends(small)
+    check_kept(small)
 
 
 def test_what_no_node_reads_and_what_dvc_ignores_does_not_matter(small: Path):

@@ -14,6 +14,7 @@ from carbrand.errors import UserError
 from carbrand.git import Repository
 from carbrand.params import read_file
 from carbrand.repro.dvc_file import read_dvc_file
+from carbrand.repro.line_ends import find_crlf
 from carbrand.repro.places import is_in
 from carbrand.repro.status import PIPELINE, ask_dvc, in_a_few_words
 from carbrand.wording import one_line
@@ -25,6 +26,7 @@ _IGNORED = "which Git ignores: `dvc add {}`, or `git add -f {}`"
 _OTHERWISE = "of which DVC keeps another state: `dvc add {}`"
 _OUTSIDE = "outside of the project: put it into weights/ and `dvc add` it there"
 _LINK = "a link that leads to what neither keeps: put the file itself there, and `git add {}`"
+_CRLF = "with line ends CRLF here and LF in Git: `make repro` mends that"
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def find_unkept(project: Path) -> list[Unkept]:
         for path in _kept_otherwise(project, dvc_files)
         if is_in(path, read) or any(is_in(place, [path]) for place in read)
     ]
+    found += [Unkept(path, _CRLF) for path in find_crlf(project)]
     kept = {*tracked, *there} - {unkept.path for unkept in found}
     found += [
         Unkept(path, _LINK)

@@ -18,7 +18,20 @@ FOLDERS = ("carbrand", "stages", "weights", "artifacts")
 
 
 def heal_line_ends(project: Path) -> None:
-    """Write files anew, with LF, that Git keeps or would keep with LF, and say so.
+    """Write files anew, with LF, that Git keeps or would keep with LF, and say so."""
+    paths = find_crlf(project)
+    for path in paths:
+        _write_with_lf(project / path)
+    if paths:
+        others = f" and {len(paths) - 1} more" if paths[1:] else ""
+        print_note(
+            f"note: {paths[0]}{others} had CRLF line ends. They are LF now, as Git keeps them: "
+            f"DVC's hashes are to be everybody's."
+        )
+
+
+def find_crlf(project: Path) -> list[str]:
+    """Files that have CRLF here, and that Git keeps or would keep with LF.
 
     Without Git, there is nothing to agree with.
     """
@@ -28,18 +41,10 @@ def heal_line_ends(project: Path) -> None:
             *("--", *FOLDERS),
         )
     except UserError:
-        return
+        return []
     entries = map(_entry, listed.split("\0"))
     # A set: Git lists a file in conflict once for each side.
-    paths = sorted({path for path, *kinds in entries if _is_spoilt(*kinds)})
-    for path in paths:
-        _write_with_lf(project / path)
-    if paths:
-        others = f" and {len(paths) - 1} more" if paths[1:] else ""
-        print_note(
-            f"note: {paths[0]}{others} had CRLF line ends. They are LF now, as Git keeps them: "
-            f"DVC's hashes are to be everybody's."
-        )
+    return sorted({path for path, *kinds in entries if _is_spoilt(*kinds)})
 
 
 def _entry(line: str) -> tuple[str, str, str, str]:
