@@ -476,7 +476,7 @@ MUTANTS = (
         "leaks",
         "a training photo under another brand among the test photos counts as unseen",
         "carbrand/leaks.py",
-        'copy.issue == "label_conflict" and copy.copy_of not in tested',
+        'copy.issue == "label_conflict" and copy.copy_of not in unseen',
         "False",
         _test("leaks", "a_conflict_stops_stays_out_or_is_a_leak"),
     ),
