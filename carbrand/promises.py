@@ -54,7 +54,11 @@ def check_probabilities(photos: Sequence[PredictedPhoto], decimals: int) -> None
         total = math.fsum(photo.probabilities)
         # `not` also catches what is not a number.
         if not (all(0 <= p <= 1 for p in photo.probabilities) and abs(total - 1) <= slack):
-            raise BrokenPromise("probabilities add up to 1", f"those of {photo.path} to {total:g}")
+            lowest, highest = min(photo.probabilities), max(photo.probabilities)
+            raise BrokenPromise(
+                "probabilities lie in 0…1 and add up to 1",
+                f"those of {photo.path} lie in {lowest:g}…{highest:g} and add up to {total:g}",
+            )
 
 
 def check_brands(

@@ -50,8 +50,9 @@ from carbrand.whole_files import check_room
 
 # Modules of which a change may change vectors or thumbnails of a photo, or overlays of two.
 CODE = (
-    *("alignment", "batches", "engines", "extraction", "formats", "likeness", "network_file"),
-    *("openvino_network", "photo", "views"),
+    *("alignment", "bands", "batches", "colour_profile", "damage", "deep_grey", "engines"),
+    *("extraction", "formats", "icc_file", "jpeg_file", "likeness", "network_file"),
+    *("openvino_network", "photo", "png_file", "transparency", "views"),
 )
 # Vectors (views, d) float32 and the grey thumbnail (s, s) uint8 of a photo.
 Look = tuple[np.ndarray, np.ndarray]

@@ -99,7 +99,9 @@ class MadeUpRun:
                         row = replace(row, status="excluded", issues=issues, match="pixels")
                         row = replace(row, duplicate_of=source.path, cluster=source.path)
                 rows.append(row)
-                probabilities = self._probabilities(brands.index(name), 0.6 + 0.03 * number)
+                probabilities = self._probabilities(
+                    brands.index(name), min(0.6 + 0.03 * number, 0.99)
+                )
                 predicted.append(
                     PredictedPhoto(row.path, brand, name, max(probabilities), leaked, probabilities)
                 )

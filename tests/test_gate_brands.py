@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from carbrand.errors import UserError
-from carbrand.evaluation import PredictedPhoto
+from carbrand.evaluation import PredictedPhoto, make_predicted
 from carbrand.gate.as_json import as_json
 from carbrand.gate.as_markdown import as_markdown
 from carbrand.gate.as_text import as_text
@@ -54,8 +54,12 @@ def judged(project: Path) -> Comparison:
 
 
 def called(photos: Iterable[PredictedPhoto], brand: str, count: int) -> list[PredictedPhoto]:
-    """The first of the photos are taken for that brand."""
-    return [replace(p, predicted=brand) if n < count else p for n, p in enumerate(photos)]
+    """The first of the photos, which know the brands MORE, are taken for that brand."""
+    shares = [0.8 if other == brand else 0.2 / (len(MORE) - 1) for other in MORE]
+    return [
+        make_predicted(p.path, p.actual, p.leaked, shares, MORE) if n < count else p
+        for n, p in enumerate(photos)
+    ]
 
 
 def test_a_brand_more_is_compared_by_the_others_and_left_to_a_person(project: Path):

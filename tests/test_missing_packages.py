@@ -17,7 +17,7 @@ NODES = [f"stages.{path.stem}" for path in sorted((ROOT / "stages").glob("[!_]*.
 # All that is meant to be run, and modules that are not, each with another first import.
 MODULES = [
     *("carbrand", "carbrand.cli", "carbrand.lock_merge", "carbrand.repro.made_by"),
-    *("carbrand.repro.dvc_notes", "carbrand.head", "carbrand.photo", "carbrand.serve.server"),
+    *("carbrand.repro.dvc", "carbrand.head", "carbrand.photo", "carbrand.serve.server"),
 ]
 
 

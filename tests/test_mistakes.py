@@ -223,7 +223,7 @@ def test_ctrl_c_leaves_everything_as_it_was(finished):
         (None, "dvc.yaml does not exist. Run this from the project's folder."),
         ("stages: [", "dvc.yaml is not valid YAML (line 1)."),
         ("stages:\n   x: 1\n  y: 2\n", "dvc.yaml is not valid YAML (line 3)."),
-        (b"stages: \xff", "dvc.yaml is not valid YAML."),
+        (b"stages: \xff", "dvc.yaml is not UTF-8, which DVC reads."),
         ("", "dvc.yaml has no nodes under `stages`."),
         ("plots: []", "dvc.yaml has no nodes under `stages`."),
         ("stages:\n  train:\n", "dvc.yaml: DVC could not run the node `train`."),

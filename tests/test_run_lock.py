@@ -84,7 +84,7 @@ FORGED: list[tuple[str, Callable[[Path], None], str]] = [
     (
         "a sum",
         lambda project: edit_rows(project, on(50, p_bolt="0.9", confidence="0.9")),
-        "probabilities add up to 1, but those of Datasets/test/bolt/010.jpg to 1.1",
+        "lie in 0.1…0.9 and add up to 1.1",
     ),
     (
         "a row that is right now",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from carbrand.inspection import Inspected
@@ -94,7 +95,11 @@ def test_what_is_said_of_a_file_can_be_handed_between_processes(judged):
 
     _, rows = judged
     item = Inspected(next(iter(rows.values())))
-    assert pickle.loads(pickle.dumps(item)) == item
+    back = pickle.loads(pickle.dumps(item))
+    assert (back.row, back.frames) == (item.row, item.frames)
+    for field in dataclasses.fields(item.windows):
+        arrays = (getattr(one.windows, field.name) for one in (back, item))
+        np.testing.assert_array_equal(*arrays)
 
 
 def test_links_lead_nowhere_else(judged):

@@ -182,7 +182,13 @@ def test_all_code_that_makes_vectors_is_part_of_the_key():
     }
     # How errors are said, processes end and Keras is imported, and what refuses a file, changes
     # no vector.
-    assert set(features.CODE) == used - {"errors", "processes", "quiet_keras", "h5_file"}
+    assert set(features.CODE) == used - {
+        "errors",
+        "processes",
+        "quiet_keras",
+        "h5_file",
+        "terminal",
+    }
 
 
 def test_pairs_that_were_laid_over_one_another_are_not_laid_again(rows, network, params, tmp_path):
