@@ -1,7 +1,7 @@
 """Reads files of weights in a process of its own, watched: what it says, opens and takes.
 
-`python -m tests.promises.weights_reader FOLDER` reads every .pth and .h5 in FOLDER as the project
-does and prints a line of JSON for each. `--mutations FIRST COUNT` reads mutations of a small .pth.
+`python -m tests.promises.weights_reader FOLDER` reads every .h5 in FOLDER as the project does and
+prints a line of JSON for each.
 """
 
 from __future__ import annotations
@@ -9,23 +9,18 @@ from __future__ import annotations
 import gc
 import json
 import os
-import random
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from carbrand.engines import open_engine
 from carbrand.errors import UserError
 from carbrand.h5_file import read_layers
 from carbrand.model_file import read_about
 from carbrand.network_file import NotANetwork, read_network
-from carbrand.torch_file import UntrustedWeights, read_state_dict
 from tests.promises.photo_mutations import forget_peak, peak_megabytes
 from tests.test_h5_file import EXPECTED
-from tests.test_torch_file import mutate, torch_file
 
 # Nothing that reads numbers has any business with these.
 FORBIDDEN = ("socket.", "subprocess.", "os.", "import", "exec", "compile", "ctypes.", "pickle.")
@@ -36,15 +31,13 @@ HARMLESS = ("os.listdir", "os.scandir")
 def read(path: Path) -> str:
     """The one kind of error that refuses such a file; empty where it is read."""
     try:
-        if path.suffix == ".pth":
-            read_state_dict(path.read_bytes())
-        elif path.name.startswith("weights"):
+        if path.name.startswith("weights"):
             read_layers(path, "testnet", EXPECTED, frozenset())
         elif path.name.startswith("about"):
             read_about(path)
         else:
             open_engine("openvino", read_network(path), ["head"])
-    except (UntrustedWeights, NotANetwork) as error:
+    except NotANetwork as error:
         return type(error).__name__
     except UserError as error:
         return "UserError" if len(error.problems) == 1 else "several lines"
@@ -65,7 +58,7 @@ def read_all(folder: Path) -> None:
             seen[f"{event} {arguments}"[:200]] += 1
 
     sys.addaudithook(watch)
-    files = sorted(path for path in folder.iterdir() if path.suffix in (".pth", ".h5"))
+    files = sorted(path for path in folder.iterdir() if path.suffix == ".h5")
     for path in files:  # whatever is imported late
         read(path)
     for path in files:
@@ -81,36 +74,5 @@ def read_all(folder: Path) -> None:
         print(json.dumps(told), flush=True)
 
 
-def read_mutations(first: int, count: int) -> None:
-    """Print what came of mutations of a small file, its checksum not asked for."""
-    good, outcomes, opened = torch_file(), Counter[str](), Counter[str]()
-    watching = False
-
-    def watch(event: str, _: tuple[Any, ...]) -> None:
-        if watching:
-            opened[event] += 1
-
-    sys.addaudithook(watch)
-    forget_peak()
-    before, rng = peak_megabytes(), random.Random(first)
-    for _ in range(count):
-        data = mutate(good, rng)
-        watching = True
-        try:
-            arrays = read_state_dict(data)
-        except UntrustedWeights:
-            outcomes["refused"] += 1
-        else:
-            outcomes["read"] += 1
-            assert all(np.isfinite(array).all() for array in arrays.values())
-            assert sum(array.nbytes for array in arrays.values()) <= len(data)
-        watching = False
-    took = peak_megabytes() - before
-    print(json.dumps({"outcomes": dict(outcomes), "opened": dict(opened), "took_mb": took}))
-
-
 if __name__ == "__main__":
-    if sys.argv[1] == "--mutations":
-        read_mutations(*map(int, sys.argv[2:]))
-    else:
-        read_all(Path(sys.argv[1]))
+    read_all(Path(sys.argv[1]))
