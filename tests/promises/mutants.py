@@ -480,6 +480,14 @@ MUTANTS = (
         "False",
         _test("leaks", "a_conflict_stops_stays_out_or_is_a_leak"),
     ),
+    Mutant(
+        "leaks",
+        "a copy of a leaked test photo counts as unseen",
+        "carbrand/leaks.py",
+        "    leaks += _find_indirect(rows, photos, space, {copy.path for copy in leaks})\n",
+        "",
+        _test("leaks", "a_copy_of_a_leaked_test_photo_leaks_too"),
+    ),
     # What runs again.
     Mutant(
         "reruns",
