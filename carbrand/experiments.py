@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from carbrand.errors import DONE, UserError, exit_status
+from carbrand.metrics_file import flatten
 from carbrand.repro.dvc_environment import environment
 from carbrand.repro.names import print_any_name
 from carbrand.terminal import print_line, print_lines
@@ -99,7 +100,7 @@ def _read(entry: Mapping[str, Any], state: str) -> Experiment:
         # In the folder of one that runs lie the numbers of what ran there before.
         accuracy=metrics.get("val_accuracy") if ended else None,
         log_loss=metrics.get("log_loss") if ended else None,
-        params=dict(_flat(_content(data.get("params"), PARAMS))),
+        params=dict(flatten(_content(data.get("params"), PARAMS))),
     )
 
 
@@ -107,14 +108,6 @@ def _content(files: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
     """What DVC read of a file; nothing where it could not."""
     content = ((files or {}).get(name) or {}).get("data")
     return content if isinstance(content, dict) else {}
-
-
-def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in content.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def changes(experiment: Experiment, commit: Experiment) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 # Far below what any set of photos can tell apart, far above what instruction sets differ by.
 DECIMALS = 4
@@ -18,6 +19,15 @@ def write_metrics(path: Path, metrics: Mapping[str, object]) -> None:
     """
     text = json.dumps(_rounded(metrics), indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def flatten(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested values with dotted names, as `dvc metrics show` and `dvc params diff` have them."""
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
 
 
 def _rounded(value: object) -> object:

@@ -23,6 +23,7 @@ from carbrand.curve_chart import CurveChart, curve_chart
 from carbrand.data_fingerprint import fingerprints
 from carbrand.line_breaks import breakable, longest, longest_part
 from carbrand.manifest import Row
+from carbrand.metrics_file import flatten
 from carbrand.photo_map import SHAPES, MapPoint, nearest_agreement
 from carbrand.photo_map import photo_map as map_of
 from carbrand.reliability_chart import reliability_chart
@@ -360,7 +361,7 @@ def reproduce(material: Material) -> Context:
     run = material.run
     origins = {**run.origins, "plot": material.own}
     return {
-        "training": list(_flat(run.training)),
+        "training": list(flatten(run.training)),
         "fingerprints": fingerprints(run.manifest, material.datasets),
         "parameters": [
             (f"{node}.{name}", _as_yaml(value))
@@ -501,15 +502,6 @@ def _versions(origins: Mapping[str, Origin]) -> Iterator[tuple[str, str]]:
 
 def _picture(image: Any, alt: str) -> Picture:
     return Picture(jpeg_uri(image), image.width, image.height, alt)
-
-
-def _flat(numbers: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, float]]:
-    """Nested numbers with dotted names, as `dvc metrics show` says them."""
-    for name, value in numbers.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value
 
 
 def _templates() -> jinja2.Environment:

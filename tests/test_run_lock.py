@@ -19,21 +19,20 @@ from carbrand.gate.comparison import compare
 from carbrand.registry.find import KEPT, find_model
 from carbrand.run_lock import NotOfTheRun, RunLock
 from tests.conftest import git, relock, run
-from tests.test_gate import FILES, METRICS, PARAMS, PREDICTIONS, commit, make_photos, write_side
+from tests.test_gate import (
+    FILES,
+    METRICS,
+    PARAMS,
+    PREDICTIONS,
+    commit,
+    project,
+)
 
 MODEL = "artifacts/train/model.h5"
 Row = dict[str, str]
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A repository whose branch `main` has a model that names 8 of 120 photos wrong."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    git(folder, "init", "-q", "-b", "main")
-    write_side(folder, make_photos(wrong=8))
-    commit(folder)
-    return folder
+assert project  # a fixture, which pytest finds by its name here
 
 
 def edit_rows(project: Path, edit: Callable[[list[Row]], list[Row]]) -> None:
