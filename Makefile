@@ -21,7 +21,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 # PYTHONDONTWRITEBYTECODE, and then every process would compile every module again.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" DVC_NO_ANALYTICS=1
 # For a plain `dvc`, see SECURITY.md.
-NOTES := DVC_SITE_CACHE_DIR="$$($(BIN)/python -m carbrand.repro.dvc_notes)"
+NOTES := DVC_SITE_CACHE_DIR="$$($(BIN)/python -m carbrand.pipeline.dvc_notes)"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test torture lint format bench compare experiments sample lock audit wheels \
@@ -56,7 +56,7 @@ repro: $(READY) merge-drivers  ## run what changed of the pipeline (dvc repro)
 
 # Git takes commands from no file that is committed. Without .git, this does nothing.
 merge-drivers: $(READY)
-	@$(RUN) python -m carbrand.lock_merge install
+	@$(RUN) python -m carbrand.pipeline.lock_merge install
 
 test: $(TOOLS)  ## prove it
 	@$(RUN) python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -85,28 +85,28 @@ compare: $(READY)  ## what changed since AGAINST: comparison/comment.md, plots b
 	@$(RUN) $(NOTES) dvc plots diff '$(AGAINST)' --out comparison/plots
 
 experiments: $(READY)  ## held-out accuracy and loss of DVC's experiments, and what each changed
-	@$(RUN) python -m carbrand.experiments $(ARGS)
+	@$(RUN) python -m carbrand.commands.experiments $(ARGS)
 
 sample: $(READY)  ## draw the photos of Datasets/ again (the same bytes)
-	@$(RUN) carbrand sample Datasets
+	@$(RUN) python -m tools.sample Datasets
 
 lock: $(READY)  ## resolve requirements/*.txt anew, and look at their licences
 	@$(BIN)/python -m pip install --quiet uv==0.13.9 pip==26.3
 	@for tf in cpu gpu; do $(COMPILE) --upgrade --group build --extra $$tf -o requirements/$$tf.txt pyproject.toml || exit; done
 	@$(COMPILE) --upgrade --group build --constraint requirements/cpu.txt -o requirements/build.txt
 	@$(COMPILE) --upgrade --group dev --constraint requirements/cpu.txt -o requirements/dev.txt
-	@$(RUN) python -m requirements.licences
+	@$(RUN) python -m tools.locks.licences
 
 audit: $(TOOLS)  ## ask for known weaknesses of every locked version
-	@$(RUN) python -m requirements.audit $(ARGS)
+	@$(RUN) python -m tools.locks.audit $(ARGS)
 
 wheels: $(READY)  ## ask whether every platform can install the locks
 	@$(BIN)/python -m pip install --quiet uv==0.13.9
-	@$(RUN) python -m requirements.wheels
+	@$(RUN) python -m tools.locks.wheels
 
 sbom: $(READY)  ## write bills of materials into dist/ (CycloneDX)
 	@mkdir -p dist
-	@for lock in cpu gpu; do $(RUN) python -m requirements.sbom $$lock > dist/carbrand-$$lock.cdx.json || exit; done
+	@for lock in cpu gpu; do $(RUN) python -m tools.locks.sbom $$lock > dist/carbrand-$$lock.cdx.json || exit; done
 
 # Where they lie, what the project makes; only what Git ignores of it is deleted.
 MADE := .venv artifacts .vectors .training .made_by .retrain comparison export dvc_plots dist \

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from bench.measure import PIPELINE, ROOT, Cost, copy_project, measure
 from bench.rivals.__main__ import GUIDE, LITE0, LITE0_SCALED, RESNET50, RIVALS
-from carbrand.errors import UserError, exit_status
-from carbrand.evaluation import PredictedPhoto
-from carbrand.predictions_file import read_predictions
+from carbrand.node.errors import UserError, exit_status
+from carbrand.scores.evaluation import PredictedPhoto
+from carbrand.scores.predictions_file import read_predictions
 
 OURS = "pipeline"
 SAID = {

@@ -17,22 +17,22 @@ import numpy as np
 from PIL import Image
 
 from bench.photos import make_network
-from carbrand.alignment import grey_thumbnail
-from carbrand.block_match import Match
-from carbrand.clusters import Clusters
-from carbrand.dataset import find_files
-from carbrand.edit_candidates import Candidate
-from carbrand.edited_copies import EditedPair, best_match, find_edited
-from carbrand.engines import Engine
-from carbrand.extraction import extract
-from carbrand.fingerprint import fingerprint, working_copy
-from carbrand.inspection import hash_pixels
-from carbrand.near_duplicates import find_near_duplicates
-from carbrand.params import read_section
-from carbrand.photo import open_photo, resize
-from carbrand.space import Space
-from carbrand.vector_copies import PhotoSet, find_copies
-from carbrand.window_hash import WindowHashes, pictures, window_hashes
+from carbrand.checks.copies.block_match import Match
+from carbrand.checks.copies.edit_candidates import Candidate
+from carbrand.checks.copies.edited_copies import EditedPair, best_match, find_edited
+from carbrand.checks.copies.fingerprint import fingerprint, working_copy
+from carbrand.checks.copies.near_duplicates import find_near_duplicates
+from carbrand.checks.copies.window_hash import WindowHashes, pictures, window_hashes
+from carbrand.checks.inspection import hash_pixels
+from carbrand.checks.layout import find_files
+from carbrand.network.engines import Engine
+from carbrand.network.extraction import extract
+from carbrand.node.params import read_section
+from carbrand.photos.clusters import Clusters
+from carbrand.photos.photo import open_photo, resize
+from carbrand.vectors.alignment import grey_thumbnail
+from carbrand.vectors.space import Space
+from carbrand.vectors.vector_copies import PhotoSet, find_copies
 from stages.features import FeaturesParams
 from tests.edits import CROPS, EDITS, OVERLAYS
 

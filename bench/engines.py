@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from carbrand.backbones import build_backbone, levels_of
-from carbrand.engines import Engine, open_engine
-from carbrand.extraction import extract
-from carbrand.network_file import read_network
-from carbrand.photo import SUFFIXES, read_photo
-from carbrand.pooling import add_pooling
-from carbrand.quiet_keras import import_keras
+from carbrand.network.backbones import build_backbone, levels_of
+from carbrand.network.engines import Engine, open_engine
+from carbrand.network.extraction import extract
+from carbrand.network.keras_import import import_keras
+from carbrand.network.network_file import read_network
+from carbrand.network.pooling import add_pooling
+from carbrand.photos.photo import SUFFIXES, read_photo
 
 BACKBONE, SIZE_PX = "efficientnet_lite0", 224
 COUNT, PHOTO_SIZE, QUALITY = 600, (300, 200), 90

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.measure import ROOT
-from carbrand.gate import statistics
-from carbrand.gate.params import GateParams
-from carbrand.params import read_section
+from carbrand.node.params import read_section
+from carbrand.release.gate import statistics
+from carbrand.release.gate.gate_params import GateParams
 
 PHOTOS = (38, 100, 1_000)
 # Of photos that one model names right and the other does not.

@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from bench.measure import ROOT, Cost, measure
-from carbrand.dvc_yaml import parse_yaml
-from carbrand.pool import map_in_processes
+from carbrand.node.dvc_yaml import parse_yaml
+from carbrand.parallel.pool import map_in_processes
 
 SIZE = (160, 120)
 SIZE_PX = 32

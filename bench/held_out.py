@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from bench.photos import read_rows, read_vectors
-from carbrand.feature_store import Features
-from carbrand.params import read_section
-from carbrand.suspects import find_suspects
+from carbrand.node.params import read_section
+from carbrand.training.suspects import find_suspects
+from carbrand.vectors.feature_store import Features
 from stages.features import FeaturesParams
 from stages.train import TrainParams, calibrate, score_held_out, train
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from carbrand.dataset import find_files
-from carbrand.engines import Engine, choose
-from carbrand.feature_store import Recipe
-from carbrand.inspection import PhotoLimits, inspect_file
-from carbrand.manifest import Row
-from carbrand.photo import MAX_PIXELS
-from carbrand.quiet_keras import import_keras
+from carbrand.checks.inspection import PhotoLimits, inspect_file
+from carbrand.checks.layout import find_files
+from carbrand.network.engines import Engine, choose
+from carbrand.network.keras_import import import_keras
+from carbrand.photos.manifest import Row
+from carbrand.photos.photo import MAX_PIXELS
+from carbrand.vectors.feature_store import Recipe
 from stages.features import FeaturesParams, look_at, open_network, save_network
 
 

@@ -17,11 +17,11 @@ import numpy as np
 from scipy.optimize import minimize
 
 from bench.photos import read_rows, read_vectors
-from carbrand.head import assign_folds, balance
-from carbrand.params import read_section
-from carbrand.pooling import POOLINGS
-from carbrand.problem import softmax
-from carbrand.space import Space
+from carbrand.network.pooling import POOLINGS
+from carbrand.node.params import read_section
+from carbrand.training.head import assign_folds, balance
+from carbrand.training.problem import softmax
+from carbrand.vectors.space import Space
 from stages.features import FeaturesParams
 
 PENALTIES = (0.0003, 0.001, 0.003, 0.01)

@@ -3,6 +3,6 @@
 Nothing in here chooses a path or reads params.yaml as a whole; `stages/` and the command line do.
 """
 
-from carbrand.errors import explain_missing_packages
+from carbrand.node.errors import explain_missing_packages
 
 explain_missing_packages()

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from carbrand.commands import export, gate, predict, promote, retrain, sample, serve
-from carbrand.errors import exit_status
-from carbrand.git import stay_in_own_repository
-from carbrand.repro.names import print_any_name, start_again_in_utf8
-from carbrand.terminal import Parser
+from carbrand.commands import export, gate, predict, promote, retrain, serve
+from carbrand.node.errors import exit_status
+from carbrand.node.terminal import Parser
+from carbrand.pipeline.git import stay_in_own_repository
+from carbrand.pipeline.names import print_any_name, start_again_in_utf8
 
-COMMANDS = (predict, serve, gate, retrain, promote, export, sample)
+COMMANDS = (predict, serve, gate, retrain, promote, export)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -20,28 +20,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from carbrand.backbones import IMAGENET, check_weights
-from carbrand.dataset import check_layout
-from carbrand.dvc_yaml import parse_yaml
-from carbrand.errors import DONE, UNUSABLE_INPUT, UserError, exit_status
-from carbrand.gate.params import GateParams
-from carbrand.git import stay_in_own_repository
-from carbrand.last_lines import print_last_lines, tells_of_a_whole_run
-from carbrand.links import describe_unfit, find_unfit
-from carbrand.manifest import refuse_in_manifest
-from carbrand.params import check_sections, misspelt_sections, parse_section, read_file
-from carbrand.processes import Stopped, end_on_signals, stop_on_signals, undisturbed
-from carbrand.repro.cache_links import check_cache_links
-from carbrand.repro.dvc import PARENT_PID
-from carbrand.repro.dvc_config import tell
-from carbrand.repro.dvc_environment import environment
-from carbrand.repro.dvc_lock import Torn, heal, read_whole
-from carbrand.repro.dvc_state import KEPT, alone, mend_rwlock, wait_for_dvc, workers
-from carbrand.repro.line_ends import heal_line_ends
-from carbrand.repro.names import print_any_name, start_again_in_utf8
-from carbrand.repro.process_tree import end_tree
-from carbrand.repro.whole_file import write_whole
-from carbrand.terminal import print_note
+from carbrand.checks.layout import check_layout
+from carbrand.network.backbones import IMAGENET, check_weights
+from carbrand.node.dvc_yaml import parse_yaml
+from carbrand.node.errors import DONE, UNUSABLE_INPUT, UserError, exit_status
+from carbrand.node.params import check_sections, misspelt_sections, parse_section, read_file
+from carbrand.node.processes import Stopped, end_on_signals, stop_on_signals, undisturbed
+from carbrand.node.terminal import print_note
+from carbrand.node.whole_file import write_whole
+from carbrand.photos.links import describe_unfit, find_unfit
+from carbrand.photos.manifest import refuse_in_manifest
+from carbrand.pipeline.cache_links import check_cache_links
+from carbrand.pipeline.dvc import PARENT_PID
+from carbrand.pipeline.dvc_config import tell
+from carbrand.pipeline.dvc_environment import environment
+from carbrand.pipeline.dvc_lock import Torn, heal, read_whole
+from carbrand.pipeline.dvc_state import KEPT, alone, mend_rwlock, wait_for_dvc, workers
+from carbrand.pipeline.git import stay_in_own_repository
+from carbrand.pipeline.line_ends import heal_line_ends
+from carbrand.pipeline.names import print_any_name, start_again_in_utf8
+from carbrand.pipeline.process_tree import end_tree
+from carbrand.release.gate.gate_params import GateParams
+from carbrand.report.last_lines import print_last_lines, tells_of_a_whole_run
 from stages.evaluate import EvaluateParams
 from stages.features import FeaturesParams
 from stages.plot import PlotParams, files_of_run
@@ -73,7 +73,7 @@ TEMPORARY = Path(".dvc/tmp")
 RESCUED = "rescued-"
 DVC = (sys.executable, "-m", "dvc")
 # The same, but it ends with this process.
-OWN_DVC = (sys.executable, "-m", "carbrand.repro.dvc")
+OWN_DVC = (sys.executable, "-m", "carbrand.pipeline.dvc")
 
 
 @dataclass(frozen=True)

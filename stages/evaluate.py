@@ -17,34 +17,38 @@ from typing import Any
 
 import numpy as np
 
-from carbrand.array_file import choose_rows, each_row, map_rows, write_rows
-from carbrand.classifier import Classifier
-from carbrand.copies_file import Copy, read_copies, write_copies
-from carbrand.errors import UserError
-from carbrand.evaluation import (
+from carbrand.model.classifier import Classifier
+from carbrand.model.heatmap import spread_over_photo
+from carbrand.node.errors import UserError
+from carbrand.node.metrics_file import DECIMALS, write_metrics
+from carbrand.node.origin import write_origin
+from carbrand.node.params import knob, read_section
+from carbrand.node.progress import track
+from carbrand.node.start import start
+from carbrand.node.table import write_table
+from carbrand.photos.copies_file import Copy, read_copies, write_copies
+from carbrand.photos.manifest import Row, photos_to_predict, read_manifest, suspected_leaks
+from carbrand.photos.photo import ResizePolicy
+from carbrand.photos.rules import CopyRules, paths_left_out, read_rules, worth_telling
+from carbrand.scores.evaluation import (
     PredictedPhoto,
     count_confusion,
     evaluate_photos,
     make_predicted,
 )
-from carbrand.feature_store import read_originals, read_recipe
-from carbrand.heatmap import spread_over_photo
-from carbrand.leaks import find_leaks, mark_leaks
-from carbrand.manifest import Row, photos_to_predict, read_manifest, suspected_leaks
-from carbrand.map_file import MappedPhoto, write_map
-from carbrand.metrics_file import DECIMALS, write_metrics
-from carbrand.origin import write_origin
-from carbrand.params import knob, read_section
-from carbrand.photo import ResizePolicy
-from carbrand.predictions_file import PROBABILITY_DECIMALS, read_predictions, write_predictions
-from carbrand.progress import track
-from carbrand.projection import lay_out
-from carbrand.promises import check_accuracy, check_brands, check_probabilities, check_rows
-from carbrand.rules import CopyRules, paths_left_out, read_rules, worth_telling
-from carbrand.space import Space
-from carbrand.stage import start
-from carbrand.table import write_table
-from carbrand.vector_copies import PhotoSet
+from carbrand.scores.invariants import check_accuracy, check_brands, check_probabilities, check_rows
+from carbrand.scores.map_file import MappedPhoto, write_map
+from carbrand.scores.predictions_file import (
+    PROBABILITY_DECIMALS,
+    read_predictions,
+    write_predictions,
+)
+from carbrand.scores.projection import lay_out
+from carbrand.vectors.array_file import choose_rows, each_row, map_rows, write_rows
+from carbrand.vectors.feature_store import read_originals, read_recipe
+from carbrand.vectors.leaks import find_leaks, mark_leaks
+from carbrand.vectors.space import Space
+from carbrand.vectors.vector_copies import PhotoSet
 
 PACKAGES = ("carbrand", "keras", "numpy", "openvino", "pillow", "tensorflow")
 

@@ -18,13 +18,27 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from carbrand.alignment import Alignment, grey_thumbnail
-from carbrand.backbones import BACKBONES, MIN_SIZE_PX, build_backbone, levels_of
-from carbrand.clusters import Clusters
-from carbrand.copies_file import Copy, write_copies
-from carbrand.engines import ENGINES, Engine, choose, open_engine
-from carbrand.extraction import extract
-from carbrand.feature_store import (
+from carbrand.network.backbones import BACKBONES, MIN_SIZE_PX, build_backbone, levels_of
+from carbrand.network.engines import ENGINES, Engine, choose, open_engine
+from carbrand.network.extraction import extract
+from carbrand.network.keras_import import import_keras
+from carbrand.network.network_file import read_network
+from carbrand.network.pooling import POOLINGS, add_pooling
+from carbrand.network.vector_cache import VectorCache
+from carbrand.network.views import Augmentation, make_view
+from carbrand.node.atomic import check_room
+from carbrand.node.code import hash_rooms
+from carbrand.node.origin import write_origin
+from carbrand.node.params import knob, read_section
+from carbrand.node.progress import track
+from carbrand.node.start import start
+from carbrand.parallel.pool import cluster, spread
+from carbrand.photos.clusters import Clusters
+from carbrand.photos.copies_file import Copy, write_copies
+from carbrand.photos.manifest import Row, photos_to_learn_from, read_manifest
+from carbrand.photos.photo import MAX_SIZE_PX, RESIZE_POLICIES, open_photo
+from carbrand.vectors.alignment import Alignment, grey_thumbnail
+from carbrand.vectors.feature_store import (
     Recipe,
     StoredPhoto,
     network_file,
@@ -32,28 +46,11 @@ from carbrand.feature_store import (
     write_looks,
     write_photos,
 )
-from carbrand.manifest import Row, photos_to_learn_from, read_manifest
-from carbrand.network_file import read_network
-from carbrand.origin import write_origin
-from carbrand.params import knob, read_section
-from carbrand.photo import MAX_SIZE_PX, RESIZE_POLICIES, open_photo
-from carbrand.pool import cluster, spread
-from carbrand.pooling import POOLINGS, add_pooling
-from carbrand.progress import track
-from carbrand.quiet_keras import import_keras
-from carbrand.space import Space
-from carbrand.stage import start
-from carbrand.vector_cache import VectorCache
-from carbrand.vector_copies import Candidate, Pair, PhotoSet, find_copies, lay_over
-from carbrand.views import Augmentation, make_view
-from carbrand.whole_files import check_room
+from carbrand.vectors.space import Space
+from carbrand.vectors.vector_copies import Candidate, Pair, PhotoSet, find_copies, lay_over
 
-# Modules of which a change may change vectors or thumbnails of a photo, or overlays of two.
-CODE = (
-    *("alignment", "bands", "batches", "colour_profile", "damage", "deep_grey", "engines"),
-    *("extraction", "formats", "icc_file", "jpeg_file", "likeness", "network_file"),
-    *("openvino_network", "photo", "png_file", "transparency", "views"),
-)
+# Rooms of which a change may change vectors or thumbnails of a photo, or overlays of two.
+CODE = ("parallel", "photos", "network", "vectors")
 # Vectors (views, d) float32 and the grey thumbnail (s, s) uint8 of a photo.
 Look = tuple[np.ndarray, np.ndarray]
 PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
@@ -120,10 +117,8 @@ def describe(network: Path, params: FeaturesParams) -> dict[str, Any]:
 
 
 def hash_code() -> str:
-    """SHA-256 of this module and of those that a photo goes through on its way to a vector."""
-    own = Path(__file__)
-    files = [own, *(own.parent.parent / "carbrand" / f"{name}.py" for name in CODE)]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    """SHA-256 of this module and of the rooms that a photo goes through on its way to a vector."""
+    return hash_rooms(CODE, Path(__file__))
 
 
 def look_at(rows: Sequence[Row], network: Engine, params: FeaturesParams) -> Iterator[Look]:

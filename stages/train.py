@@ -15,19 +15,36 @@ from pathlib import Path
 
 import numpy as np
 
-from carbrand.calibration import cross_fit, fit_temperature
-from carbrand.checkpoint import Checkpoints
-from carbrand.copies_file import Copy, read_copies
-from carbrand.errors import UserError
-from carbrand.evaluation import (
+from carbrand.model.model_file import save_classifier
+from carbrand.network.keras_import import import_keras_to_build
+from carbrand.network.views import TEST_VIEWS
+from carbrand.node.errors import UserError
+from carbrand.node.metrics_file import write_metrics
+from carbrand.node.origin import write_origin
+from carbrand.node.params import knob, read_section
+from carbrand.node.progress import training_progress
+from carbrand.node.start import start
+from carbrand.node.wording import NO_BREAK, one_line, percent
+from carbrand.photos.copies_file import Copy, read_copies
+from carbrand.photos.rules import (
+    MIN_TRAIN_PHOTOS,
+    CopyRules,
+    paths_left_out,
+    read_rules,
+    stop_at_errors,
+)
+from carbrand.scores.evaluation import (
     PredictedPhoto,
     expected_calibration_error,
     log_loss,
     make_predicted,
     score_balanced,
 )
-from carbrand.feature_store import Features, read_features
-from carbrand.head import (
+from carbrand.scores.history import Epoch, write_history
+from carbrand.scores.suspects_file import write_suspects
+from carbrand.training.calibration import cross_fit, fit_temperature
+from carbrand.training.checkpoint import Checkpoints
+from carbrand.training.head import (
     SOLVERS,
     HeadParams,
     NotFinite,
@@ -36,20 +53,9 @@ from carbrand.head import (
     balance,
     train_head,
 )
-from carbrand.history import Epoch, write_history
-from carbrand.metrics_file import write_metrics
-from carbrand.model_file import save_classifier
-from carbrand.origin import write_origin
-from carbrand.params import knob, read_section
-from carbrand.problem import softmax
-from carbrand.progress import training_progress
-from carbrand.quiet_keras import import_keras_to_build
-from carbrand.rules import MIN_TRAIN_PHOTOS, CopyRules, paths_left_out, read_rules, stop_at_errors
-from carbrand.stage import start
-from carbrand.suspects import find_suspects
-from carbrand.suspects_file import write_suspects
-from carbrand.views import TEST_VIEWS
-from carbrand.wording import NO_BREAK, one_line, percent
+from carbrand.training.problem import softmax
+from carbrand.training.suspects import find_suspects
+from carbrand.vectors.feature_store import Features, read_features
 
 PACKAGES = ("carbrand", "cleanlab", "keras", "numpy", "scipy", "tensorflow")
 # As by default of evaluate.ece_bins, on which no training may depend.

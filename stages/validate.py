@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from carbrand.block_match import Match
-from carbrand.clusters import Clusters
-from carbrand.copies import WAYS_TO_MATCH, join_copies, mark_copies
-from carbrand.dataset import check_counts, find_dataset
-from carbrand.edit_candidates import Candidate
-from carbrand.edited_copies import EditedPair, find_edited, look_at_files
-from carbrand.folders import (
+from carbrand.checks.copies.block_match import Match
+from carbrand.checks.copies.edit_candidates import Candidate
+from carbrand.checks.copies.edited_copies import EditedPair, find_edited, look_at_files
+from carbrand.checks.copies.hash_search import MAX_DISTANCE
+from carbrand.checks.copies.mark_copies import WAYS_TO_MATCH, join_copies, mark_copies
+from carbrand.checks.copies.suspicions import mark_suspicions
+from carbrand.checks.copies.window_hash import WindowHashes
+from carbrand.checks.folders import (
     FOLDER_CODES,
     FOLDER_SEVERITIES,
     JudgedFinding,
@@ -30,22 +31,21 @@ from carbrand.folders import (
     judge_folders,
     write_findings,
 )
-from carbrand.hash_search import MAX_DISTANCE
-from carbrand.inspection import Inspected, PhotoLimits, inspect_file
-from carbrand.issues import CODES, NEVER_PHOTOS, SEVERITIES, SUSPECTED, UNUSABLE, judge
-from carbrand.manifest import ERROR, EXCLUDED, KEPT, Row, write_manifest
-from carbrand.metrics_file import write_metrics
-from carbrand.origin import write_origin
-from carbrand.params import knob, read_section
-from carbrand.photo import MAX_PIXELS
-from carbrand.pool import spread
-from carbrand.progress import track
-from carbrand.rules import CopyRules, write_rules
-from carbrand.stage import start
-from carbrand.suspicions import mark_suspicions
-from carbrand.whole_files import StopAfterWriting
-from carbrand.window_hash import WindowHashes
-from carbrand.wording import one_line
+from carbrand.checks.inspection import Inspected, PhotoLimits, inspect_file
+from carbrand.checks.issues import CODES, NEVER_PHOTOS, SEVERITIES, SUSPECTED, UNUSABLE, judge
+from carbrand.checks.layout import check_counts, find_dataset
+from carbrand.node.atomic import StopAfterWriting
+from carbrand.node.metrics_file import write_metrics
+from carbrand.node.origin import write_origin
+from carbrand.node.params import knob, read_section
+from carbrand.node.progress import track
+from carbrand.node.start import start
+from carbrand.node.wording import one_line
+from carbrand.parallel.pool import spread
+from carbrand.photos.clusters import Clusters
+from carbrand.photos.manifest import ERROR, EXCLUDED, KEPT, Row, write_manifest
+from carbrand.photos.photo import MAX_PIXELS
+from carbrand.photos.rules import CopyRules, write_rules
 
 MEGAPIXEL = 1_000_000
 

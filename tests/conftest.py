@@ -16,15 +16,15 @@ import pytest
 import yaml
 from PIL import Image
 
-from carbrand.dataset import find_files
-from carbrand.dvc_yaml import parse_yaml
-from carbrand.evaluation import PredictedPhoto, evaluate_photos
-from carbrand.metrics_file import write_metrics
-from carbrand.predictions_file import read_predictions, write_predictions
-from carbrand.quiet_keras import import_keras
-from carbrand.repro.file_lock import held_within
-from carbrand.sample import SIGNATURE
+from carbrand.checks.layout import find_files
+from carbrand.network.keras_import import import_keras
+from carbrand.node.dvc_yaml import parse_yaml
+from carbrand.node.metrics_file import write_metrics
+from carbrand.pipeline.file_lock import held_within
+from carbrand.scores.evaluation import PredictedPhoto, evaluate_photos
+from carbrand.scores.predictions_file import read_predictions, write_predictions
 from tests.s3_server import Storage, storage_server
+from tools.sample import SIGNATURE
 
 ROOT = Path(__file__).parent.parent
 ARTICLE_PHOTOS = ROOT.parent / "shared" / "datasets" / "car-brands-3"

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from carbrand.evaluation import PredictedPhoto, evaluate_photos
-from carbrand.manifest import Row, write_manifest
-from carbrand.metrics_file import write_metrics
-from carbrand.predictions_file import write_predictions
-from carbrand.results import Results
-from carbrand.run_files import read_results
-from carbrand.table import write_table
+from carbrand.node.metrics_file import write_metrics
+from carbrand.node.table import write_table
+from carbrand.photos.manifest import Row, write_manifest
+from carbrand.report.results import Results
+from carbrand.report.run_files import read_results
+from carbrand.scores.evaluation import PredictedPhoto, evaluate_photos
+from carbrand.scores.predictions_file import write_predictions
 from stages.plot import files_of_run
 
 PARAMS = {"dpi": 60, "photos": 4, "mistakes": 5, "pairs": 3, "suspects": 3, "thumbnail_px": 96}

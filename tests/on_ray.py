@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from carbrand.errors import UserError
-from carbrand.fingerprint import fingerprint
-from carbrand.photo import open_photo, read_file
-from carbrand.ray_map import map_on_ray
+from carbrand.checks.copies.fingerprint import fingerprint
+from carbrand.node.errors import UserError
+from carbrand.parallel.ray_map import map_on_ray
+from carbrand.photos.photo import open_photo, read_file
 from tests.conftest import ROOT, draw_photo, run
 
 
@@ -157,7 +157,9 @@ def test_an_address_without_a_port_is_told():
 
 def test_without_ray_it_is_said_how_to_get_it(tmp_path):
     (tmp_path / "ray.py").write_text("raise ImportError\n", "utf-8")
-    code = "from carbrand.ray_map import map_on_ray; list(map_on_ray(abs, [[1]], 'head:1'))"
+    code = (
+        "from carbrand.parallel.ray_map import map_on_ray; list(map_on_ray(abs, [[1]], 'head:1'))"
+    )
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     result = run([sys.executable, "-c", code], tmp_path, {"PYTHONPATH": path})
     assert "ray is not installed: pip install '.[ray]', or unset RAY_ADDRESS" in result.stderr

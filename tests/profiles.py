@@ -8,7 +8,7 @@ import struct
 import numpy as np
 from PIL import Image, ImageCms
 
-from carbrand.icc_file import rgb_profile
+from carbrand.photos.decode.icc_file import rgb_profile
 
 # D50 is ProPhoto's white (ISO 22028-2).
 PRO_PHOTO = rgb_profile((0.3457, 0.3585, 0.7347, 0.2653, 0.1596, 0.8404, 0.0366, 0.0001), (1.8,))

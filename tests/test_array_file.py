@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbrand.array_file import choose_rows, map_rows, write_rows
+from carbrand.vectors.array_file import choose_rows, map_rows, write_rows
 from tests.conftest import ROOT, run
 
 
@@ -97,7 +97,7 @@ LARGE = """
 import resource
 from pathlib import Path
 import numpy as np
-from carbrand.array_file import choose_rows, map_rows, write_rows
+from carbrand.vectors.array_file import choose_rows, map_rows, write_rows
 
 used = next(line for line in open("/proc/self/status") if line.startswith("VmData"))
 limit = int(used.split()[1]) * 1024 + 64 * 1024**2
@@ -120,9 +120,9 @@ def test_arrays_larger_than_memory_are_written_and_chosen_from(tmp_path):
 PASSES = """
 from pathlib import Path
 import numpy as np
-from carbrand.array_file import choose_rows, each_row, map_rows, write_rows
-from carbrand.rows import Rows
-from carbrand.space import Space, portions
+from carbrand.vectors.array_file import choose_rows, each_row, map_rows, write_rows
+from carbrand.vectors.rows import Rows
+from carbrand.vectors.space import Space, portions
 
 write_rows([Path("v.npy")], ((np.full((1, 512), n, np.float32),) for n in range(65536)), 65536)
 vectors = map_rows(Path("v.npy"))

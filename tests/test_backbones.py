@@ -14,10 +14,10 @@ import h5py
 import numpy as np
 import pytest
 
-from carbrand import backbones
-from carbrand.backbones import BACKBONES, build_backbone, build_classifier, check_weights
-from carbrand.errors import UserError
-from carbrand.quiet_keras import import_keras
+from carbrand.network import backbones
+from carbrand.network.backbones import BACKBONES, build_backbone, build_classifier, check_weights
+from carbrand.network.keras_import import import_keras
+from carbrand.node.errors import UserError
 
 # Keras's own, once for every array it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -85,7 +85,7 @@ folder, saved = Path(sys.argv[1]), sys.argv[2]
 import keras  # and nothing of ours
 features = keras.models.load_model(saved).predict(np.load(folder / "photos.npy"), verbose=0)
 np.save(folder / "features.npy", features)
-from carbrand.backbones import build_backbone
+from carbrand.network.backbones import build_backbone
 build_backbone("efficientnet_lite0", 64, "imagenet").save(folder / "again.h5")
 """
 
@@ -312,7 +312,7 @@ def test_usable_weights_pass_the_check(saved_lite0: Path) -> None:
 
 def test_the_check_does_not_import_tensorflow() -> None:
     code = (
-        "import sys; from carbrand.backbones import check_weights; "
+        "import sys; from carbrand.network.backbones import check_weights; "
         "check_weights('efficientnet_lite2', 'imagenet'); "
         "heavy = {'tensorflow', 'keras', 'openvino'}; "
         "print(heavy & {*sys.modules}, [name for name in sys.modules if 'pytorch' in name])"

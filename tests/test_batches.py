@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from carbrand.batches import in_batches, map_ahead
+from carbrand.parallel.batches import in_batches, map_ahead
 
 
 def test_map_ahead_keeps_the_order():

@@ -11,8 +11,8 @@ import pytest
 from bench.article import Row, count_right, make_table, parse
 from bench.measure import Cost, measure
 from bench.rivals import article_script, keras_guide
-from carbrand.errors import UserError
-from carbrand.evaluation import PredictedPhoto
+from carbrand.node.errors import UserError
+from carbrand.scores.evaluation import PredictedPhoto
 from tests.conftest import PAINTS, ROOT, draw_dataset, run
 
 # A child of the command takes so many MB at least, and computes for so long.

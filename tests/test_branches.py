@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.registry.find import find_model
+from carbrand.release.registry.find import find_model
 from tests.conftest import git, run
 
 

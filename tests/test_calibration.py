@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from carbrand.calibration import HIGHEST, LOWEST, cross_fit, fit_temperature
-from carbrand.problem import softmax
+from carbrand.training.calibration import HIGHEST, LOWEST, cross_fit, fit_temperature
+from carbrand.training.problem import softmax
 
 
 def draw(temperature: float, photos: int = 4000, brands: int = 4, seed: int = 0):

@@ -10,15 +10,15 @@ import h5py
 import numpy as np
 import pytest
 
-from carbrand.classifier import Classifier
-from carbrand.errors import UserError
-from carbrand.feature_store import Recipe
-from carbrand.model_file import save_classifier
-from carbrand.photo import UnreadablePhoto, open_photo, read_photo
-from carbrand.pooling import POOLINGS, add_pooling
-from carbrand.problem import softmax
-from carbrand.quiet_keras import import_keras
-from carbrand.views import TEST_VIEWS, make_test_views
+from carbrand.model.classifier import Classifier
+from carbrand.model.model_file import save_classifier
+from carbrand.network.keras_import import import_keras
+from carbrand.network.pooling import POOLINGS, add_pooling
+from carbrand.network.views import TEST_VIEWS, make_test_views
+from carbrand.node.errors import UserError
+from carbrand.photos.photo import UnreadablePhoto, open_photo, read_photo
+from carbrand.training.problem import softmax
+from carbrand.vectors.feature_store import Recipe
 from tests.conftest import draw_photo, run
 
 BRANDS = ["asta", "bolt", "cirro"]

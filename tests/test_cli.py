@@ -109,7 +109,7 @@ def test_a_model_works_away_from_its_project(finished, tmp_path):
 
 def test_every_command_explains_itself():
     text = build_parser().format_help()
-    for command in ("predict", "sample"):
+    for command in ("predict", "export"):
         assert command in text
 
 

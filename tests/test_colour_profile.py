@@ -11,12 +11,19 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from carbrand import colour_profile
-from carbrand import photo as photo_module
-from carbrand.dataset import FoundFile
-from carbrand.icc_file import ADOBE_RGB, DISPLAY_P3, REC_2020, SRGB, SRGB_CURVE, rgb_profile
-from carbrand.inspection import PhotoLimits, inspect_file
-from carbrand.photo import UnreadablePhoto, open_photo
+from carbrand.checks.inspection import PhotoLimits, inspect_file
+from carbrand.checks.layout import FoundFile
+from carbrand.photos import photo as photo_module
+from carbrand.photos.decode import colour_profile
+from carbrand.photos.decode.icc_file import (
+    ADOBE_RGB,
+    DISPLAY_P3,
+    REC_2020,
+    SRGB,
+    SRGB_CURVE,
+    rgb_profile,
+)
+from carbrand.photos.photo import UnreadablePhoto, open_photo
 from tests.profiles import PRO_PHOTO, cmyk_profile, grey_profile, icc
 from tests.test_photo import png_chunk
 

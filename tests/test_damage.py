@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbrand.damage import is_damaged, rest_is_missing
-from carbrand.photo import UnreadablePhoto, open_photo
+from carbrand.photos.decode.damage import is_damaged, rest_is_missing
+from carbrand.photos.photo import UnreadablePhoto, open_photo
 from tests.conftest import draw_photo
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.dataset import STRICT, check_layout, find_dataset, find_files
-from carbrand.errors import UserError
+from carbrand.checks.layout import STRICT, check_layout, find_dataset, find_files
+from carbrand.node.errors import UserError
 from tests.conftest import draw_dataset, draw_photo
 
 

@@ -12,9 +12,9 @@ from dvc.dependency.param import read_param_file
 from dvc.utils.serialize import dumps_yaml, load_yaml, loads_yaml, modify_yaml
 from dvc_objects.fs.local import LocalFileSystem
 
-from carbrand.dvc_yaml import NotYaml, parse_yaml
-from carbrand.errors import UserError
-from carbrand.params import knob, read_section
+from carbrand.node.dvc_yaml import NotYaml, parse_yaml
+from carbrand.node.errors import UserError
+from carbrand.node.params import knob, read_section
 from tests.conftest import ROOT
 
 # A spelling for each rule of YAML 1.1 or 1.2, of Python or of a spreadsheet that could apply.

@@ -11,14 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from carbrand.block_match import PICTURE_PX, Match
-from carbrand.clusters import Clusters
-from carbrand.dataset import find_files
-from carbrand.edit_candidates import Candidate
-from carbrand.edited_copies import EditedPair, best_match, find_edited
-from carbrand.fingerprint import working_copy
-from carbrand.photo import open_photo
-from carbrand.window_hash import (
+from carbrand.checks.copies.block_match import PICTURE_PX, Match
+from carbrand.checks.copies.edit_candidates import Candidate
+from carbrand.checks.copies.edited_copies import EditedPair, best_match, find_edited
+from carbrand.checks.copies.fingerprint import working_copy
+from carbrand.checks.copies.window_hash import (
     NO_HASHES,
     VERSIONS,
     WINDOWS,
@@ -26,6 +23,9 @@ from carbrand.window_hash import (
     pictures,
     window_hashes,
 )
+from carbrand.checks.layout import find_files
+from carbrand.photos.clusters import Clusters
+from carbrand.photos.photo import open_photo
 from tests.conftest import ROOT
 from tests.edits import OVERLAYS
 

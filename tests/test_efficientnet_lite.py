@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from carbrand import efficientnet_lite
-from carbrand.backbones import build_classifier
-from carbrand.efficientnet_lite import Scaling
-from carbrand.photo import read_photo
-from carbrand.quiet_keras import import_keras
+from carbrand.network import efficientnet_lite
+from carbrand.network.backbones import build_classifier
+from carbrand.network.efficientnet_lite import Scaling
+from carbrand.network.keras_import import import_keras
+from carbrand.photos.photo import read_photo
 
 PHOTOS = Path(__file__).parents[1].parent / "shared" / "datasets" / "car-brands-3"
 SPORTS_CAR = 817

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from carbrand.backbones import BACKBONES, build_backbone, levels_of
-from carbrand.batches import BATCH_SIZE, usable_cores
-from carbrand.engines import _GPU_DEVICES, ENGINES, Engine, choose, open_engine
-from carbrand.errors import UserError
-from carbrand.extraction import extract
-from carbrand.network_file import read_network
-from carbrand.pooling import add_pooling
-from carbrand.quiet_keras import import_keras
+from carbrand.network.backbones import BACKBONES, build_backbone, levels_of
+from carbrand.network.engines import _GPU_DEVICES, ENGINES, Engine, choose, open_engine
+from carbrand.network.extraction import extract
+from carbrand.network.keras_import import import_keras
+from carbrand.network.network_file import read_network
+from carbrand.network.pooling import add_pooling
+from carbrand.node.errors import UserError
+from carbrand.parallel.batches import BATCH_SIZE, usable_cores
 from tests.conftest import ROOT, run
 
 BOTH = ("openvino", "keras")
@@ -218,8 +218,8 @@ import hashlib, os, sys
 if sys.argv[1] == "one core":
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
 from pathlib import Path
-from carbrand.engines import open_engine
-from carbrand.network_file import read_network
+from carbrand.network.engines import open_engine
+from carbrand.network.network_file import read_network
 from tests.test_engines import SMALL_OUTPUTS, draw
 assert "openvino" not in sys.modules
 
@@ -291,7 +291,7 @@ def test_an_unknown_engine_is_named() -> None:
     reason="only TensorFlow knows whether it can use a GPU",
 )
 def test_the_question_for_the_engine_needs_no_tensorflow() -> None:
-    ask = "import sys; from carbrand.engines import choose; print(choose('auto'));"
+    ask = "import sys; from carbrand.network.engines import choose; print(choose('auto'));"
     ask += "assert not {'tensorflow', 'keras', 'openvino'} & set(sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", ask],

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.errors import DONE, NO_READER, UNUSABLE_INPUT, UserError, exit_status
-from carbrand.processes import Stopped
+from carbrand.node.errors import DONE, NO_READER, UNUSABLE_INPUT, UserError, exit_status
+from carbrand.node.processes import Stopped
 from tests.conftest import ROOT
 
 
@@ -86,7 +86,7 @@ def run_unread(command: list[str], cwd: Path) -> tuple[int, str]:
 
 PRINTING = """
 import sys
-from carbrand.errors import UserError, exit_status
+from carbrand.node.errors import UserError, exit_status
 
 def main():
     print("x" * int(sys.argv[1]))

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from carbrand.evaluation import (
+from carbrand.node.metrics_file import write_metrics
+from carbrand.scores.evaluation import (
     MOST_BRANDS_OF_CONFUSION,
     PredictedPhoto,
     brier_score,
@@ -22,8 +23,7 @@ from carbrand.evaluation import (
     uncalibrate,
     wilson_interval,
 )
-from carbrand.metrics_file import write_metrics
-from carbrand.problem import softmax
+from carbrand.training.problem import softmax
 
 BRANDS = ["a", "b"]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from carbrand import experiments
-from carbrand.errors import UserError
-from carbrand.experiments import WIDTH, read_baselines, table
+from carbrand.commands import experiments
+from carbrand.commands.experiments import WIDTH, read_baselines, table
+from carbrand.node.errors import UserError
 from tests.conftest import ROOT, edit_params, git, run
 
 COMMIT: dict[str, Any] = {"train": {"l2": 0.1, "solver": "lbfgs"}, "features": {"views": 4}}
@@ -98,7 +98,7 @@ def test_experiments_of_dvc_are_listed(finished):
     assert run(["dvc", "exp", "save", "-n", "mine"], finished).returncode == 0
     queue = ["dvc", "exp", "run", "--queue", "-n", "later", "-S", "train.epochs=6"]
     assert run(queue, finished).returncode == 0
-    result = run([sys.executable, "-m", "carbrand.experiments"], finished)
+    result = run([sys.executable, "-m", "carbrand.commands.experiments"], finished)
     assert (result.returncode, result.stderr) == (0, "")
     rows = [line.split() for line in result.stdout.splitlines()]
     assert rows[1][0] == "main"
@@ -109,7 +109,7 @@ def test_experiments_of_dvc_are_listed(finished):
 def test_without_experiments_it_says_how_to_make_one(finished, tmp_path):
     """As in a fresh clone, which has none of its origin's."""
     git(tmp_path, "clone", "-q", str(finished), "clone")
-    result = run([sys.executable, "-m", "carbrand.experiments"], tmp_path / "clone")
+    result = run([sys.executable, "-m", "carbrand.commands.experiments"], tmp_path / "clone")
     assert result.returncode == 0, result.stderr
     assert "main" in result.stdout
     assert "`dvc exp run -S train.l2=0.01` makes one" in result.stdout
@@ -132,4 +132,4 @@ def test_the_readme_says_by_what_one_chooses():
     readme = (ROOT / "README.md").read_text("utf-8")
     assert "make experiments" in readme
     assert "Choose by these two, never by the accuracy on test photos" in readme
-    assert (ROOT / "Makefile").read_text("utf-8").count("carbrand.experiments") == 1
+    assert (ROOT / "Makefile").read_text("utf-8").count("carbrand.commands.experiments") == 1

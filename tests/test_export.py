@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from carbrand.commands import export
-from carbrand.errors import UserError
 from carbrand.export.agreement import Tolerance, compare
 from carbrand.export.export_model import export_model
-from carbrand.export.formats import FORMATS, Source, choose_formats
-from carbrand.export.onnx_network import write_onnx
-from carbrand.photo import read_photo
-from carbrand.predictions_file import read_predictions
+from carbrand.export.targets import FORMATS, Source, choose_formats
+from carbrand.network.onnx_network import write_onnx
+from carbrand.node.errors import UserError
+from carbrand.photos.photo import read_photo
+from carbrand.scores.predictions_file import read_predictions
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from carbrand.errors import UserError
 from carbrand.export.agreement import Agreement
-from carbrand.export.formats import FORMATS
 from carbrand.export.model_card import Exported, write_card
 from carbrand.export.run_record import RunRecord, read_record
-from carbrand.model_file import read_about
+from carbrand.export.targets import FORMATS
+from carbrand.model.model_file import read_about
+from carbrand.node.errors import UserError
 from tests.conftest import relock, rewrite_results
 
 AGREEMENT = Agreement(photos=31, same_brand=30, largest=0.0821, mean=0.0104)

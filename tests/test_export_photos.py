@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from carbrand.errors import UserError
-from carbrand.export.photos import MOST, choose_photos, write_photos
-from carbrand.manifest import EXCLUDED, KEPT, Row
-from carbrand.photo import read_photo
+from carbrand.export.sample_photos import MOST, choose_photos, write_photos
+from carbrand.node.errors import UserError
+from carbrand.photos.manifest import EXCLUDED, KEPT, Row
+from carbrand.photos.photo import read_photo
 from tests.conftest import draw_dataset
 
 

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from carbrand import canvas, figures
-from carbrand.curve_chart import curve_chart, round_numbers
-from carbrand.evaluation import ReliabilityBin
-from carbrand.map_figure import COLOURS, map_of_photos
-from carbrand.map_file import MappedPhoto
-from carbrand.photo_map import MOST_POINTS, MOST_SHAPES, SHAPES, nearest_agreement, photo_map
-from carbrand.reliability_chart import BOTTOM, LEFT, RIGHT, TOP, reliability_chart
-from carbrand.reliability_figure import reliability
-from carbrand.results import Results
-from carbrand.thumbnail import heat_overlay, thumbnail
-from carbrand.wording import one_line, percent, shorten
+from carbrand.node.wording import one_line, percent, shorten
+from carbrand.report import canvas, figures
+from carbrand.report.curve_chart import curve_chart, round_numbers
+from carbrand.report.map_figure import COLOURS, map_of_photos
+from carbrand.report.photo_map import MOST_POINTS, MOST_SHAPES, SHAPES, nearest_agreement, photo_map
+from carbrand.report.reliability_chart import BOTTOM, LEFT, RIGHT, TOP, reliability_chart
+from carbrand.report.reliability_figure import reliability
+from carbrand.report.results import Results
+from carbrand.report.thumbnail import heat_overlay, thumbnail
+from carbrand.scores.evaluation import ReliabilityBin
+from carbrand.scores.map_file import MappedPhoto
 from tests.made_up_run import MadeUpRun, draw_photo, read_run
 
 DPI = 60

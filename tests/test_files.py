@@ -7,8 +7,18 @@ import json
 import numpy as np
 import pytest
 
-from carbrand.evaluation import PredictedPhoto
-from carbrand.feature_store import (
+from carbrand.node.metrics_file import write_metrics
+from carbrand.photos.manifest import (
+    Row,
+    photos_to_learn_from,
+    photos_to_predict,
+    read_manifest,
+    write_manifest,
+)
+from carbrand.scores.evaluation import PredictedPhoto
+from carbrand.scores.history import Epoch, read_history, write_history
+from carbrand.scores.predictions_file import read_predictions, write_predictions
+from carbrand.vectors.feature_store import (
     Features,
     Recipe,
     StoredPhoto,
@@ -18,16 +28,6 @@ from carbrand.feature_store import (
     write_looks,
     write_photos,
 )
-from carbrand.history import Epoch, read_history, write_history
-from carbrand.manifest import (
-    Row,
-    photos_to_learn_from,
-    photos_to_predict,
-    read_manifest,
-    write_manifest,
-)
-from carbrand.metrics_file import write_metrics
-from carbrand.predictions_file import read_predictions, write_predictions
 
 ODD = 'Datasets/train/é/a,b "c"\nd\re\udcff.jpg'
 

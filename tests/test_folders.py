@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbrand.evaluation import wilson_interval
-from carbrand.folders import (
+from carbrand.checks.folders import (
     FOLDER_CODES,
     FOLDER_SEVERITIES,
     FolderFinding,
@@ -23,6 +22,7 @@ from carbrand.folders import (
     half_width,
     judge_folders,
 )
+from carbrand.scores.evaluation import wilson_interval
 
 FOLDERS = {"train": Path("Datasets/train"), "test": Path("Datasets/test")}
 LIMITS = Limits(min_train_photos=10, min_test_photos=10, max_imbalance=5.0, max_drift=0.3)

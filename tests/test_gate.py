@@ -15,20 +15,20 @@ from pathlib import Path
 import pytest
 
 from carbrand.commands.gate import files_of_project
-from carbrand.errors import UserError
-from carbrand.evaluation import PredictedPhoto, evaluate_photos, make_predicted
-from carbrand.gate.as_json import as_json
-from carbrand.gate.as_markdown import as_markdown
-from carbrand.gate.as_text import as_text
-from carbrand.gate.comparison import Comparison, compare
-from carbrand.gate.judgement import Verdict
-from carbrand.gate.params import GateParams
-from carbrand.gate.remeasure import remeasure
-from carbrand.gate.side import read_side
-from carbrand.history import Epoch, write_history
-from carbrand.manifest import read_manifest, write_manifest
-from carbrand.metrics_file import write_metrics
-from carbrand.predictions_file import read_predictions, write_predictions
+from carbrand.node.errors import UserError
+from carbrand.node.metrics_file import write_metrics
+from carbrand.photos.manifest import read_manifest, write_manifest
+from carbrand.release.gate.as_json import as_json
+from carbrand.release.gate.as_markdown import as_markdown
+from carbrand.release.gate.as_text import as_text
+from carbrand.release.gate.comparison import Comparison, compare
+from carbrand.release.gate.gate_params import GateParams
+from carbrand.release.gate.judgement import Verdict
+from carbrand.release.gate.remeasure import remeasure
+from carbrand.release.gate.side import read_side
+from carbrand.scores.evaluation import PredictedPhoto, evaluate_photos, make_predicted
+from carbrand.scores.history import Epoch, write_history
+from carbrand.scores.predictions_file import read_predictions, write_predictions
 from tests.conftest import change_test_photos, git, remember, run
 
 PARAMS = GateParams(margin=0.05, confidence=0.95, floor=0.3, min_support=5)

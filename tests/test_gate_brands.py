@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.errors import UserError
-from carbrand.evaluation import PredictedPhoto, make_predicted
-from carbrand.gate.as_json import as_json
-from carbrand.gate.as_markdown import as_markdown
-from carbrand.gate.as_text import as_text
-from carbrand.gate.comparison import Comparison, compare
-from carbrand.gate.judgement import Verdict
-from carbrand.manifest import Row, write_manifest
-from carbrand.retrain.report import make_title
+from carbrand.node.errors import UserError
+from carbrand.photos.manifest import Row, write_manifest
+from carbrand.release.gate.as_json import as_json
+from carbrand.release.gate.as_markdown import as_markdown
+from carbrand.release.gate.as_text import as_text
+from carbrand.release.gate.comparison import Comparison, compare
+from carbrand.release.gate.judgement import Verdict
+from carbrand.release.retrain.summary import make_title
+from carbrand.scores.evaluation import PredictedPhoto, make_predicted
 from tests.conftest import git
 from tests.test_gate import BRANDS, FILES, PARAMS, commit, make_photos, write_side
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from carbrand.evaluation import PredictedPhoto
-from carbrand.gate.learned import Manifests
-from carbrand.manifest import EXCLUDED, Row
+from carbrand.photos.manifest import EXCLUDED, Row
+from carbrand.release.gate.learned import Manifests
+from carbrand.scores.evaluation import PredictedPhoto
 
 
 def row(path: str, pixels: str, **more: object) -> Row:

@@ -10,8 +10,8 @@ from scipy.special import xlogy
 from scipy.stats import binomtest, multinomial
 
 from bench.gate import Tables
-from carbrand.gate import statistics
-from carbrand.gate.params import GateParams
+from carbrand.release.gate import statistics
+from carbrand.release.gate.gate_params import GateParams
 
 PARAMS = GateParams(margin=0.05, confidence=0.95, floor=0.3, min_support=5)
 LEVEL = 0.05

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.errors import UserError
-from carbrand.git import GitFailed, Repository, foreign_variables, stay_in_own_repository
+from carbrand.node.errors import UserError
+from carbrand.pipeline.git import GitFailed, Repository, foreign_variables, stay_in_own_repository
 from tests.conftest import ROOT, git, run
 
 # Python without its own remedies against a locale of ASCII.
@@ -158,7 +158,7 @@ def test_names_are_utf_8_in_a_locale_of_another_encoding(project: Path):
     git(project, "commit", "-qm", "Škoda")
     (project / "Škoda.dvc").write_text("changed", "utf-8")
     names = (
-        "from pathlib import Path; from carbrand.git import Repository; import sys; "
+        "from pathlib import Path; from carbrand.pipeline.git import Repository; import sys; "
         "asked = Repository(Path(sys.argv[1])); print(ascii(asked.tracked('*.dvc')), "
         "ascii(asked.changed()))"
     )

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from carbrand.errors import UserError
-from carbrand.h5_file import LayerWeights, read_layers
+from carbrand.network.h5_file import LayerWeights, read_layers
+from carbrand.node.errors import UserError
 
 KERNEL = np.arange(12, dtype="f4").reshape(3, 4)
 BIAS = np.arange(4, dtype="f4")

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbrand import lbfgs, space
-from carbrand.array_file import map_rows, write_rows
-from carbrand.errors import UserError
-from carbrand.feature_store import Features, Recipe
-from carbrand.head import (
+from carbrand.node.errors import UserError
+from carbrand.node.params import read_section
+from carbrand.scores.history import Epoch
+from carbrand.training import lbfgs
+from carbrand.training.head import (
     SOLVERS,
     HeadParams,
     TrainedHead,
@@ -22,10 +22,11 @@ from carbrand.head import (
     balance,
     train_head,
 )
-from carbrand.history import Epoch
-from carbrand.params import read_section
-from carbrand.problem import Problem, Weights, count_epoch, softmax, softmax_loss
-from carbrand.space import Space
+from carbrand.training.problem import Problem, Weights, count_epoch, softmax, softmax_loss
+from carbrand.vectors import space
+from carbrand.vectors.array_file import map_rows, write_rows
+from carbrand.vectors.feature_store import Features, Recipe
+from carbrand.vectors.space import Space
 from stages.train import TrainParams, summarize, train
 from tests.conftest import ROOT, run
 
@@ -456,7 +457,7 @@ photos, views, width, cores = map(int, sys.argv[1:5])
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 import numpy as np
-from carbrand.head import HeadParams, assign_folds, balance, train_head
+from carbrand.training.head import HeadParams, assign_folds, balance, train_head
 
 labels = np.arange(photos) % 3
 folds = assign_folds(labels, [str(number) for number in range(photos)], 5, 0)

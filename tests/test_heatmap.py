@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from carbrand.heatmap import class_activation, spread_over_photo
+from carbrand.model.heatmap import class_activation, spread_over_photo
 
 BOTTOM_LEFT = np.zeros((8, 8), np.float32)
 BOTTOM_LEFT[6:, :2] = 1.0

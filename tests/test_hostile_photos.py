@@ -11,12 +11,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from carbrand.damage import is_damaged
-from carbrand.photo import PROBLEMS, RESIZE_POLICIES, UnreadablePhoto, leads_outside, open_photo
-from carbrand.photo import read_file as read_bytes
-from carbrand.quality import measure, quality_issues
-from carbrand.thumbnail import thumbnail
-from carbrand.views import Augmentation, make_view
+from carbrand.checks.quality import measure, quality_issues
+from carbrand.network.views import Augmentation, make_view
+from carbrand.photos.decode.damage import is_damaged
+from carbrand.photos.photo import (
+    PROBLEMS,
+    RESIZE_POLICIES,
+    UnreadablePhoto,
+    leads_outside,
+    open_photo,
+)
+from carbrand.photos.photo import read_file as read_bytes
+from carbrand.report.thumbnail import thumbnail
 from tests.conftest import ROOT, run
 from tests.hostile_photos import HostileFile, build_corpus
 

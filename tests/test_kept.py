@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.errors import UserError
-from carbrand.repro.kept import check_kept, find_unkept, read_inputs
-from carbrand.repro.line_ends import heal_line_ends
+from carbrand.node.errors import UserError
+from carbrand.pipeline.kept import check_kept, find_unkept, read_inputs
+from carbrand.pipeline.line_ends import heal_line_ends
 from tests.conftest import draw_photo, edit_params, git, remember, run
 
 PIPELINE = """

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from dvc.ui import ui
 
-from carbrand.last_lines import (
+from carbrand.photos.manifest import Row
+from carbrand.pipeline.dvc import leave_out_hints
+from carbrand.report.last_lines import (
     MOST_FINDINGS,
     last_lines,
     print_last_lines,
     tells_of_a_whole_run,
 )
-from carbrand.manifest import Row
-from carbrand.repro.dvc import leave_out_hints
-from carbrand.run_files import read_results
+from carbrand.report.run_files import read_results
 from stages.plot import files_of_run
 from tests.conftest import edit_params, run
 from tests.made_up_run import MADE_BY, MadeUpRun

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from carbrand.alignment import grey_thumbnail
-from carbrand.copies_file import Copy, read_copies
-from carbrand.errors import UserError
-from carbrand.feature_store import Features, Recipe, StoredPhoto, read_features
-from carbrand.leaks import find_leaks, mark_leaks
-from carbrand.manifest import Row, read_manifest
-from carbrand.map_file import read_map
-from carbrand.photo import open_photo
-from carbrand.predictions_file import read_predictions
-from carbrand.rules import CopyRules, paths_left_out, stop_at_errors, worth_telling
-from carbrand.space import Space
-from carbrand.vector_copies import Pair, PhotoSet
+from carbrand.node.errors import UserError
+from carbrand.photos.copies_file import Copy, read_copies
+from carbrand.photos.manifest import Row, read_manifest
+from carbrand.photos.photo import open_photo
+from carbrand.photos.rules import CopyRules, paths_left_out, stop_at_errors, worth_telling
+from carbrand.scores.map_file import read_map
+from carbrand.scores.predictions_file import read_predictions
+from carbrand.vectors.alignment import grey_thumbnail
+from carbrand.vectors.feature_store import Features, Recipe, StoredPhoto, read_features
+from carbrand.vectors.leaks import find_leaks, mark_leaks
+from carbrand.vectors.space import Space
+from carbrand.vectors.vector_copies import Pair, PhotoSet
 from stages import evaluate, features, train, validate
 from tests.conftest import ROOT, edit_params
 from tests.edits import CROPS, EDITS
@@ -113,7 +113,7 @@ def test_a_copy_of_a_leaked_test_photo_leaks_too(monkeypatch):
             if (photo, other) in alike
         ]
 
-    monkeypatch.setattr("carbrand.leaks.find_copies", fake)
+    monkeypatch.setattr("carbrand.vectors.leaks.find_copies", fake)
     rows = [Row(f"test/a/{number}.jpg", "test", "a") for number in range(7)]
     rows[5] = replace(rows[5], issues=("leaked",))
     rows[2] = replace(rows[2], brand="b")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.repro.line_ends import heal_line_ends
-from carbrand.table import read_table
+from carbrand.node.table import read_table
+from carbrand.pipeline.line_ends import heal_line_ends
 from tests.conftest import ROOT, copy_project, git, remember, run
 
 NOTE = "had CRLF line ends. They are LF now"

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import stages.__main__ as stages
-from carbrand.errors import UserError
-from carbrand.links import SHOWN, describe_unfit, find_unfit
-from carbrand.manifest import ERROR, KEPT, Row, read_manifest, write_manifest
+from carbrand.node.errors import UserError
+from carbrand.photos.links import SHOWN, describe_unfit, find_unfit
+from carbrand.photos.manifest import ERROR, KEPT, Row, read_manifest, write_manifest
 from tests.conftest import draw_dataset, draw_photo, run
 
 OUTSIDE = "a link to a file outside the folders of photos"

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from carbrand.lock_merge.driver import CONFLICT, merge_files
-from carbrand.lock_merge.git_config import SETTINGS
-from carbrand.lock_merge.three_way import Unsettled, merge_locks
+from carbrand.pipeline.lock_merge.driver import CONFLICT, merge_files
+from carbrand.pipeline.lock_merge.git_config import SETTINGS
+from carbrand.pipeline.lock_merge.three_way import Unsettled, merge_locks
 from stages.__main__ import read_outputs
 from tests.conftest import ROOT, change_test_photos, edit_params, git, remember, run
 
@@ -170,7 +170,7 @@ def install(folder: Path) -> None:
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    result = run([sys.executable, "-m", "carbrand.lock_merge", "install"], folder)
+    result = run([sys.executable, "-m", "carbrand.pipeline.lock_merge", "install"], folder)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
@@ -318,7 +318,7 @@ def test_telling_git_again_changes_nothing_and_nothing_but_this_clone(clone, tmp
     before, written = config.read_bytes(), config.stat().st_mtime_ns
     for folder in (clone, clone / "photos", tmp_path):  # a folder inside, and one outside
         environment = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
-        command = [sys.executable, "-m", "carbrand.lock_merge", "install"]
+        command = [sys.executable, "-m", "carbrand.pipeline.lock_merge", "install"]
         result = run(command, folder, environment)
         assert (result.returncode, result.stderr) == (0, "")
     assert (config.read_bytes(), config.stat().st_mtime_ns) == (before, written)
@@ -334,14 +334,14 @@ def test_a_folder_inside_another_clone_leaves_that_alone(clone):
 
 def test_what_git_cannot_write_is_told_in_a_line_and_stops_nothing(clone):
     (clone / ".git" / "config.lock").touch()  # another Git is writing, or died while it did
-    result = run([sys.executable, "-m", "carbrand.lock_merge", "install"], clone)
+    result = run([sys.executable, "-m", "carbrand.pipeline.lock_merge", "install"], clone)
     assert result.returncode == 0
     assert result.stderr.startswith("note: Git was not told how to merge dvc.lock: ")
     assert len(result.stderr.splitlines()) == 1
 
 
 def test_make_tells_git():
-    assert "carbrand.lock_merge install" in run(["make", "-n", "repro"], ROOT).stdout
+    assert "carbrand.pipeline.lock_merge install" in run(["make", "-n", "repro"], ROOT).stdout
 
 
 def test_every_file_that_a_node_writes_into_git_stays_whole_and_no_other_does(clone):

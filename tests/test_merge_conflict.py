@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import stages.__main__ as stages
-from carbrand.errors import UserError
-from carbrand.merge_conflict import conflict_in
-from carbrand.params import read_file
-from carbrand.repro.dvc_file import read_dvc_file
-from carbrand.repro.dvc_lock import heal
+from carbrand.node.errors import UserError
+from carbrand.node.merge_conflict import conflict_in
+from carbrand.node.params import read_file
+from carbrand.pipeline.dvc_file import read_dvc_file
+from carbrand.pipeline.dvc_lock import heal
 from tests.conftest import ROOT, edit_params, git, run
 
 

@@ -16,8 +16,13 @@ BARE = (sys.executable, "-S")
 NODES = [f"stages.{path.stem}" for path in sorted((ROOT / "stages").glob("[!_]*.py"))]
 # All that is meant to be run, and modules that are not, each with another first import.
 MODULES = [
-    *("carbrand", "carbrand.cli", "carbrand.lock_merge", "carbrand.repro.made_by"),
-    *("carbrand.repro.dvc", "carbrand.head", "carbrand.photo", "carbrand.serve.server"),
+    *("carbrand", "carbrand.cli", "carbrand.pipeline.lock_merge", "carbrand.pipeline.made_by"),
+    *(
+        "carbrand.pipeline.dvc",
+        "carbrand.training.head",
+        "carbrand.photos.photo",
+        "carbrand.serve.server",
+    ),
 ]
 
 

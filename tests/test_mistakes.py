@@ -16,8 +16,8 @@ import pytest
 from dvc.config import Config
 
 import stages.__main__ as stages
-from carbrand.errors import UserError
-from carbrand.repro.dvc_state import alone
+from carbrand.node.errors import UserError
+from carbrand.pipeline.dvc_state import alone
 from tests.conftest import ROOT, draw_photo, edit_params, run
 
 
@@ -309,7 +309,7 @@ DISTURBED = """
 import os, shutil, signal
 from pathlib import Path
 import stages.__main__ as stages
-from carbrand.processes import Stopped, stop_on_signals
+from carbrand.node.processes import Stopped, stop_on_signals
 
 def fail(command):
     shutil.rmtree("a"), shutil.rmtree("b"), shutil.rmtree("c")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.registry.find import find_model
+from carbrand.release.registry.find import find_model
 from tests.conftest import edit_params, git, run
 
 MODEL = "artifacts/train/model.h5"

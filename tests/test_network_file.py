@@ -11,12 +11,12 @@ import h5py
 import numpy as np
 import pytest
 
-from carbrand.classifier import Classifier
-from carbrand.engines import open_engine
-from carbrand.feature_store import Recipe
-from carbrand.model_file import NotAModel, save_classifier
-from carbrand.network_file import KINDS, NotANetwork, read_network
-from carbrand.quiet_keras import import_keras
+from carbrand.model.classifier import Classifier
+from carbrand.model.model_file import NotAModel, save_classifier
+from carbrand.network.engines import open_engine
+from carbrand.network.keras_import import import_keras
+from carbrand.network.network_file import KINDS, NotANetwork, read_network
+from carbrand.vectors.feature_store import Recipe
 
 SIZE_PX = 32
 BRANDS = ["asta", "bolt", "cirro"]

@@ -7,7 +7,7 @@ import platform
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from carbrand.origin import UNKNOWN, version_of, write_origin
+from carbrand.node.origin import UNKNOWN, version_of, write_origin
 
 
 @dataclass(frozen=True)

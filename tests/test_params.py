@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.errors import UserError
-from carbrand.head import SOLVERS
-from carbrand.params import check_sections, knob, read_section, unchanged_section
+from carbrand.node.errors import UserError
+from carbrand.node.params import check_sections, knob, read_section, unchanged_section
+from carbrand.training.head import SOLVERS
 from stages.__main__ import check_params
 from stages.train import TrainParams
 from tests.conftest import ROOT, edit_params

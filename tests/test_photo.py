@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from carbrand import photo as photo_module
-from carbrand.formats import UNSUPPORTED_SUFFIXES, extension_fits, identify
-from carbrand.photo import (
+from carbrand.photos import photo as photo_module
+from carbrand.photos.decode.formats import UNSUPPORTED_SUFFIXES, extension_fits, identify
+from carbrand.photos.photo import (
     SUFFIXES,
     UnreadablePhoto,
     leads_outside,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.quiet_keras import import_keras
+from carbrand.network.keras_import import import_keras
 from tests.conftest import ROOT, copy_project, edit_params, git, run
 
 PNGS = [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.errors import UserError
+from carbrand.node.errors import UserError
 from stages.plot import main
 from tests.made_up_run import PARAMS, MadeUpRun, plot_arguments
 

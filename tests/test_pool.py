@@ -8,9 +8,9 @@ from functools import partial
 
 import pytest
 
-from carbrand import pool
-from carbrand.errors import UserError
-from carbrand.pool import cluster, in_chunks, map_in_processes, spread
+from carbrand.node.errors import UserError
+from carbrand.parallel import pool
+from carbrand.parallel.pool import cluster, in_chunks, map_in_processes, spread
 
 
 def square(number: int) -> tuple[int, int]:

@@ -6,8 +6,8 @@ import unicodedata
 
 import pytest
 
-from carbrand.dataset import STRICT, check_layout, find_dataset
-from carbrand.portable_names import find_unportable
+from carbrand.checks.layout import STRICT, check_layout, find_dataset
+from carbrand.checks.portable_names import find_unportable
 from tests.conftest import draw_dataset
 
 

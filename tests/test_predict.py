@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from carbrand.cli import main
-from carbrand.terminal import escape
+from carbrand.node.terminal import escape
 from tests.conftest import draw_photo, run
 
 MODEL = "artifacts/train/model.h5"

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbrand.feature_store import Features, Recipe
-from carbrand.head import SOLVERS
-from carbrand.params import read_section
-from carbrand.progress import track, training_progress
+from carbrand.node.params import read_section
+from carbrand.node.progress import track, training_progress
+from carbrand.training.head import SOLVERS
+from carbrand.vectors.feature_store import Features, Recipe
 from stages.train import TrainParams, train
 from tests.conftest import ROOT
 

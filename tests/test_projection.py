@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from carbrand import projection, space
-from carbrand.array_file import map_rows, write_rows
-from carbrand.map_file import MappedPhoto, read_map, write_map
-from carbrand.projection import lay_out
+from carbrand.scores import projection
+from carbrand.scores.map_file import MappedPhoto, read_map, write_map
+from carbrand.scores.projection import lay_out
+from carbrand.vectors import space
+from carbrand.vectors.array_file import map_rows, write_rows
 
 
 def blobs(seed: int, n: int = 40, d: int = 60) -> np.ndarray:

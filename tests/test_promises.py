@@ -6,16 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from carbrand.evaluation import PredictedPhoto, count_confusion, evaluate_photos, make_predicted
-from carbrand.manifest import Row
-from carbrand.predictions_file import write_predictions
-from carbrand.promises import (
+from carbrand.photos.manifest import Row
+from carbrand.scores.evaluation import (
+    PredictedPhoto,
+    count_confusion,
+    evaluate_photos,
+    make_predicted,
+)
+from carbrand.scores.invariants import (
     BrokenPromise,
     check_accuracy,
     check_brands,
     check_probabilities,
     check_rows,
 )
+from carbrand.scores.predictions_file import write_predictions
 from stages.evaluate import count
 
 BRANDS = ["asta", "bolt", "cirro"]

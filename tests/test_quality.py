@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
-from carbrand.photo import open_photo
-from carbrand.quality import CODES, SIDE_PX, measure, quality_issues
+from carbrand.checks.quality import CODES, SIDE_PX, measure, quality_issues
+from carbrand.photos.photo import open_photo
 from tests.conftest import ROOT
 
 

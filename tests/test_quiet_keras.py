@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import yaml
 
-from carbrand.engines import _GPU_DEVICES, open_engine
-from carbrand.errors import UserError
-from carbrand.network_file import read_network
-from carbrand.quiet_keras import _NOISE, import_keras
+from carbrand.network.engines import _GPU_DEVICES, open_engine
+from carbrand.network.keras_import import _NOISE, import_keras
+from carbrand.network.network_file import read_network
+from carbrand.node.errors import UserError
 from tests.conftest import ROOT, draw_dataset, edit_params, run
 
 needs_openvino = pytest.mark.skipif(
@@ -24,10 +24,10 @@ needs_openvino = pytest.mark.skipif(
 
 WORK = """
 import sys
-import carbrand.quiet_keras
+import carbrand.network.keras_import
 assert not {"keras", "tensorflow", "openvino"} & set(sys.modules), "imported early"
-keras = carbrand.quiet_keras.import_keras()
-assert keras is carbrand.quiet_keras.import_keras()
+keras = carbrand.network.keras_import.import_keras()
+assert keras is carbrand.network.keras_import.import_keras()
 assert not {"matplotlib", "pandas", "sklearn"} & set(sys.modules), "imported needlessly"
 import matplotlib
 import numpy as np
@@ -92,11 +92,11 @@ def test_only_known_chatter_counts_as_noise(line: bytes, noise: bool) -> None:
 BUILD = """
 import sys
 from pathlib import Path
-from carbrand.quiet_keras import import_keras_to_build
+from carbrand.network.keras_import import import_keras_to_build
 keras = import_keras_to_build()
 assert keras is import_keras_to_build()
-from carbrand.backbones import build_backbone, levels_of
-from carbrand.pooling import add_pooling
+from carbrand.network.backbones import build_backbone, levels_of
+from carbrand.network.pooling import add_pooling
 backbone = build_backbone("efficientnet_lite0", 64, "imagenet")
 add_pooling(backbone, "levels", levels_of("efficientnet_lite0"))[0].save(sys.argv[1])
 assert not {"matplotlib", "pandas", "sklearn"} & set(sys.modules), "imported needlessly"

@@ -11,7 +11,8 @@ from tests.conftest import ROOT, WITHOUT_TENSORFLOW, run
 def test_a_cluster_gives_what_one_process_gives_and_survives_the_loss_of_a_worker():
     """In a process of its own, which Ray may end. Where it cannot work at all, it says so."""
     if " " in sys.executable:
-        code = "from carbrand.ray_map import map_on_ray; next(map_on_ray(len, [['a']], 'h:1'))"
+        use = "next(map_on_ray(len, [['a']], 'h:1'))"
+        code = f"from carbrand.parallel.ray_map import map_on_ray; {use}"
         assert "there is a space in its path" in run([sys.executable, "-c", code], ROOT).stderr
         return
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"]

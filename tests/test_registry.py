@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.errors import UserError
-from carbrand.evaluation import PredictedPhoto, make_predicted
-from carbrand.registry.find import find_model, in_stage
+from carbrand.node.errors import UserError
+from carbrand.release.registry.find import find_model, in_stage
+from carbrand.scores.evaluation import PredictedPhoto, make_predicted
 from tests.conftest import edit_params, git, relock, rewrite_results, run
 
 MODEL = "artifacts/train/model.h5"

@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from carbrand.copies_file import Copy
-from carbrand.copy_clusters import find_clusters
-from carbrand.data_fingerprint import fingerprint
-from carbrand.issue_words import MEANINGS, meaning
-from carbrand.issues import CODES
-from carbrand.manifest import Row
-from carbrand.map_file import MappedPhoto
-from carbrand.report import SECTIONS, Limits, render_report
-from carbrand.results import Origin, Results
-from carbrand.suspects_file import Suspect
+from carbrand.checks.issues import CODES
+from carbrand.photos.copies_file import Copy
+from carbrand.photos.manifest import Row
+from carbrand.report.copy_clusters import find_clusters
+from carbrand.report.data_fingerprint import fingerprint
+from carbrand.report.issue_words import MEANINGS, meaning
+from carbrand.report.page import SECTIONS, Limits, render_report
+from carbrand.report.results import Origin, Results
+from carbrand.scores.map_file import MappedPhoto
+from carbrand.scores.suspects_file import Suspect
 from tests.conftest import find_browser
 from tests.made_up_run import MadeUpRun, read_run
 

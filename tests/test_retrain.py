@@ -18,13 +18,13 @@ import pytest
 
 from carbrand.commands.gate import files_of_project, find_file_of
 from carbrand.commands.retrain import PHOTOS, WRITTEN
-from carbrand.errors import UserError
-from carbrand.gate.params import GateParams
-from carbrand.params import read_section
-from carbrand.repro.file_lock import held_once_free, is_held
-from carbrand.retrain.dvc import Dvc
-from carbrand.retrain.forecast import Fate
-from carbrand.retrain.loop import Plan, check_unchanged
+from carbrand.node.errors import UserError
+from carbrand.node.params import read_section
+from carbrand.pipeline.file_lock import held_once_free, is_held
+from carbrand.release.gate.gate_params import GateParams
+from carbrand.release.retrain.dvc_commands import Dvc
+from carbrand.release.retrain.forecast import Fate
+from carbrand.release.retrain.loop import Plan, check_unchanged
 from tests.conftest import (
     ROOT,
     change_test_photos,
@@ -455,7 +455,8 @@ def test_after_ctrl_c_no_other_step_comes_though_this_one_got_through(tmp_path: 
     )
     steps = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); from pathlib import Path; "
-        "from carbrand.errors import exit_status; from carbrand.retrain.dvc import Dvc; "
+        "from carbrand.node.errors import exit_status; "
+        "from carbrand.release.retrain.dvc_commands import Dvc; "
         "sys.exit(exit_status(lambda: [Dvc(Path()).run('step'), print('another step')] and 0))"
     )
     running = Run(tmp_path, command=(sys.executable, "-c", steps))

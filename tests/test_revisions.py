@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.errors import UserError
-from carbrand.gate.revision import find_revision
-from carbrand.git import Repository
-from carbrand.registry.find import find_model
-from carbrand.revisions import find_commit, say_known
+from carbrand.node.errors import UserError
+from carbrand.pipeline.git import Repository
+from carbrand.pipeline.revisions import find_commit, say_known
+from carbrand.release.gate.revision import find_revision
+from carbrand.release.registry.find import find_model
 from tests.conftest import git
 
 MODEL = "artifacts/train/model.h5"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from carbrand.array_file import map_rows, write_rows
-from carbrand.rows import Rows
-from carbrand.space import Space
+from carbrand.vectors.array_file import map_rows, write_rows
+from carbrand.vectors.rows import Rows
+from carbrand.vectors.space import Space
 
 
 def draw(photos: int, views: int, width: int) -> np.ndarray:

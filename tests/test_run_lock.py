@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.errors import UserError
 from carbrand.export.run_record import read_record
-from carbrand.gate.comparison import compare
-from carbrand.registry.find import KEPT, find_model
-from carbrand.run_lock import NotOfTheRun, RunLock
+from carbrand.node.errors import UserError
+from carbrand.pipeline.run_lock import NotOfTheRun, RunLock
+from carbrand.release.gate.comparison import compare
+from carbrand.release.registry.find import KEPT, find_model
 from tests.conftest import git, relock, run
 from tests.test_gate import (
     FILES,

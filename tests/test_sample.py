@@ -12,12 +12,12 @@ import PIL
 import pytest
 from PIL import Image
 
-from carbrand import sample
-from carbrand.errors import UserError
-from carbrand.photo import open_photo
-from carbrand.sample import draw_photo, draw_sample, is_drawing
-from carbrand.sample.canvas import nonzero_mask
-from carbrand.sample.outlines import emblem
+from carbrand.node.errors import UserError
+from carbrand.photos.photo import open_photo
+from tools import sample
+from tools.sample import draw_photo, draw_sample, is_drawing
+from tools.sample.canvas import nonzero_mask
+from tools.sample.outlines import emblem
 
 DATASETS = Path(__file__).parent.parent / "Datasets"
 # Another Pillow brings another libjpeg and other rounding: then only the pixels are compared.

@@ -28,15 +28,15 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 
-from carbrand.classifier import Classifier
-from carbrand.heatmap import spread_over_photo
-from carbrand.photo import open_photo
+from carbrand.model.classifier import Classifier
+from carbrand.model.heatmap import spread_over_photo
+from carbrand.photos.photo import open_photo
+from carbrand.report.thumbnail import heat_overlay
 from carbrand.serve.answer import MAX_PIXELS, Answerer
-from carbrand.serve.page import render_page
 from carbrand.serve.server import build
+from carbrand.serve.start_page import render_page
 from carbrand.serve.upload import PHOTOS_HELD, Uploads
 from carbrand.serve.workers import Workers
-from carbrand.thumbnail import heat_overlay
 from tests.conftest import PAINTS, SET_BY_TESTS, draw_photo, run
 
 MODEL = "artifacts/train/model.h5"

@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from carbrand import space
-from carbrand.array_file import map_rows, write_rows
-from carbrand.space import Space, portions
+from carbrand.vectors import space
+from carbrand.vectors.array_file import map_rows, write_rows
+from carbrand.vectors.space import Space, portions
 from tests.conftest import ROOT, run
 
 WIDTHS = [3, 4, 1]
@@ -92,8 +92,8 @@ def test_vectors_in_a_file_have_the_same_space_to_the_bit(tmp_path):
 LARGE = """
 import resource
 import numpy as np
-from carbrand.array_file import map_rows
-from carbrand.space import Space
+from carbrand.vectors.array_file import map_rows
+from carbrand.vectors.space import Space
 
 file = np.lib.format.open_memmap("v.npy", "w+", np.float32, (65536, 2, 2048))
 file[-1] = 65536.0

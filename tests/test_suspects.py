@@ -10,22 +10,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbrand import suspects as suspects_module
-from carbrand.array_file import map_rows, write_rows
-from carbrand.dataset import find_files
-from carbrand.feature_store import Features, Recipe
-from carbrand.head import balance
-from carbrand.manifest import Row
-from carbrand.params import read_section
-from carbrand.suspects import (
+from carbrand.checks.layout import find_files
+from carbrand.node.params import read_section
+from carbrand.node.table import read_table
+from carbrand.photos.manifest import Row
+from carbrand.scores.suspects_file import Suspect, write_suspects
+from carbrand.training import suspects as suspects_module
+from carbrand.training.head import balance
+from carbrand.training.suspects import (
     LISTED,
     PENALTY,
     SCORE_TEMPERATURE,
     believe,
     find_suspects,
 )
-from carbrand.suspects_file import Suspect, write_suspects
-from carbrand.table import read_table
+from carbrand.vectors.array_file import map_rows, write_rows
+from carbrand.vectors.feature_store import Features, Recipe
 from stages.features import FeaturesParams, look_at, open_network, save_network
 from tests.conftest import ROOT, run
 
@@ -207,7 +207,7 @@ photos, views, width, cores = map(int, sys.argv[1:])
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 import numpy as np
-from carbrand.suspects import believe
+from carbrand.training.suspects import believe
 
 labels = np.arange(photos) % 3
 noise = np.random.default_rng(0).normal(0, 1, (photos, views, width))

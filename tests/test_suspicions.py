@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from carbrand.block_match import Match
-from carbrand.edited_copies import EditedPair
-from carbrand.evaluation import evaluate_photos, make_predicted
-from carbrand.issues import SEVERITIES, judge
-from carbrand.manifest import Row, read_manifest, suspected_leaks, write_manifest
-from carbrand.predictions_file import read_predictions, write_predictions
-from carbrand.suspicions import mark_suspicions
+from carbrand.checks.copies.block_match import Match
+from carbrand.checks.copies.edited_copies import EditedPair
+from carbrand.checks.copies.suspicions import mark_suspicions
+from carbrand.checks.issues import SEVERITIES, judge
+from carbrand.photos.manifest import Row, read_manifest, suspected_leaks, write_manifest
+from carbrand.scores.evaluation import evaluate_photos, make_predicted
+from carbrand.scores.predictions_file import read_predictions, write_predictions
 
 ROWS = [
     Row("test/a/1.jpg", "test", "a"),

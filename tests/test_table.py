@@ -6,9 +6,9 @@ import csv
 
 import pytest
 
-from carbrand.evaluation import PredictedPhoto
-from carbrand.predictions_file import read_predictions, write_predictions
-from carbrand.table import read_table, write_table
+from carbrand.node.table import read_table, write_table
+from carbrand.scores.evaluation import PredictedPhoto
+from carbrand.scores.predictions_file import read_predictions, write_predictions
 
 FORMULAS = (
     *("=x", "=1+1", "+x", "-a", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "-", "=", "-1+2", "+1e5x"),

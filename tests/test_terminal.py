@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.errors import UserError, exit_status
-from carbrand.terminal import Parser, escape, print_json, print_line, print_lines, print_note
+from carbrand.node.errors import UserError, exit_status
+from carbrand.node.terminal import Parser, escape, print_json, print_line, print_lines, print_note
 from tests.conftest import ROOT
 
 ACTING = {
@@ -82,7 +82,7 @@ def test_json_is_exact_and_acts_on_nothing(kind, capsys):
 
 
 # What a shell puts into a variable must be exact; and to flush, nothing is printed.
-MAY_PRINT = {"carbrand/terminal.py", "carbrand/repro/dvc_notes.py"}
+MAY_PRINT = {"carbrand/node/terminal.py", "carbrand/pipeline/dvc_notes.py"}
 
 
 def test_nothing_else_prints():
@@ -92,7 +92,7 @@ def test_nothing_else_prints():
             name = path.relative_to(ROOT).as_posix()
             calls = [node for node in ast.walk(_parse(path)) if isinstance(node, ast.Call)]
             found += [f"{name}:{c.lineno}" for c in calls if name not in MAY_PRINT and _prints(c)]
-    assert not found, "print through carbrand.terminal"
+    assert not found, "print through carbrand.node.terminal"
 
 
 def _parse(path: Path) -> ast.Module:

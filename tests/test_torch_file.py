@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbrand.torch_file import UntrustedWeights, read_state_dict
+from carbrand.network.torch_file import UntrustedWeights, read_state_dict
 
 # A writer of the format, opcode by opcode, so that every one of them can be bent.
 

@@ -12,13 +12,14 @@ import pytest
 import yaml
 
 from carbrand.commands.gate import files_of_project
-from carbrand.errors import UserError
-from carbrand.gate.results_of_commit import check_results
-from carbrand.gate.revision import find_revision
-from carbrand.repro.status import check_up_to_date, find_torn_chain
+from carbrand.node.errors import UserError
+from carbrand.pipeline.status import check_up_to_date, find_torn_chain
+from carbrand.release.gate.results_of_commit import check_results
+from carbrand.release.gate.revision import find_revision
 from tests.conftest import draw_photo, edit_params, git, run
 
 PREDICTIONS = "artifacts/evaluate/predictions.csv"
+COPIES = "carbrand/checks/copies/mark_copies.py"
 
 
 def append(path: str) -> Callable[[Path], None]:
@@ -49,7 +50,10 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda p: draw_photo((9, 9, 9), 5).save(p / "Datasets/train/asta/new.png"),
         "Datasets/train",
     ),
-    "code": (append("carbrand/copies.py"), "carbrand/copies.py"),
+    "code": (
+        append("carbrand/checks/copies/mark_copies.py"),
+        "carbrand/checks/copies/mark_copies.py",
+    ),
     "command": (run_otherwise, "dvc.yaml"),
     "artifact": (append(PREDICTIONS), PREDICTIONS),
     "frozen": (freeze, "dvc.yaml freezes train: DVC looks for no change there"),

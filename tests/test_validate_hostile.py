@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbrand.inspection import Inspected
-from carbrand.issues import ODD, UNUSABLE
-from carbrand.manifest import Row, read_manifest, write_manifest
+from carbrand.checks.inspection import Inspected
+from carbrand.checks.issues import ODD, UNUSABLE
+from carbrand.photos.manifest import Row, read_manifest, write_manifest
 from stages import validate
 from stages.validate import ValidateParams
 from tests.conftest import draw_photo

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from carbrand.errors import UserError
-from carbrand.folders import read_findings
-from carbrand.issues import UNUSABLE
-from carbrand.manifest import read_manifest
-from carbrand.photo import open_photo
-from carbrand.rules import CopyRules, read_rules
+from carbrand.checks.folders import read_findings
+from carbrand.checks.issues import UNUSABLE
+from carbrand.node.errors import UserError
+from carbrand.photos.manifest import read_manifest
+from carbrand.photos.photo import open_photo
+from carbrand.photos.rules import CopyRules, read_rules
 from stages import validate
 from tests.conftest import PAINTS, ROOT, draw_dataset, draw_photo, edit_params
 from tests.edits import EDITS, Edit, jpeg

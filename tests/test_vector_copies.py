@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from carbrand.alignment import align, grey_thumbnail
-from carbrand.copies_file import Copy, read_copies, write_copies
-from carbrand.dataset import find_files
-from carbrand.extraction import extract
-from carbrand.params import read_section
-from carbrand.photo import open_photo, resize
-from carbrand.space import Space
-from carbrand.vector_copies import PhotoSet, find_copies
+from carbrand.checks.layout import find_files
+from carbrand.network.extraction import extract
+from carbrand.node.params import read_section
+from carbrand.photos.copies_file import Copy, read_copies, write_copies
+from carbrand.photos.photo import open_photo, resize
+from carbrand.vectors.alignment import align, grey_thumbnail
+from carbrand.vectors.space import Space
+from carbrand.vectors.vector_copies import PhotoSet, find_copies
 from stages.features import FeaturesParams, open_network, save_network
 from tests.conftest import ROOT
 from tests.edits import CROPS, EDITS
@@ -122,7 +122,7 @@ def test_candidates_are_found_across_blocks(originals, monkeypatch):
     space = space_of(originals)
     twice = PhotoSet(*(np.concatenate([part, part]) for part in vars(originals).values()))
     whole = find_copies(twice, None, space)
-    monkeypatch.setattr("carbrand.vector_copies._BLOCK", 5)
+    monkeypatch.setattr("carbrand.vectors.vector_copies._BLOCK", 5)
     assert find_copies(twice, None, space) == whole
     n = len(originals.vectors)
     assert {(pair.photo, pair.original) for pair in whole} == {(n + k, k) for k in range(n)}

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from carbrand.photo import RESIZE_POLICIES, resize
-from carbrand.views import (
+from carbrand.network.views import (
     TEST_VIEWS,
     Augmentation,
     make_test_views,
     make_view,
 )
+from carbrand.photos.photo import RESIZE_POLICIES, resize
 from tests.conftest import draw_photo
 
 KEY = "00112233445566778899aabbccddeeff"

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from bench.rivals.article_script import SIZE_PX
-from carbrand.backbones import IMAGENET, build_backbone
+from carbrand.network.backbones import IMAGENET, build_backbone
 
 
 def main(path: Path) -> None:

@@ -1,5 +1,5 @@
-"""The commands of `carbrand`, a module each: its arguments, and a few lines over the library.
+"""The command line: one module per command, each a thin layer over the rooms.
 
-A module has `add(commands)`, which adds its parser to argparse's, and imports what is heavy only
-when the command runs.
+May import: node, parallel, photos, checks, network, vectors, scores, training, model, report,
+export, serve, pipeline, release. Begin with `predict.py`.
 """

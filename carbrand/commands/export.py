@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from carbrand.commands.options import MODEL, add_model
-from carbrand.errors import DONE
-from carbrand.registry.find import find_model
-from carbrand.terminal import print_line, print_note
+from carbrand.node.errors import DONE
+from carbrand.node.terminal import print_line, print_note
+from carbrand.release.registry.find import find_model
 
 _FORMATS = ("savedmodel", "tflite", "tflite_int8", "onnx")
 _DISAGREES = 1
@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """A line per format; 1 where one does not agree with Keras and was not kept."""
     from carbrand.export.export_model import export_model
-    from carbrand.export.formats import FORMATS, choose_formats, why_left_out
+    from carbrand.export.targets import FORMATS, choose_formats, why_left_out
 
     formats = choose_formats(arguments.format or ())
     for format in FORMATS.values():

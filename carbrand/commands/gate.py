@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carbrand.commands.options import MODEL, add_against
-from carbrand.errors import DONE, UserError
-from carbrand.gate.params import GateParams
-from carbrand.params import read_section
-from carbrand.registry.find import find_file
-from carbrand.terminal import print_lines
+from carbrand.node.errors import DONE, UserError
+from carbrand.node.params import read_section
+from carbrand.node.terminal import print_lines
+from carbrand.release.gate.gate_params import GateParams
+from carbrand.release.registry.find import find_file
 
 if TYPE_CHECKING:
-    from carbrand.gate.comparison import Comparison
-    from carbrand.gate.side import GateFiles
+    from carbrand.release.gate.comparison import Comparison
+    from carbrand.release.gate.side import GateFiles
 
 PARAMS = Path("params.yaml")
 
@@ -47,12 +47,12 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the comparison; the exit status is the verdict's."""
-    from carbrand.gate.as_json import as_json
-    from carbrand.gate.as_markdown import as_markdown, say_incomparable
-    from carbrand.gate.as_text import as_text
-    from carbrand.gate.results_of_commit import check_results
-    from carbrand.gate.revision import find_revision
-    from carbrand.repro.status import check_up_to_date
+    from carbrand.pipeline.status import check_up_to_date
+    from carbrand.release.gate.as_json import as_json
+    from carbrand.release.gate.as_markdown import as_markdown, say_incomparable
+    from carbrand.release.gate.as_text import as_text
+    from carbrand.release.gate.results_of_commit import check_results
+    from carbrand.release.gate.revision import find_revision
 
     # Wrong whatever is compared, so never forgiven.
     read_gate()
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def compare_here(against: str | None, remeasure: bool) -> Comparison:
     """What lies in this folder, compared with a revision."""
-    from carbrand.gate.comparison import compare
+    from carbrand.release.gate.comparison import compare
 
     return compare(Path(), against, read_gate(), files_of_project(), find_file_of, remeasure)
 
@@ -90,7 +90,7 @@ def find_file_of(commit: str, path: Path) -> Path:
 
 def files_of_project() -> GateFiles:
     """Where the nodes of dvc.yaml put what is compared."""
-    from carbrand.gate.side import GateFiles
+    from carbrand.release.gate.side import GateFiles
 
     return GateFiles(
         predictions=Path("artifacts/evaluate/predictions.csv"),

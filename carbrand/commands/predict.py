@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from carbrand.checks.layout import FoundFile, find_files
 from carbrand.commands.options import MODEL, add_model
-from carbrand.dataset import FoundFile, find_files
-from carbrand.errors import DONE, UserError
-from carbrand.links import describe_unfit, find_unfit, why_refused
-from carbrand.photo import MAX_BYTES, SUFFIXES, UnreadablePhoto
-from carbrand.progress import track
-from carbrand.ranking import rank
-from carbrand.registry.find import find_model
-from carbrand.terminal import print_json, print_line, print_note
-from carbrand.wording import count
+from carbrand.model.ranking import rank
+from carbrand.node.errors import DONE, UserError
+from carbrand.node.progress import track
+from carbrand.node.terminal import print_json, print_line, print_note
+from carbrand.node.wording import count
+from carbrand.photos.links import describe_unfit, find_unfit, why_refused
+from carbrand.photos.photo import MAX_BYTES, SUFFIXES, UnreadablePhoto
+from carbrand.release.registry.find import find_model
 
 STDIN = "-"
 # Links may lead there too: those of the pipeline's own photos.
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = _find_photos(arguments.paths)  # before anything heavy is imported
     if not found.photos:
         raise UserError(*found.left_out)
-    from carbrand.classifier import Classifier
+    from carbrand.model.classifier import Classifier
 
     classifier = Classifier(find_model(arguments.model, Path(), MODEL))
     unreadable: list[UnreadablePhoto] = []

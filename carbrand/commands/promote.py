@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from carbrand.commands.gate import compare_here, files_of_project
 from carbrand.commands.options import MODEL
-from carbrand.errors import DONE, UserError
-from carbrand.terminal import print_line, print_lines, print_note
+from carbrand.node.errors import DONE, UserError
+from carbrand.node.terminal import print_line, print_lines, print_note
 
 if TYPE_CHECKING:
-    from carbrand.git import Repository
+    from carbrand.pipeline.git import Repository
 
 
 def add(commands: Any) -> None:
@@ -40,11 +40,11 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, tag, push; each does nothing where it was done before."""
-    from carbrand.gate.side import read_here
-    from carbrand.git import Repository
-    from carbrand.registry.find import full_name, in_stage
-    from carbrand.registry.promote import check_model, promote, same_model
-    from carbrand.repro.status import check_up_to_date
+    from carbrand.pipeline.git import Repository
+    from carbrand.pipeline.status import check_up_to_date
+    from carbrand.release.gate.side import read_here
+    from carbrand.release.registry.find import full_name, in_stage
+    from carbrand.release.registry.promotion import check_model, promote, same_model
 
     repository = Repository(Path())
     commit = _committed(repository)
@@ -84,7 +84,7 @@ def _committed(repository: Repository) -> str:
 
 def _check_kept(accept: bool) -> None:
     """Raise UserError where nobody else could make the model again, or say so if it is accepted."""
-    from carbrand.repro.kept import check_kept
+    from carbrand.pipeline.kept import check_kept
 
     try:
         check_kept(Path())
@@ -96,10 +96,10 @@ def _check_kept(accept: bool) -> None:
 
 def _gate(in_use: str, accept: bool) -> int:
     """Print how the model here compares with that of another commit; 0 if it may replace it."""
-    from carbrand.gate.as_text import as_text
-    from carbrand.gate.judgement import Verdict
-    from carbrand.gate.results_of_commit import check_results
-    from carbrand.gate.revision import find_revision
+    from carbrand.release.gate.as_text import as_text
+    from carbrand.release.gate.judgement import Verdict
+    from carbrand.release.gate.results_of_commit import check_results
+    from carbrand.release.gate.revision import find_revision
 
     # Whatever its params say, that model is in use.
     check_results(Path(), find_revision(Path(), in_use), files_of_project(), params=False)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from carbrand.commands.gate import files_of_project, find_file_of, read_gate
 from carbrand.commands.options import add_against
-from carbrand.errors import DONE, exit_status
-from carbrand.processes import Stopped, end_on_signals, stop_on_signals
-from carbrand.terminal import print_lines, print_note
+from carbrand.node.errors import DONE, exit_status
+from carbrand.node.processes import Stopped, end_on_signals, stop_on_signals
+from carbrand.node.terminal import print_lines, print_note
 
 if TYPE_CHECKING:
-    from carbrand.retrain.loop import Outcome
+    from carbrand.release.retrain.loop import Outcome
 
 PHOTOS = "Datasets"
 WRITTEN = ("dvc.lock", "artifacts")
@@ -70,8 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from carbrand.git import Repository
-    from carbrand.retrain.loop import Plan, rehearse, retrain
+    from carbrand.pipeline.git import Repository
+    from carbrand.release.retrain.loop import Plan, rehearse, retrain
 
     plan = Plan(
         project=Path(),

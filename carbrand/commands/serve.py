@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from carbrand.commands.options import MODEL, add_model
-from carbrand.errors import UserError
-from carbrand.registry.find import find_model
+from carbrand.node.errors import UserError
+from carbrand.release.registry.find import find_model
 
 
 def add(commands: Any) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from carbrand.wording import count, percent
+from carbrand.node.wording import count, percent
 
 
 @dataclass(frozen=True)

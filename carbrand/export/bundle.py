@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from carbrand.errors import UserError
+from carbrand.node.errors import UserError
 
 CARD = "MODEL_CARD.md"
 

@@ -15,19 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from carbrand.errors import UserError
 from carbrand.export.agreement import Agreement, compare
 from carbrand.export.bundle import CARD, check_replaceable, put_in_place
-from carbrand.export.formats import Format, Source
 from carbrand.export.model_card import Exported, write_card
-from carbrand.export.photos import choose_photos, write_photos
 from carbrand.export.preprocessing import describe_input
 from carbrand.export.run_record import RunRecord, read_record
+from carbrand.export.sample_photos import choose_photos, write_photos
+from carbrand.export.targets import Format, Source
 from carbrand.export.tensorflow_files import TensorFlowFiles
-from carbrand.model_file import NotAModel, read_about
-from carbrand.network_file import NetworkFile, NotANetwork, read_network
-from carbrand.quiet_keras import import_keras
-from carbrand.wording import one_line
+from carbrand.model.model_file import NotAModel, read_about
+from carbrand.network.keras_import import import_keras
+from carbrand.network.network_file import NetworkFile, NotANetwork, read_network
+from carbrand.node.errors import UserError
+from carbrand.node.wording import one_line
 
 _BATCH = 8
 

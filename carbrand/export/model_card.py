@@ -15,13 +15,13 @@ from typing import Any
 
 import yaml
 
-from carbrand.data_fingerprint import fingerprints
-from carbrand.evaluation import wilson_interval
 from carbrand.export.agreement import Agreement
-from carbrand.export.formats import Format
 from carbrand.export.preprocessing import STEPS
 from carbrand.export.run_record import RunRecord
-from carbrand.wording import count, number, one_line, percent, percent_range
+from carbrand.export.targets import Format
+from carbrand.node.wording import count, number, one_line, percent, percent_range
+from carbrand.report.data_fingerprint import fingerprints
+from carbrand.scores.evaluation import wilson_interval
 
 _BACKBONES = {
     "efficientnet_lite0": "EfficientNet-Lite0",

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from carbrand.copies_file import Copy, read_copies
-from carbrand.errors import UserError
-from carbrand.manifest import Row, photos_to_learn_from, read_manifest
-from carbrand.predictions_file import read_predictions
-from carbrand.promises import BrokenPromise, check_metrics, check_predictions
-from carbrand.rules import CopyRules, paths_left_out, read_rules
-from carbrand.run_lock import RunLock
+from carbrand.node.errors import UserError
+from carbrand.photos.copies_file import Copy, read_copies
+from carbrand.photos.manifest import Row, photos_to_learn_from, read_manifest
+from carbrand.photos.rules import CopyRules, paths_left_out, read_rules
+from carbrand.pipeline.run_lock import RunLock
+from carbrand.scores.invariants import BrokenPromise, check_metrics, check_predictions
+from carbrand.scores.predictions_file import read_predictions
 
 NODES = ("validate", "features", "train", "evaluate")
 _MEND = "Run `dvc repro`, which makes it anew."

@@ -1,5 +1,5 @@
-"""`carbrand serve`: a local page and a JSON endpoint that name the brand of a photo.
+"""The model behind HTTP: a page for people, an endpoint for programs.
 
-Begin with `server.py`. A request passes `guard.py`, its photo comes in through `upload.py`, waits
-for a thread in `workers.py`, and is answered by `answer.py`. Nothing is written to the disk.
+May import: node, parallel, photos, checks, network, vectors, scores, training, model, report.
+Begin with `server.py`.
 """

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from carbrand.classifier import Classifier
-from carbrand.heatmap import spread_over_photo
-from carbrand.photo import UnreadablePhoto, open_photo
-from carbrand.ranking import rank
+from carbrand.model.classifier import Classifier
+from carbrand.model.heatmap import spread_over_photo
+from carbrand.model.ranking import rank
+from carbrand.photos.photo import UnreadablePhoto, open_photo
+from carbrand.report.thumbnail import GLOW, VEIL, png_uri
 from carbrand.serve.refusal import Refusal
-from carbrand.thumbnail import GLOW, VEIL, png_uri
 
 # Decoding takes 8 bytes a pixel, 16 of a WebP: 400 and 800 MB for each thread. Phones of today
 # write 48 megapixels at most unless told otherwise.

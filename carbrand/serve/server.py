@@ -16,15 +16,15 @@ from typing import Any
 
 from aiohttp import web
 
-from carbrand.errors import DONE, UserError
+from carbrand.node.errors import DONE, UserError
+from carbrand.node.terminal import print_line, print_note
 from carbrand.serve.answer import Answerer
 from carbrand.serve.connection import Connection, answer_http_error, json_answer, where_it_failed
 from carbrand.serve.guard import HEADERS, check_host, check_origin, is_loopback
-from carbrand.serve.page import Page, render_page
 from carbrand.serve.refusal import Busy, Refusal
+from carbrand.serve.start_page import Page, render_page
 from carbrand.serve.upload import MEGABYTE, Uploads
 from carbrand.serve.workers import Workers
-from carbrand.terminal import print_line, print_note
 
 # A connection that asks for nothing is closed, and so is one whose photo nobody wants.
 IDLE_S, UNWANTED_S = 20.0, 5.0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from carbrand.batches import usable_cores
+from carbrand.parallel.batches import usable_cores
 from carbrand.serve.refusal import Busy
 
 # Each may hold a photo of the most pixels.

@@ -37,7 +37,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "prediction hands the model blue first, training red first",
-        "carbrand/classifier.py",
+        "carbrand/model/classifier.py",
         "        return views, grey_thumbnail(photo)\n",
         "        return views[..., ::-1], grey_thumbnail(photo)\n",
         _planted("the_model_sees_a_photo_as_it_was_learned_from"),
@@ -56,7 +56,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "prediction stretches every photo, whatever it was trained with",
-        "carbrand/classifier.py",
+        "carbrand/model/classifier.py",
         "make_test_views(photo, self.size_px, self.resize, self.test_views)",
         'make_test_views(photo, self.size_px, "stretch", self.test_views)',
         _planted("the_model_sees_a_photo_as_it_was_learned_from"),
@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "photos turned by a quarter come out upside down",
-        "carbrand/photo.py",
+        "carbrand/photos/photo.py",
         "6: Image.Transpose.ROTATE_270",
         "6: Image.Transpose.ROTATE_90",
         _test("photo", "every_exif_orientation_is_undone_as_pillow_does"),
@@ -80,7 +80,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "transparent parts become black instead of white",
-        "carbrand/transparency.py",
+        "carbrand/photos/decode/transparency.py",
         '"RGBA", layer.size, "white"',
         '"RGBA", layer.size, "black"',
         _test("photo", "what_is_transparent_is_white[RGBA]"),
@@ -88,7 +88,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "a video behind a photo counts as scans of it",
-        "carbrand/jpeg_file.py",
+        "carbrand/photos/decode/jpeg_file.py",
         "        if marker in (_START, _END):",
         "        if marker == _START:",
         _test("photo", "only_the_scans_of_the_picture_count[coding0]"),
@@ -96,7 +96,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "a photo that was cut and then padded is only damaged",
-        "carbrand/damage.py",
+        "carbrand/photos/decode/damage.py",
         "    return missing >= _MISSING\n",
         "    return missing > 1\n",
         _test("damage", "a_cut_jpeg_is_truncated_whatever_was_put_behind_it[0.4-baseline-RGB]"),
@@ -104,7 +104,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "a BMP with an empty alpha channel is a white photo",
-        "carbrand/transparency.py",
+        "carbrand/photos/decode/transparency.py",
         "getextrema() == (0, 0):",
         "getextrema() == (9, 9):",
         _test("photo", "a_bmp_whose_alpha_is_0_everywhere_is_opaque[124]"),
@@ -112,7 +112,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "colours near the transparent one become white",
-        "carbrand/transparency.py",
+        "carbrand/photos/decode/transparency.py",
         "        if self.deep and hit.any():\n",
         "        if False:\n",
         _test(
@@ -122,7 +122,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "colours of Display P3 are taken for those of sRGB",
-        "carbrand/colour_profile.py",
+        "carbrand/photos/decode/colour_profile.py",
         "SRGB_WITHIN = 3",
         "SRGB_WITHIN = 200",
         _test("colour_profile", "a_colour_is_the_one_that_the_standard_says[RGB]"),
@@ -130,7 +130,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "a broken colour profile is not told",
-        "carbrand/photo.py",
+        "carbrand/photos/photo.py",
         '"unusable_profile": bool(colours.problem)',
         '"unusable_profile": False',
         _test("colour_profile", "a_profile_for_other_pixels_is_not_used[CMYK]"),
@@ -138,7 +138,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "`crop` pads",
-        "carbrand/photo.py",
+        "carbrand/photos/photo.py",
         '    if policy == "crop":\n',
         '    if policy == "croop":\n',
         _test("photo", "crop_takes_the_centre"),
@@ -146,7 +146,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "the network's scaling is shifted by the mean",
-        "carbrand/efficientnet_lite.py",
+        "carbrand/network/efficientnet_lite.py",
         "Rescaling(1 / 128, offset=-127 / 128",
         "Rescaling(1 / 128, offset=0.0",
         _planted("the_backbone_sees_numbers_about_zero"),
@@ -154,7 +154,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "what no view may be, the photo as it is, is augmented",
-        "carbrand/views.py",
+        "carbrand/network/views.py",
         "    if number == 0:\n",
         "    if number < 0:\n",
         _test("views", "view_0_is_the_photo_as_prediction_sees_it"),
@@ -162,7 +162,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "all photos get the same random views",
-        "carbrand/views.py",
+        "carbrand/network/views.py",
         "[seed, number, int(key[:16], 16)]",
         "[seed, number]",
         _test("views", "another_number_photo_or_seed_gives_another_view"),
@@ -170,7 +170,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "photos are mirrored although features.flip is off",
-        "carbrand/views.py",
+        "carbrand/network/views.py",
         "mirror = augmentation.flip and number % 2 == 1",
         "mirror = number % 2 == 1",
         _test("views", "nothing_switched_on_changes_nothing[1]"),
@@ -179,7 +179,7 @@ MUTANTS = (
     Mutant(
         "prediction",
         "only the first of a prediction's views counts",
-        "carbrand/classifier.py",
+        "carbrand/model/classifier.py",
         "np.stack([shares for _, _, shares in outputs]).mean(axis=0)",
         "outputs[0][2]",
         _test("classifier", "probabilities_are_the_mean_over_the_views[flip_crop]"),
@@ -187,7 +187,7 @@ MUTANTS = (
     Mutant(
         "prediction",
         "probabilities come under other brands' names",
-        "carbrand/classifier.py",
+        "carbrand/model/classifier.py",
         'self.brands: list[str] = about["brands"]',
         'self.brands: list[str] = about["brands"][::-1]',
         _planted("the_model_sees_a_photo_as_it_was_learned_from"),
@@ -195,7 +195,7 @@ MUTANTS = (
     Mutant(
         "prediction",
         "predictions read ahead are handed to the wrong photos",
-        "carbrand/classifier.py",
+        "carbrand/model/classifier.py",
         "            path, thumbnail = done.popleft()\n",
         "            path, thumbnail = done.pop()\n",
         _test("classifier", "predictions_are_what_the_files_network_says[avg]"),
@@ -213,7 +213,7 @@ MUTANTS = (
     Mutant(
         "training",
         "the solver gets the labels of other photos",
-        "carbrand/head.py",
+        "carbrand/training/head.py",
         "        labels=labels,\n",
         "        labels=np.roll(labels, 1),\n",
         _test("head", "what_can_be_learned_is_learned[lbfgs]"),
@@ -221,7 +221,7 @@ MUTANTS = (
     Mutant(
         "training",
         "a killed training goes on with what another penalty had computed",
-        "carbrand/checkpoint_key.py",
+        "carbrand/training/checkpoint_key.py",
         '"params": params,',
         '"params": {},',
         ("tests/promises/test_checkpoint.py::test_stopped_training_is_none_of_another_l2[lbfgs]",),
@@ -229,7 +229,7 @@ MUTANTS = (
     Mutant(
         "training",
         "a killed training goes on without the optimizer's moments",
-        "carbrand/adam.py",
+        "carbrand/training/adam.py",
         "return [*model.trainable_variables, *model.optimizer.variables]",
         "return [*model.trainable_variables]",
         (
@@ -240,7 +240,7 @@ MUTANTS = (
     Mutant(
         "training",
         "test photos are learned from",
-        "carbrand/manifest.py",
+        "carbrand/photos/manifest.py",
         'row.split == "train" and row.status == KEPT',
         "row.status == KEPT",
         _test("files", "only_kept_photos_are_learned_from_and_leaked_ones_are_predicted"),
@@ -256,7 +256,7 @@ MUTANTS = (
     Mutant(
         "training",
         "copies of a photo lie in different folds",
-        "carbrand/head.py",
+        "carbrand/training/head.py",
         "np.unique(np.asarray(groups), return_index",
         "np.unique(np.arange(len(groups)), return_index",
         _test("head", "copies_of_a_photo_share_a_fold"),
@@ -272,7 +272,7 @@ MUTANTS = (
     Mutant(
         "training",
         "the heads of the folds see what is held out",
-        "carbrand/head.py",
+        "carbrand/training/head.py",
         "sees=np.concatenate([~in_fold,",
         "sees=np.concatenate([np.ones_like(in_fold),",
         _test("head", "held_out_accuracy_of_random_labels_is_chance[lbfgs]"),
@@ -280,7 +280,7 @@ MUTANTS = (
     Mutant(
         "training",
         "the head that ships is that of one fold",
-        "carbrand/head.py",
+        "carbrand/training/head.py",
         "weights.kernel[:, -brands:], weights.bias[-brands:]",
         "weights.kernel[:, :brands], weights.bias[:brands]",
         _test("head", "the_head_that_ships_has_seen_every_photo[lbfgs]"),
@@ -288,7 +288,7 @@ MUTANTS = (
     Mutant(
         "training",
         "the penalty grows with the number of photos",
-        "carbrand/lbfgs.py",
+        "carbrand/training/lbfgs.py",
         "penalty = problem.l2 / problem.photos",
         "penalty = problem.l2",
         _test("head", "the_penalty_is_one_for_all_photos_together[lbfgs]"),
@@ -296,7 +296,7 @@ MUTANTS = (
     Mutant(
         "training",
         "the penalty's slope is half of what it should be",
-        "carbrand/lbfgs.py",
+        "carbrand/training/lbfgs.py",
         "np.vstack([2 * penalty * kernel,",
         "np.vstack([penalty * kernel,",
         _test("head", "lbfgs_comes_to_the_minimum_that_the_plain_formula_has"),
@@ -304,7 +304,7 @@ MUTANTS = (
     Mutant(
         "training",
         "a rare brand counts less, although class_weight is balanced",
-        "carbrand/head.py",
+        "carbrand/training/head.py",
         "(np.count_nonzero(counts) * counts[labels])",
         "(np.count_nonzero(counts) * counts.mean() + 0 * labels)",
         _test("head", "balanced_weights_give_each_brand_the_same_say"),
@@ -312,7 +312,7 @@ MUTANTS = (
     Mutant(
         "training",
         "the labels of held-out photos steer how far the other heads step",
-        "carbrand/quasi_newton.py",
+        "carbrand/training/quasi_newton.py",
         'return np.einsum("nk,nk->n", a, b)',
         "return np.full(len(a), (a * b).sum())",
         _test("head", "the_labels_of_a_fold_say_nothing_to_its_head[lbfgs]"),
@@ -320,7 +320,7 @@ MUTANTS = (
     Mutant(
         "training",
         "numbers about held-out photos come from the head that has seen them",
-        "carbrand/problem.py",
+        "carbrand/training/problem.py",
         "        held_out[photos] = some[rows, unseen]\n",
         "        held_out[photos] = some[rows, -1]\n",
         _planted("the_temperature_is_fitted_on_photos_held_out"),
@@ -329,7 +329,7 @@ MUTANTS = (
     Mutant(
         "calibration",
         "the model is multiplied by its temperature instead of divided",
-        "carbrand/model_file.py",
+        "carbrand/model/model_file.py",
         "head.set_weights([kernel / temperature, bias / temperature])",
         "head.set_weights([kernel * temperature, bias * temperature])",
         _test("classifier", "the_temperature_divides_the_logits_inside_the_file"),
@@ -337,7 +337,7 @@ MUTANTS = (
     Mutant(
         "calibration",
         "the temperature is fitted in the wrong direction",
-        "carbrand/calibration.py",
+        "carbrand/training/calibration.py",
         "scaled = centred / math.exp(log_temperature)",
         "scaled = centred * math.exp(log_temperature)",
         _test("calibration", "few_photos_all_right_become_surer_but_not_certain"),
@@ -345,7 +345,7 @@ MUTANTS = (
     Mutant(
         "calibration",
         "photos have a say in the temperature they are measured with",
-        "carbrand/calibration.py",
+        "carbrand/training/calibration.py",
         "fit_temperature(logits[~inside], labels[~inside])",
         "fit_temperature(logits, labels)",
         _test("calibration", "the_photos_of_a_fold_have_no_say_in_its_temperature"),
@@ -354,7 +354,7 @@ MUTANTS = (
     Mutant(
         "evaluation",
         "the interval is one of 90 %",
-        "carbrand/evaluation.py",
+        "carbrand/scores/evaluation.py",
         "inv_cdf(0.975)",
         "inv_cdf(0.95)",
         _test("evaluation", "the_wilson_interval_equals_the_published_one"),
@@ -362,7 +362,7 @@ MUTANTS = (
     Mutant(
         "evaluation",
         "leaked photos count",
-        "carbrand/evaluation.py",
+        "carbrand/scores/evaluation.py",
         "leak_free = [photo for photo in photos if not photo.leaked]",
         "leak_free = list(photos)",
         _test("evaluation", "leaked_photos_count_as_given_only"),
@@ -370,7 +370,7 @@ MUTANTS = (
     Mutant(
         "evaluation",
         "brands without a photo pull the macro average down",
-        "carbrand/evaluation.py",
+        "carbrand/scores/evaluation.py",
         ' for s in by_brand.values() if s["support"]]',
         " for s in by_brand.values()]",
         _test("evaluation", "macro_leaves_out_brands_without_leak_free_photos"),
@@ -378,7 +378,7 @@ MUTANTS = (
     Mutant(
         "evaluation",
         "balanced accuracy is that of the majority",
-        "carbrand/evaluation.py",
+        "carbrand/scores/evaluation.py",
         "recalls = {brand: right[brand] / n for brand, n in support.items()}",
         "recalls = {brand: right.total() / support.total() for brand in support}",
         _test("evaluation", "balanced_accuracy_is_not_that_of_the_majority"),
@@ -386,7 +386,7 @@ MUTANTS = (
     Mutant(
         "evaluation",
         "a bin of one photo counts as much as one of a hundred in the calibration error",
-        "carbrand/evaluation.py",
+        "carbrand/scores/evaluation.py",
         "abs(b.confidence - b.accuracy) * b.photos for b",
         "abs(b.confidence - b.accuracy) for b",
         _test("evaluation", "calibration_error_is_the_gap"),
@@ -394,7 +394,7 @@ MUTANTS = (
     Mutant(
         "evaluation",
         "precision and recall are each other",
-        "carbrand/evaluation.py",
+        "carbrand/scores/evaluation.py",
         '"precision": both / predicted if predicted else 0.0',
         '"precision": both / actual if actual else 0.0',
         _planted("precision_and_recall_are_not_each_other"),
@@ -402,7 +402,7 @@ MUTANTS = (
     Mutant(
         "evaluation",
         "a metric that is no number is written as one",
-        "carbrand/metrics_file.py",
+        "carbrand/node/metrics_file.py",
         "    if not math.isfinite(value):\n",
         "    if value is None:\n",
         _test("files", "what_is_no_finite_number_is_no_metric"),
@@ -418,7 +418,7 @@ MUTANTS = (
     Mutant(
         "promises",
         "probabilities that add up to anything are let through",
-        "carbrand/promises.py",
+        "carbrand/scores/invariants.py",
         "and abs(total - 1) <= slack",
         "",
         _test("promises", "probabilities_that_do_not_add_up_are_caught"),
@@ -427,7 +427,7 @@ MUTANTS = (
     Mutant(
         "leaks",
         "a test photo decides which training photos are learned from",
-        "carbrand/copies.py",
+        "carbrand/checks/copies/mark_copies.py",
         'among = originals if row.split == "test" else in_train.get(row.path)',
         "among = originals",
         _test("near_duplicates", "no_test_photo_decides_which_training_photos_stay"),
@@ -435,7 +435,7 @@ MUTANTS = (
     Mutant(
         "leaks",
         "a test photo that is a training photo is called a duplicate",
-        "carbrand/copies.py",
+        "carbrand/checks/copies/mark_copies.py",
         '        if row.split == "test":\n',
         '        if row.split == "validation":\n',
         _test("validate_stage", "a_copy_of_a_training_photo_is_a_leak_also_in_another_format"),
@@ -443,7 +443,7 @@ MUTANTS = (
     Mutant(
         "leaks",
         "mirrored copies are missed",
-        "carbrand/near_duplicates.py",
+        "carbrand/checks/copies/near_duplicates.py",
         "find_near(mirrored[firsts], hashes[firsts], distance)",
         "find_near(hashes[firsts], hashes[firsts], distance)",
         _test("near_duplicates", "an_edited_photo_is_found_and_never_taken_for_another[mirrored]"),
@@ -451,7 +451,7 @@ MUTANTS = (
     Mutant(
         "leaks",
         "photos that are alike but for their details are taken for copies",
-        "carbrand/likeness.py",
+        "carbrand/photos/likeness.py",
         "return (self.overall >= overall) & everywhere",
         "return self.overall >= overall",
         _test("near_duplicates", "products_of_one_shape_with_different_prints_are_different"),
@@ -459,7 +459,7 @@ MUTANTS = (
     Mutant(
         "leaks",
         "near hashes are looked for in one of their four pieces only",
-        "carbrand/hash_search.py",
+        "carbrand/checks/copies/hash_search.py",
         "    for piece in range(_PIECES):\n",
         "    for piece in range(1):\n",
         _test("near_duplicates", "the_hash_search_finds_all_pairs_and_no_other"),
@@ -467,7 +467,7 @@ MUTANTS = (
     Mutant(
         "leaks",
         "crops are not even looked at",
-        "carbrand/vector_copies.py",
+        "carbrand/vectors/vector_copies.py",
         "_LEAST_COSINE = 0.35",
         "_LEAST_COSINE = 0.99",
         _test("vector_copies", "every_edited_photo_is_found_and_taken_for_no_other"),
@@ -475,7 +475,7 @@ MUTANTS = (
     Mutant(
         "leaks",
         "a training photo under another brand among the test photos counts as unseen",
-        "carbrand/leaks.py",
+        "carbrand/vectors/leaks.py",
         'copy.issue == "label_conflict" and copy.copy_of not in unseen',
         "False",
         _test("leaks", "a_conflict_stops_stays_out_or_is_a_leak"),
@@ -483,7 +483,7 @@ MUTANTS = (
     Mutant(
         "leaks",
         "a copy of a leaked test photo counts as unseen",
-        "carbrand/leaks.py",
+        "carbrand/vectors/leaks.py",
         "    leaks += _find_indirect(rows, photos, space, {copy.path for copy in leaks})\n",
         "",
         _test("leaks", "a_copy_of_a_leaked_test_photo_leaks_too"),
@@ -503,7 +503,7 @@ MUTANTS = (
         "reruns",
         "a change of the solver's code reruns nothing",
         "dvc.yaml",
-        "      - carbrand/lbfgs.py\n",
+        "      - carbrand/training/lbfgs.py\n",
         "",
         _test("wiring", "every_module_that_a_node_imports_is_a_dependency_and_no_other[train]"),
     ),
@@ -553,7 +553,7 @@ MUTANTS = (
     Mutant(
         "reruns",
         "a vector that was damaged on disk is believed",
-        "carbrand/vector_cache.py",
+        "carbrand/network/vector_cache.py",
         "if row and hashlib.sha256(row[1]).digest() == row[0]:",
         "if row:",
         _test("vector_cache", "a_changed_byte_is_not_believed"),
@@ -561,7 +561,7 @@ MUTANTS = (
     Mutant(
         "reruns",
         "a typing mistake in params.yaml is passed over",
-        "carbrand/params.py",
+        "carbrand/node/params.py",
         "        if key not in fields:\n",
         "        if False:\n",
         _test("params", "what_is_wrong_is_named_with_the_way_out"),
@@ -569,7 +569,7 @@ MUTANTS = (
     Mutant(
         "reruns",
         "params.yaml is read by other rules than those by which dvc.lock records it",
-        "carbrand/dvc_yaml.py",
+        "carbrand/node/dvc_yaml.py",
         'return YAML(typ="safe").load(text)',
         'return __import__("yaml").safe_load(text)',
         _test(
@@ -580,7 +580,7 @@ MUTANTS = (
     Mutant(
         "reruns",
         "dvc.lock records a parameter that was edited while its node ran",
-        "carbrand/params.py",
+        "carbrand/node/params.py",
         "if read_file(path).get(name) != before:",
         "if False:",
         _test("params", "a_section_that_changes_while_its_node_runs_is_an_error"),
@@ -588,7 +588,7 @@ MUTANTS = (
     Mutant(
         "reruns",
         "an editor's CRLF in a module gets into dvc.lock, while Git keeps LF",
-        "carbrand/repro/line_ends.py",
+        "carbrand/pipeline/line_ends.py",
         'if "eol=lf" in attributes:',
         "if False:",
         _test("line_ends", "what_git_would_keep_with_lf_gets_lf_and_nothing_else"),
@@ -615,7 +615,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "the margin is asked for instead of allowed",
-        "carbrand/gate/statistics.py",
+        "carbrand/release/gate/statistics.py",
         "distance = gained - lost + margin * n",
         "distance = gained - lost - margin * n",
         _test("gate_statistics", "59_photos_named_alike_are_the_fewest_that_show_five_points"),
@@ -623,7 +623,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "McNemar's test looks at one side only",
-        "carbrand/gate/statistics.py",
+        "carbrand/release/gate/statistics.py",
         "return min(1.0, 2 * float(",
         "return min(1.0, 1 * float(",
         _test("gate_statistics", "mcnemar_is_the_sign_test"),
@@ -631,7 +631,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "photos that the old model has learned from are compared by",
-        "carbrand/gate/comparison.py",
+        "carbrand/release/gate/comparison.py",
         "if not (pair.old.leaked or pair.new.leaked)",
         "if not pair.new.leaked",
         _test("gate", "a_photo_that_is_leaked_on_either_side_is_left_out_and_counted"),
@@ -639,7 +639,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "not enough evidence ends with the status of success",
-        "carbrand/gate/judgement.py",
+        "carbrand/release/gate/judgement.py",
         ".get(self.value, 3)",
         ".get(self.value, 0)",
         _planted("a_mistake_ends_with_status_2_and_a_verdict_with_its_own"),
@@ -647,7 +647,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "the floor is asked of the old model",
-        "carbrand/gate/judgement.py",
+        "carbrand/release/gate/judgement.py",
         "brand.support >= params.min_support and brand.new_recall < params.floor",
         "brand.support >= params.min_support and brand.old_recall < params.floor",
         _test("gate", "a_brand_below_the_floor_rejects_even_a_better_model"),
@@ -655,7 +655,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "other photos of the same names are compared",
-        "carbrand/gate/pairing.py",
+        "carbrand/release/gate/pairing.py",
         "    if old.test_hash and new.test_hash and old.test_hash != new.test_hash:\n",
         "    if False:\n",
         _test("gate", "other_photos_of_the_same_names_cannot_be_compared"),
@@ -663,7 +663,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "a node that DVC is told to pass over counts as up to date",
-        "carbrand/repro/status.py",
+        "carbrand/pipeline/status.py",
         'if node.get("frozen")]',
         "if False]",
         _test("up_to_date", "what_changed_since_the_run_is_named_until_it_is_put_back"),
@@ -671,7 +671,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "what changed since the run does not matter",
-        "carbrand/repro/status.py",
+        "carbrand/pipeline/status.py",
         "    if stale:\n",
         "    if False:\n",
         _test("up_to_date", "what_changed_since_the_run_is_named_until_it_is_put_back"),
@@ -679,7 +679,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "a test photo that was a training photo before is counted",
-        "carbrand/gate/learned.py",
+        "carbrand/release/gate/learned.py",
         'row.split == "train" and (',
         'row.split == "test" and (',
         _test("gate_learned", "a_photo_that_moved_from_train_to_test_was_learned_from"),
@@ -687,7 +687,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "other brands are promoted without a person",
-        "carbrand/gate/brands.py",
+        "carbrand/release/gate/brands.py",
         "    if verdict is Verdict.PROMOTE:\n",
         "    if False:\n",
         _test("gate_brands", "a_brand_more_is_compared_by_the_others_and_left_to_a_person"),
@@ -695,7 +695,7 @@ MUTANTS = (
     Mutant(
         "registry",
         "photos that Git ignores count as kept",
-        "carbrand/repro/kept.py",
+        "carbrand/pipeline/kept.py",
         '_listed(repository, "--others", "--exclude-per-directory=.dvcignore", *read)',
         '_listed(repository, "--others", "--exclude-standard", *read)',
         _test("kept", "ignored_photos_are_no_more_kept_when_others_are_committed"),
@@ -703,7 +703,7 @@ MUTANTS = (
     Mutant(
         "retraining",
         "a model that was rejected is pushed",
-        "carbrand/retrain/loop.py",
+        "carbrand/release/retrain/loop.py",
         "    if verdict is Verdict.REJECT:\n",
         "    if verdict is None:\n",
         _test("retrain", "a_worse_model_is_pushed_nowhere"),
@@ -711,7 +711,7 @@ MUTANTS = (
     Mutant(
         "retraining",
         "Git names artifacts that are on no DVC remote",
-        "carbrand/retrain/loop.py",
+        "carbrand/release/retrain/loop.py",
         '        dvc.run("dvc", "push", "--run-cache")\n',
         "",
         _test("retrain", "without_the_store_of_dvc_nothing_goes_to_git"),
@@ -727,7 +727,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "predictions that somebody edited are believed",
-        "carbrand/run_lock.py",
+        "carbrand/pipeline/run_lock.py",
         '        if found != entry.get("md5"):\n',
         "        if False:\n",
         _test("run_lock", "forged_results_are_refused_on_either_side[as it was-here-leaked]"),
@@ -735,7 +735,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "metrics that do not follow from the predictions are believed",
-        "carbrand/promises.py",
+        "carbrand/scores/invariants.py",
         "not abs(value - right) <= _ROUNDING:\n",
         "False:\n",
         _test("run_lock", "forged_results_are_refused_on_either_side[made to fit-here-accuracy]"),
@@ -743,7 +743,7 @@ MUTANTS = (
     Mutant(
         "registry",
         "a damaged file of DVC's cache is handed out as the model in use",
-        "carbrand/registry/find.py",
+        "carbrand/release/registry/find.py",
         "        _check_fetched(lock, path, file, cached, name)\n",
         "",
         _test("run_lock", "a_damaged_model_in_the_cache_is_not_handed_out"),
@@ -751,7 +751,7 @@ MUTANTS = (
     Mutant(
         "registry",
         "a neighbour in the same repository puts its model into our stage",
-        "carbrand/registry/find.py",
+        "carbrand/release/registry/find.py",
         'return f"{repository.prefix}:{name}" if repository.prefix and ":" not in name else name',
         "return name",
         _test("monorepo", "a_version_is_named_after_its_folder_as_gto_and_dvc_name_it"),
@@ -759,7 +759,7 @@ MUTANTS = (
     Mutant(
         "retraining",
         "what somebody staged in another folder is in the branch",
-        "carbrand/git.py",
+        "carbrand/pipeline/git.py",
         "            if self.prefix:\n",
         "            if False:\n",
         _test("git", "what_is_staged_in_other_folders_of_the_repository_is_in_no_snapshot"),
@@ -767,7 +767,7 @@ MUTANTS = (
     Mutant(
         "merging",
         "after a merge DVC takes for done what nobody ran",
-        "carbrand/lock_merge/three_way.py",
+        "carbrand/pipeline/lock_merge/three_way.py",
         "        if _inputs(entry) == wanted:\n",
         "        if True:\n",
         _test("lock_merge", "where_no_run_saw_both_the_entry_is_ours_and_the_node_is_named"),
@@ -776,7 +776,7 @@ MUTANTS = (
     Mutant(
         "retraining",
         "what was changed while it ran is committed with the rest",
-        "carbrand/retrain/loop.py",
+        "carbrand/release/retrain/loop.py",
         "        check_unchanged(plan, dvc, made)\n",
         "",
         _test("retrain", "what_is_changed_during_the_run_is_in_no_commit[photos]"),
@@ -784,7 +784,7 @@ MUTANTS = (
     Mutant(
         "retraining",
         "the next step comes although Ctrl-C was pressed",
-        "carbrand/repro/child.py",
+        "carbrand/pipeline/child.py",
         "            interrupted = True\n",
         "            pass\n",
         _test("retrain", "after_ctrl_c_no_other_step_comes_though_this_one_got_through"),
@@ -832,7 +832,7 @@ MUTANTS = (
     Mutant(
         "report",
         "a file name becomes markup",
-        "carbrand/report.py",
+        "carbrand/report/page.py",
         "autoescape=True",
         "autoescape=False",
         _test("report", "names_are_shown_as_text_and_never_become_markup"),
@@ -840,7 +840,7 @@ MUTANTS = (
     Mutant(
         "supply chain",
         "weights that were changed are read",
-        "carbrand/backbones.py",
+        "carbrand/network/backbones.py",
         "    if received != lite.sha256:\n",
         "    if not received:\n",
         _test("backbones", "a_damaged_package_is_named_with_the_way_to_mend_it[one bit]"),
@@ -856,7 +856,7 @@ MUTANTS = (
     Mutant(
         "errors",
         "a mistake of the user ends in a traceback",
-        "carbrand/errors.py",
+        "carbrand/node/errors.py",
         "    except UserError as error:\n",
         "    except EOFError as error:\n",
         _test("errors", "every_problem_is_a_line"),
@@ -864,7 +864,7 @@ MUTANTS = (
     Mutant(
         "errors",
         "a mistake ends with the status of success",
-        "carbrand/errors.py",
+        "carbrand/node/errors.py",
         "UNUSABLE_INPUT = 2",
         "UNUSABLE_INPUT = 0",
         _planted("a_mistake_ends_with_status_2_and_a_verdict_with_its_own"),
@@ -880,7 +880,7 @@ MUTANTS = (
     Mutant(
         "errors",
         "a signal that comes in a finaliser is lost",
-        "carbrand/processes.py",
+        "carbrand/node/processes.py",
         "    sys.unraisablehook = come_again\n",
         "",
         tuple(
@@ -892,7 +892,7 @@ MUTANTS = (
     Mutant(
         "promises",
         "what processors round otherwise decides where training stops",
-        "carbrand/lbfgs.py",
+        "carbrand/training/lbfgs.py",
         "_EVENED = 0.42\n",
         "_EVENED = 0.0\n",
         _test("head", "what_is_rounded_otherwise_moves_no_probability"),
@@ -900,7 +900,7 @@ MUTANTS = (
     Mutant(
         "errors",
         "a name with a line break forges an error of its own",
-        "carbrand/terminal.py",
+        "carbrand/node/terminal.py",
         "    print(escape(line), file=sys.stderr, flush=True)\n",
         "    print(line, file=sys.stderr, flush=True)\n",
         _test("terminal", "every_way_to_print_escapes[line feed]"),
@@ -908,7 +908,7 @@ MUTANTS = (
     Mutant(
         "promises",
         "a link out of the folders of photos is followed",
-        "carbrand/links.py",
+        "carbrand/photos/links.py",
         "    if inside is not None and all(",
         "    if inside is None and all(",
         _test("links", "any_other_link_is_refused_by_name_in_either_split[test]"),
@@ -943,7 +943,7 @@ MUTANTS = (
     Mutant(
         "report",
         "a brand runs as a formula in a spreadsheet",
-        "carbrand/table.py",
+        "carbrand/node/table.py",
         "if _FORMULA.match(text) and not",
         "if not _FORMULA.match(text) and not",
         _test("table", "no_cell_is_a_formula[=x]"),

@@ -129,7 +129,7 @@ class Run:
         elif way == "group":
             os.killpg(self.process.pid, signal.SIGKILL)
         elif way == "dvc":
-            dvc = self.find("carbrand.repro.dvc") or self.find("dvc")
+            dvc = self.find("carbrand.pipeline.dvc") or self.find("dvc")
             if dvc:
                 dvc.kill()
         elif node.is_running():

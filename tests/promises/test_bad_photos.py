@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from carbrand.batches import usable_cores
-from carbrand.photo import UnreadablePhoto, open_photo
+from carbrand.parallel.batches import usable_cores
+from carbrand.photos.photo import UnreadablePhoto, open_photo
 from tests.conftest import ROOT, draw_dataset, draw_photo, run
 from tests.promises.photo_mutations import claiming, mutation
 
@@ -92,9 +92,9 @@ def test_mutations_are_many_and_the_same_each_time() -> None:
 WATCHED = """
 import os, sys
 from pathlib import Path
-from carbrand.errors import UserError
-from carbrand.manifest import write_manifest
-from carbrand.params import read_section
+from carbrand.node.errors import UserError
+from carbrand.photos.manifest import write_manifest
+from carbrand.node.params import read_section
 from stages.validate import ValidateParams, validate
 
 data, secret, seen, watching = Path(sys.argv[1]), os.path.realpath(sys.argv[2]), [], True

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.errors import UserError
-from carbrand.repro import dvc_notes
-from carbrand.repro.dvc_environment import environment
-from carbrand.repro.dvc_notes import FOLDER, closed_notes
-from carbrand.retrain.dvc import Dvc
+from carbrand.node.errors import UserError
+from carbrand.pipeline import dvc_notes
+from carbrand.pipeline.dvc_environment import environment
+from carbrand.pipeline.dvc_notes import FOLDER, closed_notes
+from carbrand.release.retrain.dvc_commands import Dvc
 from tests.conftest import run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="rights are others there")
@@ -73,7 +73,7 @@ def test_make_repro_and_the_loop_read_no_notes_of_others(finished: Path, mark: P
 
 
 def test_the_folder_that_is_printed_is_one_for_a_plain_dvc(finished: Path, mark: Path) -> None:
-    printed = run([sys.executable, "-m", "carbrand.repro.dvc_notes"], finished).stdout.strip()
+    printed = run([sys.executable, "-m", "carbrand.pipeline.dvc_notes"], finished).stdout.strip()
     done = run(["dvc", "checkout"], finished, {FOLDER: printed})
     assert done.returncode == 0, done.stderr
     assert not mark.exists()

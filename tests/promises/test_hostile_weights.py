@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pytest
 
-from carbrand import backbones
+from carbrand.network import backbones
 from tests import test_h5_file, test_network_file
 from tests.conftest import ROOT, run
 from tests.test_network_file import content, network

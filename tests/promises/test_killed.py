@@ -19,11 +19,11 @@ import psutil
 import pytest
 import yaml
 
-from carbrand.errors import UserError
-from carbrand.repro.cache_links import check_cache_links
-from carbrand.repro.dvc_lock import heal
-from carbrand.repro.dvc_state import mend_rwlock, workers
-from carbrand.whole_files import _sync
+from carbrand.node.atomic import _sync
+from carbrand.node.errors import UserError
+from carbrand.pipeline.cache_links import check_cache_links
+from carbrand.pipeline.dvc_lock import heal
+from carbrand.pipeline.dvc_state import mend_rwlock, workers
 from tests.conftest import ROOT, draw_photo, edit_params, git, run
 from tests.promises.running import (
     NODES,
@@ -122,7 +122,7 @@ def measure(project: Path) -> dict[str, float]:
 def phase_of(running: Run, node: str, process: psutil.Process) -> str:
     """What a run is doing."""
     if not process.is_running():
-        return "DVC saves" if running.find("carbrand.repro.dvc") else "over"
+        return "DVC saves" if running.find("carbrand.pipeline.dvc") else "over"
     folders = unfinished(running.project, node)
     if not folders:
         return "starting"
@@ -240,7 +240,7 @@ def test_workers_of_a_killed_node_end_too(finished):
 # A node, or `python -m stages`, of a project in which nothing is.
 STARTING = """
 import atexit, os, runpy, signal, sys
-from carbrand import processes
+from carbrand.node import processes
 
 def told() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
@@ -277,7 +277,7 @@ def test_told_to_stop_in_its_first_or_last_moment_it_does_without_a_traceback(
 # Told to stop where Python drops what is raised.
 DROPPING = """
 import signal, sys, time, weakref
-from carbrand.processes import Stopped, stop_on_signals
+from carbrand.node.processes import Stopped, stop_on_signals
 
 class Lock:
     pass

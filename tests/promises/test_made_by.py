@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from carbrand.errors import UserError
-from carbrand.repro import made_by
+from carbrand.node.errors import UserError
+from carbrand.pipeline import made_by
 from tests.conftest import edit_params, git, run
 from tests.promises.running import NODES, bits
 
 
 def told(project: Path) -> dict[str, Any]:
-    done = run([sys.executable, "-m", "carbrand.repro.made_by"], project)
+    done = run([sys.executable, "-m", "carbrand.pipeline.made_by"], project)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.batches import usable_cores
+from carbrand.parallel.batches import usable_cores
 from tests.conftest import ROOT, WITHOUT_TENSORFLOW, copy_project
 from tests.promises.mutants import MUTANTS, Mutant
 

@@ -17,21 +17,22 @@ import pytest
 import yaml
 from aiohttp.test_utils import TestClient
 
-from carbrand import efficientnet_lite
-from carbrand.classifier import Classifier
-from carbrand.errors import UserError, exit_status
-from carbrand.evaluation import PredictedPhoto, score_brand
 from carbrand.export.agreement import Agreement, Tolerance
-from carbrand.feature_store import Features, Recipe, read_features
-from carbrand.gate.judgement import Verdict
-from carbrand.manifest import Row, read_manifest
-from carbrand.params import read_section
-from carbrand.photo import open_photo
-from carbrand.predictions_file import read_predictions
-from carbrand.quiet_keras import import_keras_to_build
+from carbrand.model.classifier import Classifier
+from carbrand.network import efficientnet_lite
+from carbrand.network.keras_import import import_keras_to_build
+from carbrand.network.views import make_test_views
+from carbrand.node import code
+from carbrand.node.errors import UserError, exit_status
+from carbrand.node.params import read_section
+from carbrand.photos.manifest import Row, read_manifest
+from carbrand.photos.photo import open_photo
+from carbrand.release.gate.judgement import Verdict
+from carbrand.scores.evaluation import PredictedPhoto, score_brand
+from carbrand.scores.predictions_file import read_predictions
 from carbrand.serve.upload import Uploads
 from carbrand.serve.workers import Workers
-from carbrand.views import make_test_views
+from carbrand.vectors.feature_store import Features, Recipe, read_features
 from stages import evaluate, features, plot, train, validate
 from tests.conftest import ROOT, draw_dataset, edit_params
 from tests.test_minimal_rerun import another_value
@@ -259,17 +260,19 @@ def test_the_backbone_sees_numbers_about_zero():
 
 
 def test_the_vectors_of_other_code_are_not_found(tmp_path, monkeypatch):
-    """Any module that a photo goes through has a say in the key of the cache."""
-    for folder in ("stages", "carbrand"):
-        (tmp_path / folder).mkdir()
-    through = ["stages/features.py", *(f"carbrand/{name}.py" for name in features.CODE)]
+    """Any module of a room that a photo goes through has a say in the key of the cache."""
+    rooms = [f"carbrand/{room}" for room in features.CODE]
+    modules = [path.relative_to(ROOT) for room in rooms for path in (ROOT / room).rglob("*.py")]
+    through = [Path("stages/features.py"), *modules]
     for name in through:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     network = tmp_path / "network.h5"
     network.write_bytes(b"")
     params = read_section(ROOT / "params.yaml", "features", features.FeaturesParams)
     before = features.describe(network, params)
     monkeypatch.setattr(features, "__file__", str(tmp_path / "stages/features.py"))
+    monkeypatch.setattr(code, "_PACKAGE", tmp_path / "carbrand")
     assert features.describe(network, params) == before
     for name in through:
         whole = (tmp_path / name).read_bytes()

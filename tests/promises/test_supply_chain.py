@@ -16,9 +16,9 @@ from packaging.licenses import canonicalize_license_expression
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
-from requirements import audit, licences
-from requirements.locks import FOLDER, Locked, locks, read
 from tests.conftest import ROOT
+from tools.locks import audit, licences
+from tools.locks.locks import FOLDER, Locked, locks, read
 
 LOCKS = [lock.stem for lock in locks()]
 PERMISSIVE = {
@@ -220,7 +220,7 @@ def test_what_is_compiled_has_files_for_several_platforms():
 def test_every_locked_version_has_its_licence_and_nothing_else_has():
     expected = licences.locked_by_version({name: lock(name) for name in LOCKS})
     listed = {(row.package, row.version): row.locks.split() for row in rows()}
-    assert listed == expected, "run python -m requirements.licences"
+    assert listed == expected, "run python -m tools.locks.licences"
     assert len(rows()) == len(listed)
 
 
@@ -305,7 +305,7 @@ def test_a_package_that_changes_its_licence_is_asked_about_anew(monkeypatch):
 
 def bill(name: str, **environment: str) -> bytes:
     return subprocess.run(
-        [sys.executable, "-m", "requirements.sbom", name],
+        [sys.executable, "-m", "tools.locks.sbom", name],
         cwd=ROOT, env={**os.environ, **environment}, capture_output=True, check=True,
     ).stdout  # fmt: skip
 

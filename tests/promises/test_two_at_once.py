@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from carbrand.errors import UserError
-from carbrand.repro.file_lock import held, is_held
+from carbrand.node.errors import UserError
+from carbrand.pipeline.file_lock import held, is_held
 from tests.conftest import edit_params, git, run
 from tests.promises.running import Run, await_that, bits, forget, leftovers
 

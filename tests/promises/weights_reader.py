@@ -14,11 +14,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from carbrand.engines import open_engine
-from carbrand.errors import UserError
-from carbrand.h5_file import read_layers
-from carbrand.model_file import read_about
-from carbrand.network_file import NotANetwork, read_network
+from carbrand.model.model_file import read_about
+from carbrand.network.engines import open_engine
+from carbrand.network.h5_file import read_layers
+from carbrand.network.network_file import NotANetwork, read_network
+from carbrand.node.errors import UserError
 from tests.promises.photo_mutations import forget_peak, peak_megabytes
 from tests.test_h5_file import EXPECTED
 

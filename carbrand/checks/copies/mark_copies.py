@@ -1,0 +1,168 @@
+"""Copies among the photos, and what follows: a leak, a duplicate, a label conflict."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from carbrand.checks.copies.fingerprint import Frame
+from carbrand.checks.copies.near_duplicates import find_near_duplicates
+from carbrand.photos.clusters import Clusters
+from carbrand.photos.manifest import Row
+
+# From the surest on.
+WAYS_TO_MATCH = ("bytes", "pixels", "hash")
+
+
+# Pairs of rows, by number.
+Pairs = Sequence[tuple[int, int]]
+
+
+def join_copies(
+    rows: Sequence[Row], fingerprints: Sequence[Sequence[Frame]], distance: int
+) -> Clusters:
+    """The rows, by number, that have the same pixels or near-duplicates in common."""
+    by_pixels: defaultdict[str, list[int]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        by_pixels[row.pixel_sha256].append(number)
+    same = list(by_pixels.values())
+    labels = find_near_duplicates([fingerprints[numbers[0]] for numbers in same], distance).labels()
+    clusters = Clusters(len(rows))
+    for label, numbers in zip(np.asarray(labels).tolist(), same, strict=True):
+        _join(clusters, [(same[label][0], number) for number in numbers])
+    return clusters
+
+
+def mark_copies(
+    rows: Sequence[Row],
+    fingerprints: Sequence[Sequence[Frame]],
+    distance: int,
+    edited: Pairs = (),
+    joined: Clusters | None = None,
+) -> list[Row]:
+    """`rows` with what shows between photos: `label_conflict`, `leaked`, `duplicate`.
+
+    Of the copies inside one split and brand the first by path stays, the rest are `duplicate`;
+    which training photos stay, no test photo decides. A test photo with a copy in `train` is
+    `leaked`. Copies under two brands are a `label_conflict`, each one, and told by the photo that
+    contradicts it.
+    `fingerprints` are those of the rows; `distance` is in bits of hash. `edited` are copies found
+    in another way, `joined` what `join_copies` found where it is known already.
+    """
+    marked = list(rows)
+    everything = joined or join_copies(rows, fingerprints, distance)
+    _join(everything, edited)
+    partners: defaultdict[int, list[int]] = defaultdict(list)
+    for first, second in edited:
+        partners[first].append(second)
+    for members in _groups(everything):
+        # Two training photos may be alike only by way of a test photo between them.
+        learned = [number for number in members if rows[number].split == "train"]
+        seen, seen_of = [rows[n] for n in learned], [fingerprints[n] for n in learned]
+        apart = join_copies(seen, seen_of, distance) if len(learned) > 1 else Clusters(len(learned))
+        places = {number: place for place, number in enumerate(learned)}
+        pairs = [(number, other) for number in learned for other in partners[number]]
+        _join(apart, [(places[a], places[b]) for a, b in pairs if b in places])
+        own = _groups(apart)
+        twins = [_by_path([seen[place] for place in places]) for places in own]
+        cluster = _by_path([rows[number] for number in members])
+        by_path = {row.path: row for row in _mark(cluster, twins)}
+        for number in members:
+            marked[number] = by_path[rows[number].path]
+    return marked
+
+
+def _join(clusters: Clusters, pairs: Pairs) -> None:
+    if pairs:
+        first, second = np.array(pairs).T
+        clusters.join(first, second)
+
+
+def _groups(clusters: Clusters) -> list[list[int]]:
+    """The members of each cluster of two or more, by number."""
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for number, label in enumerate(clusters.labels().tolist()):
+        groups[label].append(number)
+    return [members for members in groups.values() if len(members) > 1]
+
+
+def _by_path(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: row.path)
+
+
+def _mark(cluster: Sequence[Row], twins: Sequence[Sequence[Row]]) -> Iterator[Row]:
+    """`cluster`: copies of one photo. `twins`: training photos of it that are copies of one another
+    without any test photo. Sorted by path.
+    """
+    originals = _Originals(cluster)
+    in_train = {row.path: same for rows in twins for same in [_Originals(rows)] for row in rows}
+    for row in cluster:
+        issues, original = [], None
+        among = originals if row.split == "test" else in_train.get(row.path)
+        if among and among.first(row.split, row.brand) is not row:
+            issues.append("duplicate")
+            original = among.closest(row, [(row.split, row.brand)])
+        if row.split == "test":
+            learned = originals.closest(row, originals.of_split("train"))
+            if learned:
+                issues = ["leaked"]
+                original = learned
+        # Said last: the photo that contradicts this one is what a person has to look at.
+        contradiction = originals.closest(row, originals.of_other_brands(row))
+        if contradiction:
+            issues.append("label_conflict")
+            original = contradiction
+        yield dataclasses.replace(
+            row,
+            issues=(*row.issues, *issues),
+            duplicate_of=original.path if original else "",
+            match=how_they_match(row, original) if original else "",
+            cluster=cluster[0].path,
+        )
+
+
+Place = tuple[str, str]  # split and brand
+
+
+class _Originals:
+    """The first photo of each split and brand in a cluster, also of the same bytes or pixels: what
+    a photo is a copy of is found without going through all the others.
+    """
+
+    def __init__(self, cluster: Sequence[Row]) -> None:
+        self._first: dict[tuple[str, Place], Row] = {}
+        for row in cluster:
+            for key in ("", row.pixel_sha256, row.sha256):
+                self._first.setdefault((key, (row.split, row.brand)), row)
+        self._places = sorted({place for _, place in self._first}, reverse=True)  # train first
+
+    def first(self, split: str, brand: str) -> Row:
+        """The first photo there."""
+        return self._first["", (split, brand)]
+
+    def of_split(self, split: str) -> list[Place]:
+        """The places in a split."""
+        return [place for place in self._places if place[0] == split]
+
+    def of_other_brands(self, row: Row) -> list[Place]:
+        """The places whose photos contradict this one."""
+        return [place for place in self._places if place[1] != row.brand]
+
+    def closest(self, row: Row, places: Sequence[Place]) -> Row | None:
+        """Of the photos there, one of the same bytes, else of the same pixels, else the first."""
+        for key in (row.sha256, row.pixel_sha256, ""):
+            for place in places:
+                found = self._first.get((key, place))
+                if found and found is not row:
+                    return found
+        return None
+
+
+def how_they_match(a: Row, b: Row) -> str:
+    """By which of WAYS_TO_MATCH two copies show."""
+    if a.sha256 == b.sha256:
+        return "bytes"
+    return "pixels" if a.pixel_sha256 == b.pixel_sha256 else "hash"

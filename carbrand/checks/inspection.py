@@ -1,0 +1,116 @@
+"""What can be said of a file on its own, before any model sees it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PIL import Image
+
+from carbrand.checks.copies.fingerprint import Frame, fingerprint, perceptual_hash, working_copy
+from carbrand.checks.copies.window_hash import NO_HASHES, WindowHashes, window_hashes
+from carbrand.checks.layout import FoundFile
+from carbrand.checks.quality import measure, quality_issues
+from carbrand.photos.decode.damage import is_damaged, rest_is_missing
+from carbrand.photos.decode.formats import extension_fits
+from carbrand.photos.links import why_refused
+from carbrand.photos.manifest import Row
+from carbrand.photos.photo import REST_IS_MISSING, UnreadablePhoto, open_photo, read_file
+
+# Pixels of a photo that are copied at once.
+_PIXELS_AT_ONCE = 4_000_000
+
+
+@dataclass(frozen=True)
+class PhotoLimits:
+    """What is still a photo. `folders`: where its file may lie; links must not lead out of them.
+
+    `max_pixels` are checked before anything is decoded; `max_aspect` is the longer side in
+    multiples of the shorter.
+    """
+
+    folders: Sequence[Path]
+    max_pixels: int
+    min_side_px: int
+    max_aspect: float
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """The row of one file, its status not judged yet, and what copies of it are known by."""
+
+    row: Row
+    frames: tuple[Frame, ...] = ()
+    windows: WindowHashes = NO_HASHES
+
+
+def inspect_file(file: FoundFile, limits: PhotoLimits) -> Inspected:
+    """Look at one file; raises nothing whatever the file is."""
+    row = Row(path=file.path, split=file.split, brand=file.brand)
+    if file.is_hidden:
+        return Inspected(replace(row, issues=("hidden",)))
+    # A file named .heic may hold a JPEG: its bytes decide.
+    if not (file.is_photo or file.is_unsupported_photo):
+        reason = "a photo in no brand folder" if file.is_named_like_a_photo else ""
+        return Inspected(replace(row, issues=("not_a_photo",), reason=reason))
+    try:
+        _check_place(file.path, limits.folders)
+        data = read_file(file.path)
+        row = replace(row, sha256=hashlib.sha256(data).hexdigest())
+        photo = open_photo(file.path, data, limits.max_pixels)
+        damage = is_damaged(data)
+        if damage and rest_is_missing(data):
+            raise UnreadablePhoto(file.path, REST_IS_MISSING, "truncated")
+    except UnreadablePhoto as error:
+        return Inspected(replace(row, issues=(error.code,), reason=error.reason))
+    return _inspect_photo(row, photo, damage or "", limits)
+
+
+def _check_place(path: str, folders: Sequence[Path]) -> None:
+    """Raise UnreadablePhoto for a link that leads to no photo of these folders."""
+    reason = why_refused(path, folders)
+    if reason:
+        raise UnreadablePhoto(path, reason)
+
+
+def _inspect_photo(row: Row, photo: Image.Image, damage: str, limits: PhotoLimits) -> Inspected:
+    quality = measure(photo)
+    grey = working_copy(photo)
+    source_format = photo.info["source_format"]
+    shorter, longer = sorted(photo.size)
+    found = {
+        "damaged": bool(damage),
+        "wrong_extension": not extension_fits(row.path, source_format),
+        "too_small": shorter < limits.min_side_px,
+        "extreme_aspect": longer > limits.max_aspect * shorter,
+    }
+    issues = [code for code, applies in found.items() if applies]
+    return Inspected(
+        replace(
+            row,
+            width=photo.width,
+            height=photo.height,
+            format=source_format,
+            mode=photo.info["source_mode"],
+            brightness=quality.brightness,
+            sharpness=quality.sharpness,
+            pixel_sha256=hash_pixels(photo),
+            phash=f"{perceptual_hash(photo):016x}",
+            issues=(*issues, *photo.info["oddities"], *quality_issues(quality)),
+            reason=damage or photo.info["profile_problem"],
+        ),
+        fingerprint(grey),
+        window_hashes(grey),
+    )
+
+
+def hash_pixels(photo: Image.Image) -> str:
+    """SHA-256 over the size and the RGB bytes: equal for the same pixels in another file format."""
+    digest = hashlib.sha256(f"{photo.width}x{photo.height}:".encode())
+    rows = max(1, _PIXELS_AT_ONCE // photo.width)  # a copy of all of them may be large
+    for top in range(0, photo.height, rows):
+        band = photo.crop((0, top, photo.width, min(top + rows, photo.height)))
+        digest.update(band.tobytes())
+    return digest.hexdigest()

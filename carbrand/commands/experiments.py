@@ -1,0 +1,191 @@
+"""`make experiments`: what DVC's experiments gave, by the photos held out of training.
+
+One chooses by these numbers, never by the accuracy on test photos: a setting that was chosen by
+test photos has learned from them, and their accuracy says no longer what it promises.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from carbrand.node.errors import DONE, UserError, exit_status
+from carbrand.node.metrics_file import flatten
+from carbrand.node.terminal import print_line, print_lines
+from carbrand.node.wording import NO_BREAK, columns, one_line, percent, shorten
+from carbrand.pipeline.dvc_environment import environment
+from carbrand.pipeline.names import print_any_name
+
+PARAMS, TRAINING = "params.yaml", "artifacts/train/summary.json"
+WIDTH = 100
+_NAME_WIDTH = 28
+_UNFINISHED = ("queued", "running", "failed")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A state of the project with what training said there; numbers are None before it ended.
+
+    log_loss: of held-out photos by the calibrated probabilities, so that settings that change how
+    sure a model is before it is calibrated, such as label_smoothing, can be compared.
+    """
+
+    name: str
+    state: str
+    accuracy: float | None
+    log_loss: float | None
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A commit, and the experiments that began with it."""
+
+    commit: Experiment
+    experiments: Sequence[Experiment]
+
+
+def ask_dvc(arguments: Sequence[str]) -> list[Any]:
+    """What `dvc exp show` says, as JSON. Raises UserError where it says nothing."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "exp", "show", "--json", *arguments],
+        env=environment(Path()),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        if "Only supported for Git" in done.stderr:
+            raise UserError(
+                "DVC keeps experiments in Git, and this folder is in no repository. `git init`, "
+                "then commit everything."
+            )
+        reason = one_line(done.stderr.replace("ERROR: ", ""))
+        raise UserError(f"DVC cannot show its experiments: {reason}")
+    found: list[Any] = json.loads(done.stdout)
+    return found
+
+
+def read_baselines(shown: Sequence[Mapping[str, Any]]) -> list[Baseline]:
+    """The commits in what DVC says, without the workspace, whose numbers may be older than it."""
+    return [
+        Baseline(
+            _read(entry, "finished"),
+            [_read_experiment(experiment) for experiment in entry["experiments"] or ()],
+        )
+        for entry in shown
+        if entry["rev"] != "workspace"
+    ]
+
+
+def _read_experiment(experiment: Mapping[str, Any]) -> Experiment:
+    state = (experiment["executor"] or {}).get("state") or "finished"
+    last = experiment["revs"][-1] if experiment["revs"] else {"rev": "", "name": ""}
+    return _read(dict(last) | {"name": experiment["name"] or last["name"]}, state)
+
+
+def _read(entry: Mapping[str, Any], state: str) -> Experiment:
+    data = entry.get("data") or {}
+    metrics = _content(data.get("metrics"), TRAINING)
+    ended = state not in _UNFINISHED
+    return Experiment(
+        name=entry["name"] or entry["rev"][:7],
+        state="no result" if ended and not metrics else state,
+        # In the folder of one that runs lie the numbers of what ran there before.
+        accuracy=metrics.get("val_accuracy") if ended else None,
+        log_loss=metrics.get("log_loss") if ended else None,
+        params=dict(flatten(_content(data.get("params"), PARAMS))),
+    )
+
+
+def _content(files: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
+    """What DVC read of a file; nothing where it could not."""
+    content = ((files or {}).get(name) or {}).get("data")
+    return content if isinstance(content, dict) else {}
+
+
+def changes(experiment: Experiment, commit: Experiment) -> list[str]:
+    """`train.l2=0.01` for each parameter that is another one than in the commit, sorted by name."""
+    if not (experiment.params and commit.params):
+        return ["(unknown)"]
+    names = sorted(
+        name
+        for name in {**experiment.params, **commit.params}
+        if experiment.params.get(name) != commit.params.get(name)
+    )
+    if not names:
+        return ["none"]
+    return [
+        f"{name}={_as_yaml(experiment.params[name])}" if name in experiment.params else f"no {name}"
+        for name in names
+    ]
+
+
+def _as_yaml(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def best_first(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """By falling accuracy, then by rising loss; those without numbers come last, by state."""
+
+    def place(it: Experiment) -> tuple[Any, ...]:
+        if it.accuracy is None or it.log_loss is None:
+            return (1, it.state, it.name)
+        return (0, -it.accuracy, it.log_loss, it.name)
+
+    return sorted(experiments, key=place)
+
+
+def table(baselines: Sequence[Baseline]) -> Iterator[str]:
+    """Lines of at most WIDTH columns, if no single parameter is longer."""
+    yield _line("experiment", "held-out accuracy", "loss", "changed parameters")
+    for baseline in baselines:
+        yield from _rows(baseline.commit, "(the commit)")
+        for experiment in best_first(baseline.experiments):
+            yield from _rows(experiment, *changes(experiment, baseline.commit))
+
+
+def _rows(experiment: Experiment, *changed: str) -> Iterator[str]:
+    accuracy, loss = experiment.state, ""
+    if experiment.accuracy is not None and experiment.log_loss is not None:
+        accuracy, loss = percent(experiment.accuracy), f"{experiment.log_loss:.3f}"
+    start = _line(shorten(one_line(experiment.name), _NAME_WIDTH), accuracy, loss, "")
+    parts = [one_line(part).replace(" ", NO_BREAK) for part in changed]
+    texts = textwrap.wrap(
+        " ".join(parts), WIDTH - len(start), break_long_words=False, break_on_hyphens=False
+    )
+    for number, text in enumerate(texts):
+        yield f"{start if number == 0 else ' ' * len(start)}{text}".replace(NO_BREAK, " ")
+
+
+def _line(name: str, accuracy: str, loss: str, changed: str) -> str:
+    padding = " " * (_NAME_WIDTH - columns(name))
+    return f"{name}{padding}  {accuracy:>17}  {loss:>6}  {changed}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the table, and what to do where there is nothing to choose from."""
+    baselines = read_baselines(ask_dvc(arguments))
+    if not baselines:
+        raise UserError(
+            "There is no commit yet, and DVC's experiments begin with one: commit first."
+        )
+    for line in table(baselines):
+        print_line(line)
+    if not any(baseline.experiments for baseline in baselines):
+        print_lines(
+            "\nNo experiment began with this commit. `dvc exp run -S train.l2=0.01` makes one; "
+            '`make experiments\nARGS="--all-commits"` looks at other commits too.'
+        )
+    return DONE
+
+
+if __name__ == "__main__":
+    print_any_name()
+    sys.exit(exit_status(lambda: main(sys.argv[1:])))

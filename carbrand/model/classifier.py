@@ -1,0 +1,150 @@
+"""The model that ships, at work: photos in, brands with probabilities out.
+
+`predict` and `evaluate` both go through `Classifier`, so a number in the report and a prediction
+on a user's photo come from the same file through the same decode function.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from carbrand.model.heatmap import class_activation
+from carbrand.model.model_file import NotAModel, read_about
+from carbrand.network.engines import open_engine
+from carbrand.network.network_file import Layer, NetworkFile, NotANetwork, read_network
+from carbrand.network.pooling import LAST_POOLS
+from carbrand.network.views import TEST_VIEWS, TestViews, make_test_views
+from carbrand.node.errors import UserError
+from carbrand.parallel.batches import map_ahead, usable_cores
+from carbrand.photos.photo import ResizePolicy, UnreadablePhoto, open_photo
+from carbrand.vectors.alignment import grey_thumbnail
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model makes of one photo.
+
+    probabilities (brands,) float32, adding up to 1: the mean over the views that the file asks for.
+    Of the photo as it is: vector (d,) float32, the pooled features that the head saw; heatmap
+    (h, w) float32 in 0…1, where in the square that the model saw the evidence for the predicted
+    brand lies; thumbnail (s, s) uint8, the photo in grey (`alignment.grey_thumbnail`).
+    """
+
+    probabilities: np.ndarray
+    vector: np.ndarray
+    heatmap: np.ndarray
+    thumbnail: np.ndarray
+
+
+class Classifier:
+    """A model.h5, ready to predict photos."""
+
+    def __init__(self, path: Path) -> None:
+        """Load the file. Raises UserError when it is none that this project wrote."""
+        about = read_about(path)
+        self.brands: list[str] = about["brands"]
+        self.size_px: int = about["size_px"]
+        self.resize: ResizePolicy = about["resize"]
+        self.temperature: float = about["temperature"]
+        self.test_views: TestViews = about["test_views"]
+        network = _read_network(path, (self.size_px, self.size_px, 3), len(self.brands))
+        head, pools = network.layers["head"], _pools(network)
+        maps = pools[0].inputs[0]
+        try:
+            self._network = open_engine("auto", network, [maps, *head.inputs, head.name])
+        except NotANetwork:
+            raise NotAModel(path) from None
+        # With both poolings the head has two rows per map; either speaks for the same map. What it
+        # has of earlier maps, of other sizes, is left out: they show lines and textures.
+        rows = head.weights["kernel"][: len(pools) * pools[0].channels]
+        by_map = rows.reshape(len(pools), -1, len(self.brands)).sum(axis=0)
+        # Against their mean over the brands: softmax sees only differences.
+        self._map_weights = by_map - by_map.mean(axis=1, keepdims=True)
+
+    def predict(
+        self,
+        paths: Iterable[str],
+        unreadable: list[UnreadablePhoto] | None = None,
+        read: Mapping[str, bytes] | None = None,
+    ) -> Iterator[tuple[str, Prediction]]:
+        """Each path with its prediction, in order. `read` has the bytes of those read already.
+
+        A file that cannot be read is put into `unreadable` and passed over; without such a list it
+        raises UnreadablePhoto.
+        """
+        done: deque[tuple[str, np.ndarray]] = deque()
+        views = TEST_VIEWS[self.test_views]
+        look = partial(self._try_to_read, read=read or {})
+
+        def every_view() -> Iterator[np.ndarray]:
+            for path, found in map_ahead(look, paths, ahead=2 * usable_cores()):
+                if isinstance(found, UnreadablePhoto):
+                    if unreadable is None:
+                        raise found
+                    unreadable.append(found)
+                else:
+                    photo_views, thumbnail = found
+                    done.append((path, thumbnail))
+                    yield from photo_views
+
+        outputs = self._network(every_view())
+        for first in outputs:
+            path, thumbnail = done.popleft()
+            yield path, self._conclude([first, *islice(outputs, views - 1)], thumbnail)
+
+    def predict_photo(self, photo: Image.Image) -> Prediction:
+        """What the model makes of one photo as `open_photo` gives it; threads may ask at once."""
+        views, thumbnail = self._look_at(photo)
+        return self._conclude(list(self._network(views)), thumbnail)
+
+    def _try_to_read(
+        self, path: str, read: Mapping[str, bytes]
+    ) -> tuple[str, tuple[np.ndarray, np.ndarray] | UnreadablePhoto]:
+        """The views of a photo and its thumbnail."""
+        try:
+            photo = open_photo(path, read.get(path))
+        except UnreadablePhoto as error:
+            return path, error
+        return path, self._look_at(photo)
+
+    def _look_at(self, photo: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+        """The views of a photo and its thumbnail."""
+        views = make_test_views(photo, self.size_px, self.resize, self.test_views)
+        return views, grey_thumbnail(photo)
+
+    def _conclude(
+        self, outputs: Sequence[tuple[np.ndarray, ...]], thumbnail: np.ndarray
+    ) -> Prediction:
+        """outputs: maps, vector and probabilities of each view, the photo as it is first."""
+        maps, vector, _ = outputs[0]
+        probabilities = np.stack([shares for _, _, shares in outputs]).mean(axis=0)
+        heatmap = class_activation(maps, self._map_weights[:, probabilities.argmax()])
+        return Prediction(probabilities, vector, heatmap, thumbnail)
+
+
+def _read_network(path: Path, photo_shape: tuple[int, int, int], brands: int) -> NetworkFile:
+    """The network in the file, of the layers and shapes that this project gives it."""
+    if path.suffix not in (".h5", ".hdf5"):
+        raise UserError(f"{path} must be named .h5, by which Keras knows the format. Rename it.")
+    try:
+        network = read_network(path)
+    except NotANetwork:
+        raise NotAModel(path) from None
+    head = network.layers.get("head")
+    fits = head is not None and network.output == "head" and network.input_shape == photo_shape
+    if not (fits and head and head.weights["kernel"].shape[1:] == (brands,) and _pools(network)):
+        raise NotAModel(path)
+    return network
+
+
+def _pools(network: NetworkFile) -> list[Layer]:
+    """The layers that pool the last maps, in the order of the head's rows."""
+    return [network.layers[name] for name in LAST_POOLS if name in network.layers]

@@ -1,0 +1,43 @@
+"""Heat maps: where in a photo the evidence for a brand lies."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from carbrand.photos.photo import ResizePolicy
+
+
+def class_activation(maps: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Class activation map (Zhou et al., CVPR 2016), (h, w) float32 in 0…1.
+
+    maps (h, w, channels): the backbone's last. weights (channels,): the head's, for one brand.
+    """
+    evidence = np.maximum(maps @ weights, 0.0)
+    highest = evidence.max()
+    return (evidence / highest if highest > 0 else evidence).astype(np.float32)
+
+
+def spread_over_photo(
+    heatmap: np.ndarray, width: int, height: int, policy: ResizePolicy
+) -> np.ndarray:
+    """The heat map of the square that the model saw, laid out over the whole photo.
+
+    Its shape (h, w) stays; its edges become those of the photo of `width` x `height` pixels,
+    whichever way `policy` made a square of it. What the model did not see has no heat.
+    """
+    rows, columns = heatmap.shape
+    seen = Image.fromarray(heatmap)
+    if policy == "pad":  # take the bars away
+        share_x, share_y = min(1.0, width / height), min(1.0, height / width)
+        left, top = columns * (1 - share_x) / 2, rows * (1 - share_y) / 2
+        box = (left, top, columns - left, rows - top)
+        return np.asarray(seen.resize((columns, rows), Image.Resampling.BILINEAR, box=box))
+    if policy == "crop":  # put it where it was cut out
+        wide = max(1, round(columns * min(1.0, height / width)))
+        high = max(1, round(rows * min(1.0, width / height)))
+        whole = Image.new("F", (columns, rows))
+        part = seen.resize((wide, high), Image.Resampling.BILINEAR)
+        whole.paste(part, ((columns - wide) // 2, (rows - high) // 2))
+        return np.asarray(whole)
+    return heatmap

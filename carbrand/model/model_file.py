@@ -1,0 +1,103 @@
+"""model.h5: one file that holds the network, its scaling and the names of the brands."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from carbrand.network.h5_file import H5_ERRORS, open_h5, read_text
+from carbrand.network.keras_import import import_keras_to_build
+from carbrand.network.views import TEST_VIEWS, TestViews
+from carbrand.node.atomic import check_room
+from carbrand.node.errors import UserError
+from carbrand.node.origin import version_of
+from carbrand.photos.photo import MAX_SIZE_PX, RESIZE_POLICIES
+from carbrand.vectors.feature_store import Recipe
+
+_ATTRIBUTE = "carbrand"
+MEND = "Make one with `dvc repro`, or name another with --model."
+
+
+def save_classifier(
+    path: Path,
+    network: Any,
+    recipe: Recipe,
+    kernel: np.ndarray,
+    bias: np.ndarray,
+    brands: Sequence[str],
+    temperature: float = 1.0,
+    test_views: TestViews = "plain",
+) -> None:
+    """Write the network from photos to vectors (n, d), and the head on it, as one Keras model.
+
+    kernel (d, brands), bias (brands,). The head is written divided by `temperature`, so that
+    whoever opens the file has calibrated probabilities without knowing of it.
+
+    Beside the network the file holds, as JSON in its attribute `carbrand`: the brands in the order
+    of the outputs, the size and the resize policy of the input, the temperature, the views that a
+    prediction averages over, and the versions it was made with.
+    """
+    keras = import_keras_to_build()
+    head = keras.layers.Dense(len(brands), activation="softmax", name="head")
+    model = keras.Model(network.inputs, head(network.output), name="carbrand")
+    head.set_weights([kernel / temperature, bias / temperature])
+    check_room(path, model.count_params())
+    model.save(path)
+    about = {
+        "brands": list(brands),
+        "size_px": recipe.size_px,
+        "resize": recipe.resize,
+        "temperature": temperature,
+        "test_views": test_views,
+        "versions": {name: version_of(name) for name in ("carbrand", "keras", "numpy", "pillow")},
+    }
+    with h5py.File(path, "r+") as file:
+        file.attrs[_ATTRIBUTE] = json.dumps(about, ensure_ascii=False, sort_keys=True)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What the file says of itself: `brands`, `size_px`, `resize`, `temperature`, `test_views`,
+    `versions`.
+
+    Raises UserError when it is no file that `save_classifier` wrote.
+    """
+    if not path.exists():
+        raise UserError(f"{path} does not exist. {MEND}")
+    try:
+        with open_h5(path) as file:
+            about = json.loads(read_text(file, _ATTRIBUTE))
+        _check_about(about)
+    except H5_ERRORS:
+        raise NotAModel(path) from None
+    return about
+
+
+def _check_about(about: Any) -> None:
+    """Raise KeyError, TypeError or ValueError unless it is what `save_classifier` writes."""
+    brands, size_px = about["brands"], about["size_px"]
+    if not (isinstance(brands, list) and all(isinstance(brand, str) for brand in brands)):
+        raise TypeError(brands)
+    if len(brands) < 2 or len(set(brands)) < len(brands):
+        raise ValueError(brands)
+    if about["resize"] not in RESIZE_POLICIES:
+        raise ValueError(about["resize"])
+    if not (type(size_px) is int and 0 < size_px <= MAX_SIZE_PX):
+        raise ValueError(size_px)
+    temperature = about["temperature"]
+    if not (type(temperature) in (int, float) and 0 < temperature < math.inf):
+        raise ValueError(temperature)
+    if about["test_views"] not in TEST_VIEWS:
+        raise ValueError(about["test_views"])
+
+
+class NotAModel(UserError):
+    """The file is none that this project wrote, or was damaged since."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is not a model that this project wrote. {MEND}")

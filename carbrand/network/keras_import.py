@@ -1,0 +1,168 @@
+"""Keras, imported late, in silence and repeatable; on TensorFlow only where that is needed.
+
+`import tensorflow` takes seconds and writes a dozen lines of C++ log to stderr that tell a user
+nothing. Whoever trains or runs a network with Keras calls `import_keras()`; whoever only puts one
+together, or saves it, `import_keras_to_build()`; whoever does neither, pays nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from types import ModuleType
+
+from carbrand.network.openvino_network import import_openvino
+from carbrand.node.errors import UserError
+
+# Only what ends the process. At 2, every first `predict` with deterministic kernels logs an "error"
+# about an attribute of its own ("may be expected"), and every GPU build on a machine without a GPU
+# several; what goes wrong in earnest is raised as a Python exception. A value the user set wins.
+LOG_LEVEL = ("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# Keras imports these where they are installed, for features nobody uses here (plots of photos,
+# scikit-learn wrappers, data frames): 0.3 s for matplotlib alone, 3 s for all three.
+_NEEDLESS = ("matplotlib", "pandas", "sklearn")
+
+# What TensorFlow's libraries write before TF_CPP_MIN_LOG_LEVEL takes effect: information and
+# warnings in both of its log formats, and what belongs to them. Errors (E, F) are not in it.
+_NOISE = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog\(\)"
+    rb"|[IW]\d{4} \d\d:\d\d:\d\d"
+    rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] "
+    rb"|To enable the following instructions:"
+)
+# Keras on .h5 files, which are chosen on purpose here: their bytes repeat, those of .keras do not.
+# TensorFlow on functions traced again, which several models in one process cannot but do.
+_EXPECTED_WARNINGS = (
+    "You are saving your model as an HDF5 file",
+    "No training configuration found in the save file",
+    "Compiled the loaded model, but the compiled metrics have yet to be built",
+    "triggered tf.function retracing",
+)
+
+
+def import_keras() -> ModuleType:
+    """The module `keras` on TensorFlow, with deterministic kernels; the second call is free.
+
+    Raises UserError where KERAS_BACKEND asks for another backend.
+    """
+    if "keras" not in sys.modules:
+        _ask_for_tensorflow()
+        with _without(_NEEDLESS), _startup_noise_dropped():
+            import keras
+    else:
+        import keras
+    if keras.backend.backend() != "tensorflow":
+        raise UserError(_wrong_backend(keras.backend.backend()))
+    import tensorflow as tf
+
+    # ~/.keras/keras.json may say otherwise, and the same params must give the same model.
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    tf.config.experimental.enable_op_determinism()
+    _drop_expected_warnings()
+    return keras
+
+
+def import_keras_to_build() -> ModuleType:
+    """The module `keras` to put networks together and save them, at a quarter of the cost.
+
+    On whatever it was imported before; else on OpenVINO, and then this process cannot use
+    TensorFlow any more; where that is not installed, on TensorFlow. Raises UserError as
+    `import_keras`.
+    """
+    if "keras" in sys.modules:
+        import keras
+
+        return keras
+    if importlib.util.find_spec("openvino") is None:
+        return import_keras()
+    _ask_for_tensorflow()
+    os.environ["KERAS_BACKEND"] = "openvino"
+    # Keras would import it to save an .h5, for a question that only it can pose.
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    import_openvino()
+    try:
+        with _without(_NEEDLESS):
+            import keras
+    finally:
+        os.environ["KERAS_BACKEND"] = "tensorflow"  # of processes that this one starts
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    _drop_expected_warnings()
+    return keras
+
+
+def _ask_for_tensorflow() -> None:
+    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise UserError(_wrong_backend(backend))
+
+
+def _wrong_backend(backend: str) -> str:
+    return f"KERAS_BACKEND is {backend}, expected tensorflow. Unset it: `unset KERAS_BACKEND`."
+
+
+@contextlib.contextmanager
+def _without(names: tuple[str, ...]) -> Iterator[None]:
+    """Inside, `import` of these top-level modules fails as if they were not installed."""
+    blocked = [name for name in names if name not in sys.modules]
+    # None in sys.modules is Python's documented way to say "not there".
+    sys.modules.update(dict.fromkeys(blocked))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in blocked:
+            sys.modules.pop(name, None)
+
+
+@contextlib.contextmanager
+def _startup_noise_dropped() -> Iterator[None]:
+    """Hold back what is written to file descriptor 2 inside; at the end, pass on all but noise.
+
+    The oneDNN notice is written by static initialisers whatever TF_CPP_MIN_LOG_LEVEL says, so
+    only the descriptor itself helps.
+    """
+    name, value = LOG_LEVEL
+    if os.environ.setdefault(name, value) != value:  # the user wants to see more
+        yield
+        return
+    try:
+        stderr = os.dup(2)
+    except OSError:  # no stderr at all, as in a daemon
+        yield
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held.seek(0)
+            _pass_on(held.read())
+
+
+def _pass_on(written: bytes) -> None:
+    rest = b"".join(line for line in written.splitlines(True) if not _NOISE.match(line))
+    if rest:
+        with contextlib.suppress(OSError):
+            os.write(2, rest)
+
+
+def _is_worth_showing(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    return not any(expected in message for expected in _EXPECTED_WARNINGS)
+
+
+def _drop_expected_warnings() -> None:
+    for name in ("absl", "tensorflow"):
+        logging.getLogger(name).addFilter(_is_worth_showing)  # the same filter twice counts once

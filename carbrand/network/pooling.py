@@ -1,0 +1,37 @@
+"""From the maps of a backbone to one vector per photo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from carbrand.network.keras_import import import_keras_to_build
+
+# The layers that pool the last maps, in the order in which their features lie in a vector.
+LAST_POOLS = ("pool_avg", "pool_max")
+# What is taken of the last maps.
+_KINDS = {"avg": ("avg",), "max": ("max",), "avg_max": ("avg", "max"), "levels": ("avg", "max")}
+POOLINGS = tuple(_KINDS)
+
+
+def add_pooling(backbone: Any, pooling: str, levels: Sequence[str]) -> tuple[Any, list[int]]:
+    """The network from photos to vectors (n, d), and how wide each kind of features in them is.
+
+    The backbone's last maps, averaged and/or maximised; with the pooling `levels` also the maxima
+    of the earlier maps that the layers `levels` give: emblems are small and made of simple shapes.
+    """
+    keras = import_keras_to_build()
+    layers = keras.layers
+    pooled = []
+    if "avg" in _KINDS[pooling]:
+        pooled.append(layers.GlobalAveragePooling2D(name="pool_avg")(backbone.output))
+    if "max" in _KINDS[pooling]:
+        pooled.append(layers.GlobalMaxPooling2D(name="pool_max")(backbone.output))
+    if pooling == "levels":
+        pooled += [
+            layers.GlobalMaxPooling2D(name=f"pool_{level}")(backbone.get_layer(level).output)
+            for level in levels
+        ]
+    widths = [int(part.shape[-1]) for part in pooled]
+    vector = pooled[0] if len(pooled) == 1 else layers.Concatenate(name="pool")(pooled)
+    return keras.Model(backbone.inputs, vector, name=backbone.name), widths

@@ -1,0 +1,136 @@
+"""Vectors kept per photo, so that a photo added to ten thousand costs one photo.
+
+An entry is found by everything that its vectors follow from: the photo's pixels, the network with
+its weights, what is done to the photo before, and the versions that do it. Whatever changes, the
+key is another one, so nothing stale can be found. Safe to delete; a damaged file is begun anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from carbrand.node.origin import version_of
+
+# What may change the bits of a vector besides the parameters.
+_PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
+# The oldest entries go when there is more: some 100,000 photos of 4 views.
+MAX_BYTES = 4_000_000_000
+# Entries written to disk together.
+_TOGETHER = 64
+
+
+class VectorCache:
+    """The entries in the SQLite file `path`, made where it is not, for one way to look at photos.
+
+    `recipe` is all that the vectors of a photo follow from besides its pixels, as JSON values.
+    """
+
+    def __init__(self, path: Path, recipe: Mapping[str, Any], max_bytes: int = MAX_BYTES) -> None:
+        versions = {name: version_of(name) for name in _PACKAGES}
+        self._recipe = json.dumps({"recipe": recipe, "versions": versions}, sort_keys=True)
+        self._max_bytes = max_bytes
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._database = _open(str(path))
+        except sqlite3.OperationalError:  # in use for long, or not to be written: done without
+            self._database = _open(":memory:")
+        except sqlite3.DatabaseError:
+            path.unlink()
+            self._database = _open(str(path))
+        self._waiting = 0
+
+    def __enter__(self) -> VectorCache:
+        """Use it in a `with` statement: what is kept is on disk at the end."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with suppress(sqlite3.DatabaseError):  # a full disk: then nothing is kept
+            self._database.commit()
+            if kind is None:
+                self._bound()
+        self._database.close()
+
+    def has(self, pixel_sha256: str) -> bool:
+        """Whether something is kept of a photo. (It may be damaged: `find` tells.)"""
+        with suppress(sqlite3.DatabaseError):
+            found = self._database.execute(
+                "SELECT 1 FROM entries WHERE key = ?", (self._key(pixel_sha256),)
+            )
+            return found.fetchone() is not None
+        return False
+
+    def find(self, pixel_sha256: str) -> tuple[np.ndarray, ...] | None:
+        """The arrays kept of a photo, or None."""
+        with suppress(sqlite3.DatabaseError):
+            row = self._database.execute(
+                "SELECT checksum, content FROM entries WHERE key = ?", (self._key(pixel_sha256),)
+            ).fetchone()
+            if row and hashlib.sha256(row[1]).digest() == row[0]:
+                return _unpack(row[1])
+        return None
+
+    def keep(self, pixel_sha256: str, *arrays: np.ndarray) -> None:
+        """Keep the arrays of a photo."""
+        content = _pack(arrays)
+        entry = (self._key(pixel_sha256), hashlib.sha256(content).digest(), content)
+        with suppress(sqlite3.DatabaseError):
+            self._database.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", entry)
+            self._waiting += 1
+            if self._waiting % _TOGETHER == 0:
+                self._database.commit()
+
+    def _key(self, pixel_sha256: str) -> bytes:
+        return hashlib.sha256(f"{pixel_sha256} {self._recipe}".encode()).digest()
+
+    def _bound(self) -> None:
+        """Drop the entries that were written first, as far as there are too many bytes."""
+        size = "SELECT coalesce(sum(length(content)), 0) FROM entries"
+        (total,) = self._database.execute(size).fetchone()
+        while total > self._max_bytes:
+            oldest = "SELECT rowid FROM entries ORDER BY rowid LIMIT 100"
+            self._database.execute(f"DELETE FROM entries WHERE rowid IN ({oldest})")
+            (total,) = self._database.execute(size).fetchone()
+        self._database.commit()
+
+
+def _open(path: str) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=10)  # seconds to wait for another run
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS entries (key BLOB UNIQUE, checksum BLOB, content BLOB)"
+    )
+    database.execute("SELECT key, checksum, content FROM entries LIMIT 1").fetchone()
+    return database
+
+
+def _pack(arrays: tuple[np.ndarray, ...]) -> bytes:
+    """Each array after a line that says its type and shape."""
+    parts = []
+    for array in arrays:
+        head = json.dumps([array.dtype.str, array.shape])
+        parts += [head.encode(), b"\n", np.ascontiguousarray(array).tobytes()]
+    return b"".join(parts)
+
+
+def _unpack(content: bytes) -> tuple[np.ndarray, ...]:
+    arrays, at = [], 0
+    while at < len(content):
+        end = content.index(b"\n", at)
+        kind, shape = json.loads(content[at:end])
+        dtype, count = np.dtype(kind), int(np.prod(shape))
+        arrays.append(np.frombuffer(content, dtype, count, end + 1).reshape(shape))
+        at = end + 1 + count * dtype.itemsize
+    return tuple(arrays)

@@ -1,0 +1,142 @@
+"""Views of a photo: augmented ones to learn from, plain and regular ones to predict from.
+
+The augmented ones are what the article's ImageDataGenerator does, plus crops. Every view depends on
+the photo and the view's number alone, never on the order in which photos are worked on, so a photo
+added to the folder leaves the views of all others as they were.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from carbrand.photos.photo import ResizePolicy, resize
+
+TestViews = Literal["plain", "flip", "flip_crop"]
+# How many views of a photo each averages over.
+TEST_VIEWS: dict[TestViews, int] = {"plain": 1, "flip": 2, "flip_crop": 12}
+# Share of width and of height, as in 224 of 256 (Krizhevsky et al., NeurIPS 2012, section 4.1).
+TEST_CROP = 0.875
+# Left and top of each crop, as shares of what is cut off: the corners and the centre.
+TEST_CROP_PLACES = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.5, 0.5))
+# How far from a point bicubic interpolation looks, and one more.
+_KERNEL_PX = 3
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a view may stray from its photo; 0 (or 1 for `crop`) switches a change off.
+
+    shear: sideways shift per unit of height, drawn from [-shear, shear].
+    zoom: magnification of each axis, drawn from [1 - zoom, 1 + zoom].
+    crop: the smallest share of width and of height that is kept, drawn from [crop, 1].
+    flip: whether every other view is mirrored.
+    """
+
+    shear: float
+    zoom: float
+    crop: float
+    flip: bool
+
+
+def make_view(
+    photo: Image.Image,
+    number: int,
+    key: str,
+    size_px: int,
+    policy: ResizePolicy,
+    augmentation: Augmentation,
+    seed: int,
+) -> np.ndarray:
+    """View `number` of the photo, (size_px, size_px, 3) uint8. View 0 is the photo as it is.
+
+    `key` stands for the photo's content (hex digits): copies of a photo have the same views.
+    """
+    if number == 0:
+        return np.asarray(resize(photo, size_px, policy))
+    rng = np.random.default_rng([seed, number, int(key[:16], 16)])
+    cropped = photo.crop(_draw_crop(photo.size, augmentation.crop, rng))
+    view = np.asarray(_warp(resize(cropped, size_px, policy), augmentation, rng))
+    # Alternating instead of tossing a coin: with few views a photo gets as many of either kind.
+    mirror = augmentation.flip and number % 2 == 1
+    return np.ascontiguousarray(view[:, ::-1]) if mirror else view
+
+
+def make_test_views(
+    photo: Image.Image, size_px: int, policy: ResizePolicy, kind: TestViews
+) -> np.ndarray:
+    """What a prediction averages over, (TEST_VIEWS[kind], size_px, size_px, 3) uint8; no chance.
+
+    plain: the photo as it is. flip: that and its mirror image. flip_crop: those, then four corners
+    and the centre of the photo, then their mirror images. View 0 is always the photo as it is.
+    """
+    plain = np.asarray(resize(photo, size_px, policy))
+    if kind == "plain":
+        return plain[None]
+    if kind == "flip":
+        return np.stack([plain, plain[:, ::-1]])
+    boxes = [_crop_box(photo.size, (TEST_CROP, TEST_CROP), place) for place in TEST_CROP_PLACES]
+    crops = [np.asarray(resize(photo.crop(box), size_px, policy)) for box in boxes]
+    return np.stack([plain, plain[:, ::-1], *crops, *(crop[:, ::-1] for crop in crops)])
+
+
+def _draw_crop(
+    size: tuple[int, int], smallest: float, rng: np.random.Generator
+) -> tuple[int, int, int, int]:
+    """A box (left, top, right, bottom) in pixels, of at least one pixel."""
+    shares, places = rng.uniform(smallest, 1.0, 2), rng.uniform(0.0, 1.0, 2)
+    return _crop_box(size, shares.tolist(), places.tolist())
+
+
+def _crop_box(
+    size: tuple[int, int], shares: Sequence[float], places: Sequence[float]
+) -> tuple[int, int, int, int]:
+    """The box (left, top, right, bottom) that keeps `shares` of width and height.
+
+    `places` say where: 0 at the left (the top), 1 at the right (the bottom). At least one pixel.
+    """
+    sides = [max(1, round(length * share)) for length, share in zip(size, shares, strict=True)]
+    left, top = (
+        round((length - side) * place)
+        for length, side, place in zip(size, sides, places, strict=True)
+    )
+    return left, top, left + sides[0], top + sides[1]
+
+
+def _warp(photo: Image.Image, augmentation: Augmentation, rng: np.random.Generator) -> Image.Image:
+    """Zoom and shear about the centre; what comes in from outside repeats the edge (as Keras)."""
+    shear = rng.uniform(-augmentation.shear, augmentation.shear)
+    zoom_x, zoom_y = rng.uniform(1 - augmentation.zoom, 1 + augmentation.zoom, 2)
+    if not augmentation.shear and not augmentation.zoom:
+        return photo
+    middle = photo.width / 2
+    # Pillow wants the map from output to input: x_in = a x + b y + c, y_in = d x + e y + f.
+    a, b, e = 1 / zoom_x, shear / zoom_x, 1 / zoom_y
+    margin_x = max(0, math.ceil((a + abs(b) - 1) * middle)) + _KERNEL_PX
+    margin_y = max(0, math.ceil((e - 1) * middle)) + _KERNEL_PX
+    c = margin_x + middle - (a + b) * middle
+    f = margin_y + middle - e * middle
+    return _with_edges(photo, margin_x, margin_y).transform(
+        photo.size, Image.Transform.AFFINE, (a, b, c, 0.0, e, f), Image.Resampling.BICUBIC
+    )
+
+
+def _with_edges(photo: Image.Image, margin_x: int, margin_y: int) -> Image.Image:
+    """The photo with its outermost pixels repeated, `margin` times on either side."""
+    width, height = photo.size
+    wide = Image.new(photo.mode, (width + 2 * margin_x, height))
+    wide.paste(photo, (margin_x, 0))
+    for column, left in ((0, 0), (width - 1, margin_x + width)):
+        edge = photo.crop((column, 0, column + 1, height))
+        wide.paste(edge.resize((margin_x, height), Image.Resampling.NEAREST), (left, 0))
+    whole = Image.new(photo.mode, (wide.width, height + 2 * margin_y))
+    whole.paste(wide, (0, margin_y))
+    for row, top in ((0, 0), (height - 1, margin_y + height)):
+        edge = wide.crop((0, row, wide.width, row + 1))
+        whole.paste(edge.resize((wide.width, margin_y), Image.Resampling.NEAREST), (0, top))
+    return whole

@@ -1,0 +1,192 @@
+"""Which processes are still there: those that this one works for, and those that left a name."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import PurePath
+
+# The process in which DVC runs, for the nodes that it starts; see carbrand/pipeline/dvc.py.
+DVC_PID = "CARBRAND_DVC_PID"
+# Set by DVC for each command that it runs.
+_STARTED_BY_DVC = "DVC_STAGE"
+_POLL_S = 0.2
+# To stop in good order, before the process is ended where it stands.
+_GRACE_S = 1.0
+# When processes started is known to a second or so.
+_CLOCK_S = 2.0
+# Until what nobody could catch is raised anew.
+_AGAIN_S = 0.01
+# What tells a process to end, besides Ctrl-C.
+_TO_END = (signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
+
+
+@dataclass(frozen=True)
+class Parents:
+    """Process ids from this process upwards, each the parent of the one before.
+
+    Empty: nobody in particular, as for a node that is started by hand. None: they are gone.
+    """
+
+    pids: tuple[int, ...] | None
+
+    def alive(self) -> bool:
+        """Whether all of them are there: whose parent ended gets another one."""
+        import psutil
+
+        if self.pids is None:
+            return False
+        child = os.getpid()
+        for pid in self.pids:
+            try:
+                parent = os.getppid() if child == os.getpid() else psutil.Process(child).ppid()
+                if parent != pid or not psutil.pid_exists(pid):  # Windows keeps the old number
+                    return False
+            except psutil.NoSuchProcess:
+                return False
+            child = pid
+        return True
+
+    def end_with_them(self) -> None:
+        """End this process as by SIGTERM when one of them ends, and by force where that takes long.
+
+        Called in the main thread.
+        """
+        if self.pids != ():
+            main = threading.get_ident()
+            threading.Thread(target=self._watch, args=(main,), daemon=True).start()
+
+    def _watch(self, main: int) -> None:
+        while self.alive():
+            time.sleep(_POLL_S)
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(main, signal.SIGTERM)
+            time.sleep(_GRACE_S)
+        os._exit(128 + signal.SIGTERM)
+
+
+def parents_up_to(pid: int) -> Parents:
+    """This process's parents up to the one of that id."""
+    found: list[int] = []
+    for parent in _ancestors():
+        found.append(parent)
+        if parent == pid:
+            return Parents(tuple(found))
+    return Parents(None)
+
+
+def parents_up_to_dvc() -> Parents:
+    """Those of a node: the DVC that started it, and the shell that may be between the two."""
+    if _STARTED_BY_DVC not in os.environ:
+        return Parents(())
+    if DVC_PID in os.environ:
+        return parents_up_to(int(os.environ[DVC_PID]))
+    import psutil
+
+    found: list[int] = []
+    for parent in _ancestors():
+        found.append(parent)
+        try:
+            words = psutil.Process(parent).cmdline()
+        except psutil.Error:
+            continue
+        # `dvc`, `python -m dvc`, or a program that uses DVC as a library
+        names = [PurePath(word).stem for word in words]
+        if "dvc" in names or (names and names[0].startswith("python")):
+            return Parents(tuple(found))
+    return Parents(None)
+
+
+def _ancestors() -> list[int]:
+    import psutil
+
+    return [process.pid for process in psutil.Process().parents()]
+
+
+def is_alive(pid: int, since: float) -> bool:
+    """Whether the process that had this id at that time still runs; ids are given out anew."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        started, status = process.create_time(), process.status()
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:  # there, and somebody else's
+        return True
+    return started <= since + _CLOCK_S and status != psutil.STATUS_ZOMBIE
+
+
+class Stopped(BaseException):
+    """SIGTERM or SIGHUP came: whoever catches it cleans up and goes on with it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = signal.Signals(number)
+        self.exit_status = 128 + number
+
+
+def stop_on_signals() -> None:
+    """Raise Stopped in the main thread when this process is told to end; a second time, not.
+
+    Python drops what is raised where nothing can catch it: in finalisers, or in the callbacks of
+    weak references, of which each import has some. Stopped and KeyboardInterrupt come again then.
+    """
+    # `nohup` has SIGHUP ignored, and means it.
+    numbers = [number for number in _TO_END if signal.getsignal(number) != signal.SIG_IGN]
+
+    def stop(number: int, _frame: object) -> None:
+        for other in (*numbers, signal.SIGINT):
+            signal.signal(other, signal.SIG_IGN)
+        raise Stopped(number)
+
+    def come_again(dropped: sys.UnraisableHookArgs) -> None:
+        lost = dropped.exc_value
+        if not isinstance(lost, (Stopped, KeyboardInterrupt)):
+            sys.__unraisablehook__(dropped)
+            return
+        if isinstance(lost, Stopped):
+            signal.signal(lost.number, stop)
+        again = lost.number if isinstance(lost, Stopped) else signal.SIGINT
+        threading.Timer(_AGAIN_S, _signal_main_thread, [again]).start()
+
+    for number in numbers:
+        signal.signal(number, stop)
+    sys.unraisablehook = come_again
+
+
+def _signal_main_thread(number: signal.Signals) -> None:
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:  # it is not woken where it waits
+        _thread.interrupt_main(number)
+
+
+def end_on_signals() -> None:
+    """Undo `stop_on_signals`, once nothing is left to clean up: just end when told to."""
+    for number in _TO_END:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    sys.unraisablehook = sys.__unraisablehook__
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ignore Ctrl-C and what else tells this process to end, until the block is done.
+
+    Called in the main thread.
+    """
+    numbers = (*_TO_END, signal.SIGINT)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)

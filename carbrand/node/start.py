@@ -1,0 +1,60 @@
+"""How a node is started: `python -m stages.<node> PATH…`, a path for each argument of `main`.
+
+The first one is params.yaml, the last one the folder that the node writes. What it writes gets
+there whole, when `main` is done, or not at all. A node ends with the DVC that started it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from carbrand.node.atomic import whole_files
+from carbrand.node.errors import exit_status
+from carbrand.node.params import unchanged_section
+from carbrand.node.processes import (
+    Parents,
+    Stopped,
+    end_on_signals,
+    parents_up_to_dvc,
+    stop_on_signals,
+)
+from carbrand.node.terminal import Parser, print_note
+
+
+def start(main: Callable[..., None]) -> None:
+    """Call `main` with the paths of the command line, in order, and leave with its exit status."""
+    module = inspect.getmodule(main)
+    node = Path(inspect.getfile(main)).stem
+    parser = Parser(
+        prog=f"python -m stages.{node}",
+        description=module.__doc__ if module else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name in inspect.signature(main).parameters:
+        parser.add_argument(name, type=Path)
+    paths = list(vars(parser.parse_args()).values())
+    parents = Parents(())
+    try:
+        stop_on_signals()
+        parents = parents_up_to_dvc()
+        parents.end_with_them()
+        status = exit_status(lambda: _write_whole(main, node, paths, parents))
+        end_on_signals()
+    except Stopped as stopped:
+        if parents.alive():  # or else whoever ended them says so
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print_note("stopped")
+        os._exit(stopped.exit_status)  # threads may have much to do yet
+    sys.exit(status)
+
+
+def _write_whole(main: Callable[..., None], node: str, paths: list[Path], parents: Parents) -> None:
+    params, *inputs, out = paths
+    with whole_files(out, parents) as fresh, unchanged_section(params, node):
+        main(params, *inputs, fresh)

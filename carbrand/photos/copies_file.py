@@ -1,0 +1,52 @@
+"""copies.csv: photos that only their vectors show to be copies of others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from carbrand.node.table import finite, read_rows, write_table, yes_or_no
+
+COLUMNS = ("path", "copy_of", "issue", "similarity", "mirrored")
+_DECIMALS = 3
+
+
+@dataclass(frozen=True)
+class Copy:
+    """`path` shows what `copy_of` shows, or a part of it. `similarity` is that of the overlay."""
+
+    path: str
+    copy_of: str
+    issue: str
+    similarity: float
+    mirrored: bool
+
+
+def write_copies(path: Path, copies: Sequence[Copy]) -> None:
+    """Write `copies`, sorted by path and what it is a copy of."""
+    rows = [
+        (
+            copy.path,
+            copy.copy_of,
+            copy.issue,
+            f"{copy.similarity:.{_DECIMALS}f}",
+            str(copy.mirrored).lower(),
+        )
+        for copy in sorted(copies, key=lambda copy: (copy.path, copy.copy_of))
+    ]
+    write_table(path, COLUMNS, rows)
+
+
+def read_copies(path: Path) -> list[Copy]:
+    """What `write_copies` wrote."""
+    return [
+        Copy(
+            row["path"],
+            row["copy_of"],
+            row["issue"],
+            finite(row["similarity"]),
+            yes_or_no(row["mirrored"]),
+        )
+        for row in read_rows(path, COLUMNS)
+    ]

@@ -1,0 +1,393 @@
+"""The one way a file becomes pixels: for validating, training, evaluating and predicting alike.
+
+Every photo is read by `open_photo`, so what a phone, a scanner or the web made of it (EXIF
+rotation, palette, CMYK, 16 bits, transparency, animation) comes out as the same upright 8-bit RGB.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from carbrand.node.errors import UserError
+from carbrand.photos.decode.colour_profile import Colours, colours_of
+from carbrand.photos.decode.damage import ends_in_padding, is_damaged, rest_is_missing
+from carbrand.photos.decode.deep_grey import grey_of_its_range
+from carbrand.photos.decode.formats import (
+    SUFFIXES_OF,
+    ends_early,
+    holds_more_pictures,
+    identify,
+    name_other,
+    name_unsupported,
+    tiff_directory,
+)
+from carbrand.photos.decode.jpeg_file import JpegFile, read_jpeg
+from carbrand.photos.decode.png_file import without_colour_chunks
+from carbrand.photos.decode.transparency import onto_white
+
+# An allow-list: Pillow would start Ghostscript for EPS bytes in a file named .jpg. Its classes are
+# called by name, not through Image.open, which hides why it could not make out a file, and fails
+# on photos of phones whose second picture (MPO) is odd; the first is all that is needed.
+_READERS: dict[str, type[ImageFile.ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
+    "BMP": BmpImageFile,
+    "GIF": GifImageFile,
+    "TIFF": TiffImageFile,
+}
+FORMATS = tuple(_READERS)
+SUFFIXES = frozenset(suffix for suffixes in SUFFIXES_OF.values() for suffix in suffixes)
+# Checked against the header, before a pixel is decoded; 8 bytes each at the worst.
+MAX_PIXELS = 100_000_000
+# libwebp holds a picture four times over while it decodes: 16 bytes each.
+MAX_PIXELS_WEBP = 50_000_000
+# libjpeg holds all of a picture that comes in several scans, and a look for damage decodes one for
+# print whole: 11 bytes each, 17 where both is so.
+MAX_PIXELS_IN_SCANS = MAX_PIXELS_FOR_PRINT = 60_000_000
+MAX_PIXELS_FOR_PRINT_IN_SCANS = 36_000_000
+# Within 2 s of a processor of 2020: zlib unpacks slowly, and transparency is laid on white. Of each
+# kind, half as many where colours are converted.
+MAX_PIXELS_PNG = MAX_PIXELS_WITH_ALPHA = MAX_PIXELS_DEEP = 50_000_000
+MAX_PIXELS_DEEP_WITH_ALPHA = 30_000_000
+# Nothing that holds MAX_PIXELS of 8 bits is larger.
+MAX_BYTES = 320_000_000
+# Scans of a progressive JPEG, each of which goes over all pixels. Cameras and editors write 10.
+MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
+# What a file may have had, in the order in which `info["oddities"]` lists it.
+ODDITIES = (
+    *("sixteen_bit", "cmyk", "colour_profile", "unusable_profile", "palette", "alpha"),
+    *("exif_rotated", "animated"),
+)
+# Why a file cannot be read.
+PROBLEMS = ("unreadable", "truncated", "unsupported_format", "too_large")
+
+REST_IS_MISSING = "truncated: the rest of the picture is missing"
+
+# The EXIF tag, and what undoes each of its values (EXIF 2.32, table 6).
+ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Of a TIFF (TIFF 6.0, section 8).
+_BITS, _TILE = 258, (322, 323)
+
+ResizePolicy = Literal["stretch", "crop", "pad"]
+RESIZE_POLICIES: tuple[ResizePolicy, ...] = ("stretch", "crop", "pad")
+# Side of the square that a network sees; a model file that claims more would take all memory.
+MAX_SIZE_PX = 1024
+# Letterbox bars: the mean of ImageNet, which a backbone sees as "nothing here".
+PAD_COLOUR = (124, 116, 104)
+
+# What Pillow says of variants that it knows and does not read.
+_OF_A_KIND_NOT_READ = re.compile(
+    r"unsupported|not supported|unknown pixel mode|unknown data organization|cannot handle", re.I
+)
+# .dvc/cache/files/md5/0a/1b2c…, and without `files/md5` before DVC 3.
+_IN_DVC_CACHE = re.compile(r"/[0-9a-f]{2}/[0-9a-f]{30}$")
+
+_DECODERS_RAISE = (
+    *(OSError, ValueError, SyntaxError, TypeError, AttributeError, RuntimeError),
+    *(
+        LookupError,
+        ArithmeticError,
+        EOFError,
+        AssertionError,
+        BufferError,
+        struct.error,
+        zlib.error,
+    ),
+)
+
+
+class UnreadablePhoto(UserError):
+    """The file is no photo that can be read; `reason` says why, without the path, and `code`, one
+    of PROBLEMS, what kind of trouble it is; `path` is that of the file.
+    """
+
+    def __init__(self, path: Path | str, reason: str, code: str = "unreadable") -> None:
+        super().__init__(f"{path} is not a readable photo ({reason}). Replace or remove it.")
+        self.path = str(path)
+        self.reason = reason
+        self.code = code
+
+
+def read_file(path: Path | str) -> bytes:
+    """The bytes of a photo's file. Raises UnreadablePhoto."""
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_file():  # a pipe would block whoever opens it
+            raise UnreadablePhoto(path, "not a regular file")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            reason = f"{size / 1e6:,.0f} MB, at most {MAX_BYTES / 1e6:,.0f} MB"
+            raise UnreadablePhoto(path, reason, "too_large")
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadablePhoto(path, error.strerror or str(error)) from None
+
+
+def leads_outside(path: Path | str, folder: Path | str) -> bool:
+    """Whether `path` is a link to a file outside `folder`, which no clone of the folder would have.
+
+    DVC's own links into its cache are none: it puts them wherever the folder goes.
+    """
+    if not Path(path).is_symlink():
+        return False
+    target = os.path.realpath(path)
+    inside = target.startswith(os.path.join(os.path.realpath(folder), ""))  # noqa: PTH118
+    return not inside and not _IN_DVC_CACHE.search(Path(target).as_posix())
+
+
+def open_photo(
+    path: Path | str, data: bytes | None = None, max_pixels: int = MAX_PIXELS
+) -> Image.Image:
+    """The photo as an upright RGB image of 8 bits, its original size kept.
+
+    Colours are converted to sRGB; transparent pixels are laid on white; deep grey is scaled, not
+    clipped; of an animation or of several pages, the first is taken. `data` are the bytes of the
+    file where the caller has them already. `max_pixels` lowers the limit; MAX_PIXELS and its kin
+    hold whatever it says.
+
+    `info["source_format"]` and `info["source_mode"]` of the image say what the file held,
+    `info["oddities"]` which of ODDITIES it had (a tuple, in that order), `info["profile_problem"]`
+    why its colour profile is not used.
+
+    Raises UnreadablePhoto.
+    """
+    data = read_file(path) if data is None else data
+    if not data:
+        raise UnreadablePhoto(path, "0 bytes")
+    format = _identify(path, data)
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of odd tags; whatever matters of them is an error or an oddity here.
+            warnings.simplefilter("ignore")
+            return _to_rgb(*_decode(path, data, format, max_pixels), data, format)
+    except (Image.DecompressionBombError, MemoryError):
+        raise UnreadablePhoto(path, "too many pixels", "too_large") from None
+    # Pillow's decoders raise whatever the bytes provoke.
+    except _DECODERS_RAISE as error:
+        raise UnreadablePhoto(path, *_explain(error, data, format)) from None
+
+
+def _identify(path: Path | str, data: bytes) -> str:
+    unsupported = name_unsupported(path, data)
+    if unsupported:
+        reason = f"{unsupported}, which is not read: convert it to JPEG"
+        raise UnreadablePhoto(path, reason, "unsupported_format")
+    format = identify(data)
+    if not format:
+        if ends_early(data):
+            raise UnreadablePhoto(path, _cut(data), "truncated")
+        other = name_other(data)
+        known = f"none of {', '.join(FORMATS)}"
+        raise UnreadablePhoto(path, f"{other}, {known}" if other else known)
+    return format
+
+
+def _explain(error: Exception, data: bytes, format: str) -> tuple[str, str]:
+    """The reason and the code of what a decoder raised."""
+    words = re.sub(r"<[^>]*>", "it", " ".join(str(error).split()))
+    if "truncated" in words.lower() or ends_early(data, format):
+        return _cut(data), "truncated"
+    if format == "JPEG" and rest_is_missing(data):
+        return REST_IS_MISSING, "truncated"
+    if "too large" in words.lower():  # texts and profiles of a PNG
+        return "what is packed into it unpacks to far too much", "too_large"
+    if _OF_A_KIND_NOT_READ.search(words):
+        reason = f"{format} of a kind that is not read, {words}: convert it to JPEG"
+        return reason, "unsupported_format"
+    detail = words if words and not isinstance(error, LookupError) else type(error).__name__
+    return f"its {format} data is broken: {detail}", "unreadable"
+
+
+def _cut(data: bytes) -> str:
+    return f"truncated after {len(data):,} bytes"
+
+
+def _decode(
+    path: Path | str, data: bytes, format: str, max_pixels: int
+) -> tuple[ImageFile.ImageFile, Colours]:
+    """The photo, decoded, and its colours; `info["orientation"]` is that of the file."""
+    seen = without_colour_chunks(data) if format == "PNG" else data
+    photo = _READERS[format](io.BytesIO(seen))
+    colours = colours_of(photo, data, format)
+    jpeg = read_jpeg(data) if format == "JPEG" else None
+    most, kind = _most_pixels(data, format, photo, jpeg)
+    if colours.convert:
+        most, kind = most // 2, f"{kind} with a colour profile"
+    _check_size(path, data, photo, (min(max_pixels, most), kind), jpeg)
+    # Pillow turns a TIFF upright while it loads, and then no longer says so. Of a PNG it would load
+    # the pixels to say it, and its errors must not be taken for those of a tag.
+    orientation = _orientation(photo) if format == "TIFF" else 1
+    photo.load()  # `verify` does not notice a truncated file; only decoding does
+    photo.info["orientation"] = orientation if format == "TIFF" else _orientation(photo)
+    if jpeg and (jpeg.ends_early or (not jpeg.comes_in_scans and _looks_cut(photo, data))):
+        raise UnreadablePhoto(path, REST_IS_MISSING, "truncated")
+    return photo, colours
+
+
+def _looks_cut(photo: Image.Image, data: bytes) -> bool:
+    """Whether a JPEG of one scan was cut and then closed; looked into only where it ends in grey or
+    in padding.
+    """
+    bottom = photo.crop((0, photo.height - 1, *photo.size)).getextrema()
+    ends = bottom if isinstance(bottom[0], tuple) else (bottom,)
+    grey = all(127 <= low == high <= 128 for low, high in ends)
+    return (
+        (grey or ends_in_padding(data)) and is_damaged(data) is not None and rest_is_missing(data)
+    )
+
+
+def _check_size(
+    path: Path | str,
+    data: bytes,
+    photo: ImageFile.ImageFile,
+    limit: tuple[int, str],
+    jpeg: JpegFile | None,
+) -> None:
+    """`limit`: how many pixels there may be, and in words what kind of photo that is."""
+    width, height = photo.size
+    if not (width and height):
+        raise UnreadablePhoto(path, f"{width}x{height} pixels")
+    most, kind = limit
+    if width * height > most:
+        reason = f"{width}x{height} pixels{kind}, at most {most:,}"
+        raise UnreadablePhoto(path, reason, "too_large")
+    if jpeg and len(jpeg.scans) * width * height > MAX_SCANNED_PIXELS:
+        reason = f"{width}x{height} pixels in {len(jpeg.scans):,} scans"
+        raise UnreadablePhoto(path, reason, "too_large")
+    if photo.format == "TIFF":
+        across, down = (tiff_directory(data).first(tag) for tag in _TILE)
+        if across * down > MAX_PIXELS:
+            raise UnreadablePhoto(path, f"tiles of {across}x{down} pixels", "too_large")
+
+
+def _most_pixels(
+    data: bytes, format: str, photo: ImageFile.ImageFile, jpeg: JpegFile | None
+) -> tuple[int, str]:
+    """How many pixels such a photo may have, and in words what kind of photo that is."""
+    if format == "WEBP":
+        return MAX_PIXELS_WEBP, ""
+    if jpeg is None:
+        return _most_pixels_unpacked(data, format, photo)
+    in_scans, for_print = jpeg.comes_in_scans, photo.mode == "CMYK"
+    if in_scans and for_print:
+        return MAX_PIXELS_FOR_PRINT_IN_SCANS, " in CMYK and several scans"
+    if for_print:
+        return MAX_PIXELS_FOR_PRINT, " in CMYK"
+    return (MAX_PIXELS_IN_SCANS, " in several scans") if in_scans else (MAX_PIXELS, "")
+
+
+def _most_pixels_unpacked(data: bytes, format: str, photo: ImageFile.ImageFile) -> tuple[int, str]:
+    """The same for formats that keep every value."""
+    alpha = photo.mode in ("RGBA", "LA", "PA") or "transparency" in photo.info
+    deep = _bits(photo, data, format) > 8
+    if alpha and deep:
+        return MAX_PIXELS_DEEP_WITH_ALPHA, " of 16 bits with transparency"
+    if alpha:
+        return MAX_PIXELS_WITH_ALPHA, " with transparency"
+    if deep:
+        return MAX_PIXELS_DEEP, " of 16 bits"
+    return (MAX_PIXELS_PNG, " in a PNG") if format == "PNG" else (MAX_PIXELS, "")
+
+
+def _orientation(photo: Image.Image) -> int:
+    """1 to 8, and 1 where a damaged EXIF block does not say; nothing else of it is needed."""
+    try:
+        value = photo.getexif().get(ORIENTATION, 1)
+        return value if value in TURNS else 1
+    except Exception:
+        return 1
+
+
+def _to_rgb(photo: ImageFile.ImageFile, colours: Colours, data: bytes, format: str) -> Image.Image:
+    source_mode, orientation = photo.mode, photo.info["orientation"]
+    had = {
+        "sixteen_bit": _bits(photo, data, format) > 8,
+        "cmyk": source_mode == "CMYK",
+        "colour_profile": colours.convert is not None,
+        "unusable_profile": bool(colours.problem),
+        "palette": source_mode in ("P", "PA"),
+        "exif_rotated": orientation != 1,
+        "animated": _has_more_pictures(photo, data, format),
+    }
+    # `ImageOps.exif_transpose` would write all tags anew and fail on odd ones.
+    turn = None if format == "TIFF" else TURNS.get(orientation)
+    upright = photo if turn is None else photo.transpose(turn)
+    if turn is not None:
+        photo.close()  # two copies of a large photo in memory are enough
+    convert = colours.convert or _as_it_is
+    if upright.mode.startswith("I") or upright.mode == "F":
+        grey, had["alpha"] = grey_of_its_range(upright, data, format)
+        rgb = convert(grey)
+    # Also a palette or RGB photo may name one of its colours transparent.
+    elif upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info:
+        rgb, had["alpha"] = onto_white(upright, data, format, turn, colours.convert)
+    else:
+        for_print = colours.convert and upright.mode == "CMYK"
+        rgb, had["alpha"] = convert(upright if for_print else upright.convert("RGB")), False
+    rgb.info = {
+        "source_format": format,
+        "source_mode": source_mode,
+        "oddities": tuple(code for code in ODDITIES if had[code]),
+        "profile_problem": colours.problem,
+    }
+    return rgb
+
+
+def _as_it_is(photo: Image.Image) -> Image.Image:
+    return photo
+
+
+def _has_more_pictures(photo: ImageFile.ImageFile, data: bytes, format: str) -> bool:
+    if format in ("PNG", "WEBP"):  # whose headers say it
+        return bool(getattr(photo, "is_animated", False))
+    return holds_more_pictures(data, format)
+
+
+def _bits(photo: Image.Image, data: bytes, format: str) -> int:
+    """Bits of each channel as the file holds them."""
+    if format == "PNG":
+        return data[24]
+    if format == "TIFF":
+        return max(tiff_directory(data).tags.get(_BITS, (1,)))
+    return 16 if photo.mode.startswith("I") else 8
+
+
+def resize(photo: Image.Image, size_px: int, policy: ResizePolicy) -> Image.Image:
+    """The photo as a square of `size_px`: stretched, its centre cropped, or padded to fit."""
+    square = (size_px, size_px)
+    if policy == "stretch":
+        return photo.resize(square, Image.Resampling.BICUBIC)
+    if policy == "crop":
+        return ImageOps.fit(photo, square, Image.Resampling.BICUBIC)
+    return ImageOps.pad(photo, square, Image.Resampling.BICUBIC, color=PAD_COLOUR)
+
+
+def read_photo(path: Path | str, size_px: int, policy: ResizePolicy) -> np.ndarray:
+    """What the model sees of a file: (size_px, size_px, 3) uint8 RGB. Raises UnreadablePhoto."""
+    return np.asarray(resize(open_photo(path), size_px, policy))

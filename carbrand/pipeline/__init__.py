@@ -1,0 +1,4 @@
+"""Around DVC: runs that survive being killed, dvc.lock, merging, Git.
+
+May import: node, parallel. Begin with `dvc.py`.
+"""

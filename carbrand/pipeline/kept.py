@@ -1,0 +1,166 @@
+"""Whether Git or DVC keeps all that a run read: if not, nobody else could make the model again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from carbrand.node.errors import UserError
+from carbrand.node.params import read_file
+from carbrand.node.wording import one_line
+from carbrand.pipeline.dvc_file import read_dvc_file
+from carbrand.pipeline.git import Repository
+from carbrand.pipeline.line_ends import find_crlf
+from carbrand.pipeline.places import is_in
+from carbrand.pipeline.status import PIPELINE, ask_dvc, in_a_few_words
+
+PARAMS = "params.yaml"
+# Why a file is kept by neither, with what mends it; {} is the files, or the folder of them.
+_UNTRACKED = "`git add {}`"
+_IGNORED = "which Git ignores: `dvc add {}`, or `git add -f {}`"
+_OTHERWISE = "of which DVC keeps another state: `dvc add {}`"
+_OUTSIDE = "outside of the project: put it into weights/ and `dvc add` it there"
+_LINK = "a link that leads to what neither keeps: put the file itself there, and `git add {}`"
+_CRLF = "with line ends CRLF here and LF in Git: `make repro` mends that"
+
+
+@dataclass(frozen=True)
+class Unkept:
+    """A file that a node reads, or a folder, which is in neither Git nor DVC as it is here."""
+
+    path: str
+    why: str
+
+
+def check_kept(project: Path, committed: Sequence[str] = ()) -> None:
+    """Raise UserError, with the commands that mend it, unless all that nodes read is kept.
+
+    committed: folders of which new files that Git does not ignore are about to be committed.
+    """
+    unkept = [
+        found
+        for found in find_unkept(project)
+        if not (found.why == _UNTRACKED and is_in(found.path, committed))
+    ]
+    if unkept:
+        by_reason: dict[str, list[str]] = {}
+        for found in unkept:
+            by_reason.setdefault(found.why, []).append(found.path)
+        raise UserError(
+            f"{len(unkept):,} of the files that the run reads are in neither Git nor DVC, so "
+            f"nobody else could make this model again: "
+            f"{'; '.join(_say(why, paths) for why, paths in by_reason.items())}. Then commit."
+        )
+
+
+def find_unkept(project: Path) -> list[Unkept]:
+    """All of them, by path. What nodes write, and what .dvcignore names, does not count."""
+    repository, inputs = Repository(project), read_inputs(project)
+    read = [path for path in inputs if not path.startswith("../")]
+    tracked = set(_listed(repository, "--cached", *read))
+    there = _listed(repository, "--others", "--exclude-per-directory=.dvcignore", *read)
+    ignored = set(
+        _listed(repository, "--others", "--ignored", "--exclude-standard", *read)
+    ).intersection(there)
+    beside = [f"{path}.dvc" for path in read if (project / f"{path}.dvc").is_file()]
+    own = [*repository.tracked("*.dvc"), *(path for path in there if path.endswith(".dvc"))]
+    dvc_files = sorted({*own, *beside})
+    by_dvc = [place for file in dvc_files for place in _places(project, file)]
+    fresh = [path for path in there if not is_in(path, by_dvc)]
+    fresh += [path for path in beside if path not in {*there, *own}]
+    found = [Unkept(path, _IGNORED if path in ignored else _UNTRACKED) for path in fresh]
+    found += [Unkept(path, _OUTSIDE) for path in inputs if path not in read]
+    found += [
+        Unkept(path, _OTHERWISE)
+        for path in _kept_otherwise(project, dvc_files)
+        if is_in(path, read) or any(is_in(place, [path]) for place in read)
+    ]
+    found += [Unkept(path, _CRLF) for path in find_crlf(project)]
+    kept = {*tracked, *there} - {unkept.path for unkept in found}
+    found += [
+        Unkept(path, _LINK)
+        for path in tracked
+        if (project / path).is_symlink() and not _leads_to(project, path, kept, by_dvc)
+    ]
+    return sorted(found, key=lambda unkept: unkept.path)
+
+
+def read_inputs(project: Path) -> list[str]:
+    """What the nodes of dvc.yaml read and none of them writes, and files of parameters."""
+    nodes = (read_file(project / PIPELINE).get("stages") or {}).values()
+    kinds = ("outs", "metrics", "plots")
+    written = [path for node in nodes for kind in kinds for path in _paths(node.get(kind))]
+    read = {path for node in nodes for path in _paths(node.get("deps"))}
+    inputs = {path for path in read if not is_in(path, written)} | {PIPELINE, PARAMS}
+    weights = _weights(project)
+    return sorted(inputs | ({weights} if weights else set()))
+
+
+def _weights(project: Path) -> str | None:
+    """The file of weights that params.yaml names; DVC watches only the folder for them."""
+    named = (read_file(project / PARAMS).get("features") or {}).get("weights")
+    if not isinstance(named, str) or not (project / named).is_file():
+        return None
+    return Path(os.path.relpath(project / named, project)).as_posix()
+
+
+def _paths(entries: Any) -> Iterable[str]:
+    for entry in entries or ():
+        yield from (entry if isinstance(entry, dict) else [str(entry)])
+
+
+def _listed(repository: Repository, *arguments: str) -> list[str]:
+    """Files as `git ls-files` lists them; what does not begin with a dash is a path."""
+    options = [argument for argument in arguments if argument.startswith("-")]
+    paths = [f":(literal){argument}" for argument in arguments if not argument.startswith("-")]
+    listed = repository.run("ls-files", "-z", *options, "--", *paths)
+    return [path for path in listed.split("\0") if path]
+
+
+def _places(project: Path, file: str) -> Iterable[str]:
+    """What DVC keeps by a .dvc file."""
+    content = read_dvc_file(project / file)
+    folder = PurePosixPath(file).parent / str(content.get("wdir", "."))
+    for out in content.get("outs") or ():
+        yield (folder / str(out["path"])).as_posix()
+
+
+def _kept_otherwise(project: Path, dvc_files: Sequence[str]) -> list[str]:
+    """What lies here in another state than the .dvc files say; what is not here is no matter."""
+    if not dvc_files:
+        return []
+    done = ask_dvc(project, ("dvc", "status", "--json", *dvc_files))
+    if done.returncode != 0:
+        raise UserError(f"`dvc status` failed: {' '.join(done.stderr.split())}")
+    entries = [entry for node in json.loads(done.stdout).values() for entry in node]
+    outs = [entry.get("changed outs", {}) for entry in entries if isinstance(entry, dict)]
+    return [
+        Path(path).as_posix()
+        for changed in outs
+        for path, state in changed.items()
+        if state == "modified"
+    ]
+
+
+def _leads_to(project: Path, link: str, kept: set[str], by_dvc: Sequence[str]) -> bool:
+    """Whether a link that Git keeps leads to what is kept as well."""
+    target = (project / link).resolve()
+    try:
+        place = target.relative_to(project.resolve()).as_posix()
+    except ValueError:
+        return False
+    return is_in(place, by_dvc) or place in kept or any(is_in(path, [place]) for path in kept)
+
+
+def _say(why: str, paths: Sequence[str]) -> str:
+    """The first few files, and the command for all of them."""
+    folders = sorted({"/".join(path.split("/")[:2]) if "/" in path else path for path in paths})
+    named = " ".join(
+        shlex.quote(one_line(path)) for path in (paths if why == _OTHERWISE else folders)
+    )
+    return f"{in_a_few_words(map(one_line, paths))} ({why.format(*[named] * 2)})"

@@ -1,0 +1,114 @@
+"""What made the artifacts: the machine and the software, which do not show in their bits.
+
+`make repro` writes it for each node that it ran, into `.made_by/`, a file for each state of a
+node's outputs. `python -m carbrand.pipeline.made_by` prints those of the outputs in dvc.lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from carbrand.node.errors import DONE, UserError, exit_status
+from carbrand.node.terminal import print_lines, print_note
+from carbrand.node.whole_file import write_whole
+from carbrand.pipeline.circumstances import circumstances
+from carbrand.pipeline.dvc_lock import Torn, read_whole
+from carbrand.pipeline.git import Repository
+
+FOLDER = Path(".made_by")
+# Set by DVC for each command of a node: its name.
+_STARTED_BY_DVC = "DVC_STAGE"
+
+
+def started_nodes() -> list[str]:
+    """A list to which each node is added that DVC starts in this process from now on.
+
+    A node whose outputs DVC has in its cache is not started.
+    """
+    started: list[str] = []
+
+    def listen(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "subprocess.Popen" and arguments[3] and _STARTED_BY_DVC in arguments[3]:
+            started.append(arguments[3][_STARTED_BY_DVC])
+
+    sys.addaudithook(listen)
+    return started
+
+
+def read_outputs(project: Path) -> dict[str, dict[str, str]]:
+    """The hashes of what each node wrote, by its path, as dvc.lock has them."""
+    try:
+        nodes = read_whole((project / "dvc.lock").read_bytes()).get("stages") or {}
+    except (OSError, Torn):
+        return {}
+    return {
+        name: {entry["path"]: entry["md5"] for entry in node.get("outs", ())}
+        for name, node in nodes.items()
+    }
+
+
+def record(project: Path, nodes: Iterable[str]) -> None:
+    """Write what made the present outputs of the nodes. Where it cannot be written, say so."""
+    try:
+        outputs = read_outputs(project)
+        told = [name for name in dict.fromkeys(nodes) if outputs.get(name)]
+        if not told:
+            return
+        (project / FOLDER).mkdir(exist_ok=True)
+        (project / FOLDER / ".gitignore").write_text("*\n", "utf-8", newline="\n")
+        when = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        shared = {"when": when, **_code(project), **circumstances()}
+        for name in told:
+            text = json.dumps({**shared, "artifacts": outputs[name]}, indent=1, sort_keys=True)
+            write_whole(_file(project, name, outputs[name]), f"{text}\n".encode())
+    except Exception as error:  # the artifacts are right without it
+        reason = " ".join(str(error).split())
+        print_note(f"note: what made the artifacts could not be written down: {reason}")
+
+
+def recorded(project: Path) -> dict[str, Any]:
+    """What made the outputs in dvc.lock, by node; None for those of which it is not known."""
+    told: dict[str, Any] = {}
+    for name, hashes in read_outputs(project).items():
+        file = _file(project, name, hashes)
+        told[name] = json.loads(file.read_text("utf-8")) if file.is_file() else None
+    return told
+
+
+def _file(project: Path, node: str, hashes: dict[str, str]) -> Path:
+    state = hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+    return project / FOLDER / f"{node}-{state[:16]}.json"
+
+
+def _code(project: Path) -> dict[str, Any]:
+    """The commit, and files that were not as in it, but for those that nodes write."""
+    repository = Repository(project)
+    try:
+        commit = repository.find("HEAD")
+    except UserError:  # a machine without Git
+        commit = None
+    changed = repository.changed() if commit else []
+    written = ("artifacts/", "dvc.lock")
+    return {
+        "commit": commit,
+        "changed_since": [path for path in changed if not path.startswith(written)],
+    }
+
+
+def main() -> int:
+    """Print what made the artifacts."""
+    told = recorded(Path())
+    if not told:
+        raise UserError("dvc.lock names no artifacts. `make repro` makes them.")
+    print_lines(json.dumps(told, indent=1, sort_keys=True))
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))

@@ -1,0 +1,17 @@
+"""The section `gate` of params.yaml: how much worse is worse, and how much evidence is enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from carbrand.node.params import knob
+
+
+@dataclass(frozen=True)
+class GateParams:
+    """When a new model may take the place of the old one; see params.yaml."""
+
+    margin: float = knob(low=0.0, high=0.5)
+    confidence: float = knob(low=0.5, high=0.999)
+    floor: float = knob(low=0.0, high=1.0)
+    min_support: int = knob(low=1)

@@ -1,0 +1,85 @@
+"""Whether the results of a commit are those of its params: somebody may have committed no run."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from carbrand.node.errors import UserError
+from carbrand.node.params import read_file
+from carbrand.node.wording import one_line
+from carbrand.pipeline.dvc_lock import Torn, read_whole
+from carbrand.pipeline.places import is_in
+from carbrand.pipeline.status import find_torn_chain, in_a_few_words
+from carbrand.release.gate.revision import Revision, take_out
+from carbrand.release.gate.side import GateFiles
+
+_ABSENT = object()
+
+
+def check_results(project: Path, revision: Revision, files: GateFiles, params: bool = True) -> None:
+    """Raise UserError where dvc.lock of the commit contradicts itself or the commit's params.
+
+    Only what `files.node` depends on counts: figures are not compared. params: whether these are
+    looked at. A commit without a dvc.lock that can be read passes: there is nothing to contradict.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        take_out(project, revision, (files.lock, files.params), Path(folder))
+        try:
+            nodes = read_whole((Path(folder) / files.lock).read_bytes()).get("stages") or {}
+        except (OSError, Torn):
+            return
+        nodes = {name: nodes[name] for name in _upstream(nodes, files.node)}
+        stale = find_torn_chain(nodes)
+        if params and (Path(folder) / files.params).is_file():
+            content = _read_params(Path(folder), files.params, revision)
+            stale += _changed_params(nodes, files.params, content)
+    if stale:
+        raise UserError(
+            f"The results in {revision} are not those of its params: "
+            f"{in_a_few_words(map(one_line, stale))} changed after the run. Give --against a "
+            f"commit of a whole run, or check it out, `make repro`, and commit that."
+        )
+
+
+def _read_params(folder: Path, file: Path, revision: Revision) -> Mapping[str, Any]:
+    try:
+        return read_file(folder / file)
+    except UserError:
+        raise UserError(
+            f"{file.as_posix()} in {revision} is nothing that DVC could read. Give --against a "
+            f"commit of a whole run."
+        ) from None
+
+
+def _upstream(nodes: Mapping[str, Any], last: str) -> list[str]:
+    """The node `last` and all whose files it depends on, directly or not, in the order of nodes."""
+    wanted, before = {last}, 0
+    while len(wanted) > before:
+        before = len(wanted)
+        read = {dep["path"] for name in wanted for dep in nodes.get(name, {}).get("deps", ())}
+        wanted |= {
+            name
+            for name, node in nodes.items()
+            if any(is_in(path, [out["path"]]) for out in node.get("outs", ()) for path in read)
+        }
+    return [name for name in nodes if name in wanted]
+
+
+def _changed_params(
+    nodes: Mapping[str, Any], file: Path, content: Mapping[str, Any]
+) -> Iterator[str]:
+    for node in nodes.values():
+        for key, used in node.get("params", {}).get(file.as_posix(), {}).items():
+            if _look_up(content, key) != used:
+                yield f"{file.as_posix()}: {key}"
+
+
+def _look_up(content: Mapping[str, Any], key: str) -> Any:
+    """The value of a key with dots in it."""
+    found: Any = content
+    for part in key.split("."):
+        found = found.get(part, _ABSENT) if isinstance(found, Mapping) else _ABSENT
+    return found

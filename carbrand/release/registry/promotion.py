@@ -1,0 +1,76 @@
+"""Which version of the model is in use: registered and staged by Git tags that GTO writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from carbrand.node.errors import UserError
+from carbrand.pipeline.git import Repository
+from carbrand.pipeline.run_lock import RunLock
+from carbrand.release.registry.find import in_stage
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A version in a stage, and the new tags that say so: none where that was so before."""
+
+    version: str
+    stage: str
+    tags: tuple[str, ...]
+
+
+def same_model(repository: Repository, one: str, other: str, model: str) -> bool:
+    """Whether the files `model` of two commits are the same, by what dvc.lock says of them."""
+    hashes = {_hash(repository, commit, model) for commit in (one, other)}
+    return len(hashes) == 1 and None not in hashes
+
+
+def check_model(repository: Repository, commit: str, model: str) -> None:
+    """Raise UserError where the commit has no file `model`: tags would stand for nothing."""
+    if _hash(repository, commit, model) is None:
+        raise UserError(
+            f"dvc.lock of {commit[:12]} names no {model}, so there is no model to put into use. "
+            f"`make repro` makes one: commit dvc.lock after it."
+        )
+
+
+def promote(project: Path, name: str, stage: str, commit: str) -> Promotion:
+    """Register the model of `commit` as the next version, and put it into the stage.
+
+    name: the full one. Done again, it changes nothing. Raises UserError.
+    """
+    import gto.api
+    from gto.exceptions import GTOException
+
+    try:
+        version = _version_of(project, name, commit)
+        tags = []
+        if version is None:
+            gto.api.register(str(project), name, commit)
+            version = _version_of(project, name, commit)
+            tags.append(f"{name}@{version}")
+        if in_stage(project, name, stage) != commit:
+            given = gto.api.assign(str(project), name, stage, version=version)
+            tags.append(given.tag)
+    except GTOException as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{name} could not be put into {stage}: {reason}") from None
+    return Promotion(str(version), stage, tuple(tags))
+
+
+def _version_of(project: Path, name: str, commit: str) -> str | None:
+    """The newest version that is registered of the commit's model."""
+    import gto.api
+    from gto.exceptions import ArtifactNotFound
+
+    try:
+        versions = gto.api.show(str(project), name)
+    except ArtifactNotFound:
+        return None
+    found = [v["version"] for v in versions if v["commit_hexsha"] == commit]
+    return found[0] if found else None
+
+
+def _hash(repository: Repository, commit: str, model: str) -> str | None:
+    return RunLock.of(repository.read(commit, "dvc.lock")).written(model)

@@ -1,0 +1,189 @@
+"""What a run found, put together: the material of every figure and of the report."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, zip_longest
+from typing import Any
+
+import numpy as np
+
+from carbrand.checks.folders import JudgedFinding
+from carbrand.photos.copies_file import Copy
+from carbrand.photos.manifest import KEPT, Row
+from carbrand.photos.rules import CopyRules, paths_left_out
+from carbrand.scores.evaluation import PredictedPhoto, ReliabilityBin, reliability
+from carbrand.scores.history import Epoch
+from carbrand.scores.map_file import MappedPhoto
+from carbrand.scores.suspects_file import Suspect
+
+
+@dataclass(frozen=True)
+class JudgedPhoto:
+    """What the model said of one test photo, with its place in the heat maps."""
+
+    row: int
+    path: str
+    actual: str
+    predicted: str
+    confidence: float
+    leaked: bool
+    probabilities: Mapping[str, float]  # by brand, brands sorted
+
+    @property
+    def right(self) -> bool:
+        """Whether the model named the brand of the photo's folder."""
+        return self.actual == self.predicted
+
+    def likeliest(self, brands: int) -> tuple[str, ...]:
+        """At most `brands` names, likeliest first; the actual one is always among them."""
+        order = sorted(self.probabilities, key=lambda brand: (-self.probabilities[brand], brand))
+        shown = order[:brands]
+        return tuple(shown if self.actual in shown else [*shown[:-1], self.actual])
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Precision, recall and F1 in 0…1 of one brand or their means, and of how many photos."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A share in 0…1 of photos named right, its 95 % interval, and of how many photos."""
+
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    images: int
+
+
+@dataclass(frozen=True)
+class Honesty:
+    """How far probabilities are from what happens; each is best at 0."""
+
+    ece: float
+    log_loss: float
+    brier: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """metrics.json: leak-free test photos, except for `as_given`, which counts all of them."""
+
+    leak_free: Accuracy
+    balanced: Accuracy  # each brand counting the same
+    as_given: Accuracy
+    without_suspected: Accuracy | None  # of leak-free photos; None where all are suspected
+    leaked: int
+    calibrated: Honesty
+    uncalibrated: Honesty
+    macro: Scores
+    brand: Mapping[str, Scores]
+    top_5: float | None  # only where there are more than 5 brands
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What made the artifacts of a node: its section of params.yaml, and versions by package."""
+
+    parameters: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Results:
+    """One run: what was found, how training went, and what the model says of the test photos."""
+
+    manifest: tuple[Row, ...]
+    folders: tuple[JudgedFinding, ...]
+    history: tuple[Epoch, ...]
+    training: Mapping[str, Any]  # nested numbers: what training says of itself
+    brands: tuple[str, ...]  # sorted names
+    photos: tuple[JudgedPhoto, ...]  # one per test photo
+    metrics: Metrics
+    heat_maps: np.ndarray  # (n, h, w) in 0…1, in the order of `photos`
+    train_copies: tuple[Copy, ...]  # training photos, copies of training photos
+    test_copies: tuple[Copy, ...]  # test photos, copies of training photos or of one another
+    suspects: tuple[Suspect, ...]  # most suspicious first
+    map: tuple[MappedPhoto, ...]
+    origins: Mapping[str, Origin]  # by node
+    rules: CopyRules
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """The paths of the photos learned from, and of the test photos that the accuracy counts."""
+        # The manifest was written before any vector was there.
+        later = paths_left_out(self.train_copies, self.rules)
+        kept = (row for row in self.manifest if row.split == "train" and row.status == KEPT)
+        learned = (row.path for row in kept if row.path not in later)
+        return frozenset(learned) | {photo.path for photo in self.leak_free}
+
+    @cached_property
+    def leak_free(self) -> tuple[JudgedPhoto, ...]:
+        """Those that count: of photos that the training never saw."""
+        return tuple(photo for photo in self.photos if not photo.leaked)
+
+    @cached_property
+    def suspicions(self) -> tuple[tuple[Row, Row], ...]:
+        """Pairs of which the second may be a copy of the first; those across the splits first."""
+        rows = {row.path: row for row in self.manifest}
+        pairs = [(rows[row.suspected_of], row) for row in self.manifest if row.suspected_of in rows]
+        return tuple(sorted(pairs, key=lambda pair: pair[0].split == pair[1].split))
+
+    @cached_property
+    def right(self) -> tuple[JudgedPhoto, ...]:
+        """Leak-free and right, surest first."""
+        return surest_first(photo for photo in self.leak_free if photo.right)
+
+    @cached_property
+    def wrong(self) -> tuple[JudgedPhoto, ...]:
+        """Leak-free and wrong, surest first."""
+        return surest_first(photo for photo in self.leak_free if not photo.right)
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """Leak-free photos by brand (rows) and what they were taken for (columns): (k, k) ints."""
+        label = {brand: index for index, brand in enumerate(self.brands)}
+        counts = np.zeros((len(label), len(label)), dtype=np.int64)
+        for photo in self.leak_free:
+            counts[label[photo.actual], label[photo.predicted]] += 1
+        return counts
+
+    @cached_property
+    def reliability(self) -> tuple[ReliabilityBin, ...]:
+        """Leak-free photos in bins of how sure the model was; bins without a photo are left out."""
+        photos = [
+            PredictedPhoto(
+                photo.path,
+                photo.actual,
+                photo.predicted,
+                photo.confidence,
+                photo.leaked,
+                tuple(photo.probabilities.values()),
+            )
+            for photo in self.leak_free
+        ]
+        bins = int(self.origins["evaluate"].parameters["ece_bins"])
+        return tuple(b for b in reliability(photos, bins) if b.photos)
+
+
+def surest_first(photos: Iterable[JudgedPhoto]) -> tuple[JudgedPhoto, ...]:
+    """By falling confidence; ties by path."""
+    return tuple(sorted(photos, key=lambda photo: (-photo.confidence, photo.path)))
+
+
+def one_brand_after_another(photos: Iterable[JudgedPhoto]) -> tuple[JudgedPhoto, ...]:
+    """The first photo of each brand, then the second of each, and so on."""
+    by_brand: defaultdict[str, list[JudgedPhoto]] = defaultdict(list)
+    for photo in photos:
+        by_brand[photo.actual].append(photo)
+    rounds = zip_longest(*(by_brand[brand] for brand in sorted(by_brand)))
+    return tuple(photo for photo in chain.from_iterable(rounds) if photo is not None)

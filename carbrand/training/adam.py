@@ -1,0 +1,118 @@
+"""Softmax regression by Adam, in batches: for photos so many that few passes over them must do."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, fields
+from typing import Any
+
+import numpy as np
+
+from carbrand.network.keras_import import import_keras
+from carbrand.parallel.batches import map_ahead
+from carbrand.scores.history import Epoch
+from carbrand.training.checkpoint import Checkpoint
+from carbrand.training.problem import Count, Problem, Weights
+from carbrand.vectors.array_file import let_go
+
+# Of very many photos a batch is larger than asked for: more and smaller steps would cost time and
+# settle no better.
+MOST_STEPS = 500
+
+
+def descend(
+    problem: Problem,
+    count: Count,
+    checkpoint: Checkpoint,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+) -> tuple[Weights, list[Epoch]]:
+    """The weights of all heads after `problem.epochs` passes, each of which is counted.
+
+    Batches are read while the one before is learned from.
+    """
+    keras = import_keras()
+    rng = np.random.default_rng(seed)
+    every_view = problem.vectors.reshape(-1, problem.vectors.shape[-1])
+    size = max(batch_size, -(-len(every_view) // MOST_STEPS))
+    steps = problem.epochs * -(-len(every_view) // size)
+    model = _build(keras, problem, steps, learning_rate)
+
+    def load(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Vectors, labels and weights of a batch, the latter two for each head."""
+        photos = rows // problem.views
+        weights = problem.sees[photos] * problem.photo_weights[photos, None]
+        labels = np.broadcast_to(problem.labels[photos, None], weights.shape)
+        placed = problem.space.place(every_view[rows])
+        let_go(every_view)
+        return placed, labels, weights
+
+    history = _restore(model, checkpoint.state())
+    for _ in history:
+        rng.permutation(len(every_view))
+    checkpoint.tell(len(history) + 1, problem.epochs)
+    for number in range(len(history) + 1, problem.epochs + 1):
+        order = rng.permutation(len(every_view))
+        batches = (order[start : start + size] for start in range(0, len(order), size))
+        for inputs, labels, shares in map_ahead(load, batches, ahead=2):
+            model.train_on_batch(inputs, labels, sample_weight=shares)
+        history.append(count(number, Weights(*model.get_weights())))
+        checkpoint.keep_state(lambda: _state(model, history))
+    return Weights(*model.get_weights()), history
+
+
+def _variables(model: Any) -> list[Any]:
+    """All that learning changes."""
+    model.optimizer.build(model.trainable_variables)
+    return [*model.trainable_variables, *model.optimizer.variables]
+
+
+def _state(model: Any, history: list[Epoch]) -> np.ndarray:
+    """Where training stands, float64 (k,), which holds float32 and counts of steps as they are."""
+    rows = np.array([astuple(epoch) for epoch in history])
+    values = [np.asarray(variable).ravel() for variable in _variables(model)]
+    return np.concatenate([[len(rows)], rows.ravel(), *values])
+
+
+def _restore(model: Any, state: np.ndarray | None) -> list[Epoch]:
+    """Put the model where it stood, and return what was counted on the way."""
+    if state is None:
+        return []
+    columns = len(fields(Epoch))
+    at = 1 + int(state[0]) * columns
+    rows = state[1:at].reshape(-1, columns)
+    for variable in _variables(model):
+        size = int(np.prod(variable.shape))
+        value = state[at : at + size].reshape(variable.shape)
+        variable.assign(value.astype(np.asarray(variable).dtype))
+        at += size
+    return [Epoch(int(number), *rest) for number, *rest in rows]
+
+
+def _build(keras: Any, problem: Problem, steps: int, learning_rate: float) -> Any:
+    heads, brands = problem.heads, problem.brands
+    model = keras.Sequential(
+        [
+            keras.Input((problem.vectors.shape[-1],)),
+            keras.layers.Dense(
+                heads * brands,
+                kernel_initializer="zeros",
+                kernel_regularizer=keras.regularizers.L2(problem.l2 / problem.photos),
+            ),
+            keras.layers.Reshape((heads, brands)),
+        ]
+    )
+
+    def loss(labels: Any, logits: Any) -> Any:
+        # Keras averages over the heads; times their number, each learns as if it were alone.
+        return heads * keras.losses.categorical_crossentropy(
+            keras.ops.one_hot(keras.ops.cast(labels, "int32"), brands),
+            logits,
+            from_logits=True,
+            label_smoothing=problem.label_smoothing,
+        )
+
+    # Down to nothing over the epochs, so that the last ones settle instead of jumping about.
+    rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss)
+    return model

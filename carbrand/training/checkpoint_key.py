@@ -1,0 +1,82 @@
+"""The name of a training: two that could end in other bits have other names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carbrand.node.code import hash_rooms
+from carbrand.node.origin import version_of
+from carbrand.training.problem import Problem
+from carbrand.vectors.space import portions
+
+# Rooms of which a change may change a step.
+CODE = ("parallel", "network", "vectors", "scores", "training")
+_PACKAGES = ("carbrand", "keras", "numpy", "scipy", "tensorflow", "tensorflow-cpu")
+# Libraries have other kernels for other processors, and listen to these variables.
+_PROCESSOR = ("vendor_id", "model name", "flags", "CPU part", "Features")
+_VARIABLES = (
+    *("CUDA_VISIBLE_DEVICES", "DNNL_MAX_CPU_ISA", "NPY_DISABLE_CPU_FEATURES"),
+    *("NVIDIA_TF32_OVERRIDE", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE"),
+    *("TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS"),
+)
+_NVIDIA = Path("/proc/driver/nvidia")
+
+
+def name_training(problem: Problem, params: Mapping[str, Any]) -> str:
+    """64 hexadecimal digits, from the data, the params, the code, and what computes.
+
+    Takes a pass over the vectors.
+    """
+    facts = {
+        "params": params,
+        "brands": problem.brands,
+        "vectors": [problem.vectors.dtype.str, problem.vectors.shape],
+        "software": _SOFTWARE,
+        "machine": [platform.system(), platform.machine(), *_describe_processor()],
+        "gpus": _describe_gpus(),
+        "environment": {name: os.environ.get(name) for name in _VARIABLES},
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    space = problem.space
+    for array in (problem.labels, problem.sees, problem.photo_weights, space.mean, space.scale):
+        digest.update(repr((array.dtype.str, array.shape)).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    for part in portions(problem.vectors):
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
+
+
+# Of what was imported; the files may hold something else by the time that a name is asked for.
+_SOFTWARE = {
+    "code": hash_rooms(CODE),
+    "versions": {name: version_of(name) for name in _PACKAGES},
+    "python": platform.python_version(),
+}
+
+
+def _describe_processor() -> list[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
+    except OSError:  # not on Linux
+        return [platform.processor()]
+    return sorted({line for line in lines if line.startswith(_PROCESSOR)})
+
+
+def _describe_gpus() -> list[str]:
+    """The driver, and which they are; nothing where there are none."""
+    files = [_NVIDIA / "version", *_NVIDIA.glob("gpus/*/information")]
+    return sorted(
+        line
+        for file in files
+        if file.is_file()
+        for line in file.read_text("utf-8", errors="replace").splitlines()
+        if line.startswith(("NVRM", "Model"))
+    )

@@ -1,0 +1,197 @@
+"""Whether one photo is a part of another: cropped, framed, mirrored, made brighter, saved anew.
+
+Two photos that a network finds alike may be two cars of one model. They are copies when one,
+mirrored or not, can be laid over a part of the other so that light and dark agree almost
+everywhere. All of it happens on thumbnails of THUMBNAIL_PX, so a pair costs milliseconds whatever
+the photos' size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from carbrand.photos.likeness import LEAST_CONTRAST, compare, standardized
+
+THUMBNAIL_PX = 64
+# The search for a place goes over coarser pictures than the measuring there.
+_COARSE_PX = 32
+# A part may be as small as 0.6 of the whole's width and height: 36 % of what was to be seen.
+_SCALES = tuple(np.arange(1.0, 0.575, -0.05))
+_SMALLEST = 0.5
+# The best places of the coarse search are looked at closely: so many, if they fit at least so well.
+_PLACES = 3
+_WORTH_A_LOOK = 0.6
+# Copies have at least 0.90, different photos of cars from one side up to 0.94: so the details are
+# asked as well (carbrand/photos/likeness.py).
+_LEAST_SIMILARITY = 0.89
+# In shares of the whole; each is tried until it helps no more.
+_STEPS = (0.02, 0.01, 0.005)
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How well the best overlay fits: `similarity` is the correlation of light and dark, -1 to 1;
+    `agrees` says whether the two show the same, in all details.
+    """
+
+    similarity: float
+    agrees: bool
+    mirrored: bool
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A window of the whole in shares of it, and what the coarse search found there."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    mirrored: bool
+    similarity: float
+
+
+def grey_thumbnail(photo: Image.Image) -> np.ndarray:
+    """(THUMBNAIL_PX, THUMBNAIL_PX) uint8: the photo in grey, stretched to a square."""
+    square = (THUMBNAIL_PX, THUMBNAIL_PX)
+    # Means over areas: what survives is what a smaller or newly encoded copy has too.
+    small = photo.resize(square, Image.Resampling.BOX, reducing_gap=2.0)
+    return np.asarray(small.convert("L"))
+
+
+def align(a: np.ndarray, b: np.ndarray, aspect_a: float, aspect_b: float) -> Alignment:
+    """The best overlay of one photo on a part of the other, whichever is the part.
+
+    `a`, `b`: their grey thumbnails. `aspect_…`: width / height of the photos; a crop keeps the
+    shape of its pixels, which ties the width of the window to its height. (The close look lets go
+    of that a little, for photos that were stretched.)
+    """
+    found = [
+        best
+        for whole, part, ratio in ((a, b, aspect_b / aspect_a), (b, a, aspect_a / aspect_b))
+        for best in _best_overlays(whole, part, ratio)
+    ]
+    return max(found, key=lambda found: found.similarity, default=Alignment(0.0, False, False))
+
+
+def _best_overlays(whole: np.ndarray, part: np.ndarray, ratio: float) -> Iterator[Alignment]:
+    """`ratio`: width / height of the part, in units in which the whole is a square."""
+    windows = [
+        (scale * min(1.0, ratio), scale * min(1.0, 1 / ratio))  # width, height
+        for scale in _SCALES
+        if scale * min(ratio, 1 / ratio) >= _SMALLEST
+    ]
+    places = sorted(_search(whole, part, windows), key=lambda place: -place.similarity)
+    for place in places[:_PLACES]:
+        if place.similarity >= _WORTH_A_LOOK:
+            yield _look_closely(whole, part, place)
+
+
+def _search(
+    whole: np.ndarray, part: np.ndarray, windows: Sequence[tuple[float, float]]
+) -> Iterator[_Place]:
+    """The best place of each window, plain and mirrored, by normalised cross-correlation.
+
+    Through Fourier transforms for the products, integral images for the norms (Lewis, "Fast
+    Normalized Cross-Correlation", 1995).
+    """
+    if not windows:
+        return
+    picture = _coarse(whole)
+    sides = [(round(height * _COARSE_PX), round(width * _COARSE_PX)) for width, height in windows]
+    templates = np.zeros((2 * len(sides), _COARSE_PX, _COARSE_PX))
+    source = Image.fromarray(part)
+    for index, (high, wide) in enumerate(sides):
+        template = np.asarray(source.resize((wide, high), Image.Resampling.BOX), np.float64)
+        template = standardized(template[None])[0]
+        templates[2 * index, :high, :wide] = template
+        templates[2 * index + 1, :high, :wide] = template[:, ::-1]
+    size = (_COARSE_PX, _COARSE_PX)
+    spectrum = np.fft.rfft2(picture) * np.conj(np.fft.rfft2(templates))
+    products = np.fft.irfft2(spectrum, size)
+    for index, (high, wide) in enumerate(sides):
+        norms = _window_norms(picture, high, wide)
+        for mirrored in (False, True):
+            # Beyond this the window would leave the picture, and the transform wraps around.
+            fits = products[2 * index + mirrored, : norms.shape[0], : norms.shape[1]]
+            similarity = np.where(norms > 0, fits / np.where(norms > 0, norms, 1.0), 0.0)
+            top, left = np.unravel_index(similarity.argmax(), similarity.shape)
+            yield _Place(
+                left / _COARSE_PX,
+                top / _COARSE_PX,
+                *windows[index],
+                mirrored,
+                float(similarity[top, left]),
+            )
+
+
+def _coarse(picture: np.ndarray) -> np.ndarray:
+    step = THUMBNAIL_PX // _COARSE_PX
+    return picture.reshape(_COARSE_PX, step, _COARSE_PX, step).mean(axis=(1, 3))
+
+
+def _window_norms(picture: np.ndarray, high: int, wide: int) -> np.ndarray:
+    """How far the grey levels of each window stray from their mean; 0 where that is mere noise."""
+    sums, squares = (_window_sums(values, high, wide) for values in (picture, picture**2))
+    spread = squares - sums**2 / (high * wide)
+    return np.where(spread > high * wide * LEAST_CONTRAST**2, np.sqrt(np.maximum(spread, 0)), 0.0)
+
+
+def _window_sums(values: np.ndarray, high: int, wide: int) -> np.ndarray:
+    total = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
+    total[1:, 1:] = values.cumsum(axis=0).cumsum(axis=1)
+    return total[high:, wide:] - total[:-high, wide:] - total[high:, :-wide] + total[:-high, :-wide]
+
+
+def _look_closely(whole: np.ndarray, part: np.ndarray, place: _Place) -> Alignment:
+    """The overlay after moving and resizing the window by fractions of a pixel."""
+    picture = _coarse(part[:, ::-1] if place.mirrored else part)
+    template = standardized(picture[None])[0]
+    source = Image.fromarray(whole.astype(np.float32), mode="F")
+    window = np.array([place.left, place.top, place.width, place.height])
+    best = _fit(source, template, window)
+    for step in _STEPS:
+        improved = True
+        while improved:
+            improved = False
+            for change in _CHANGES:
+                moved = window + step * change
+                similarity = _fit(source, template, moved)
+                if similarity > best + 1e-4:
+                    window, best, improved = moved, similarity, True
+    shown = _show(source, window)
+    likeness = compare(shown[None], picture[None])
+    agrees = bool(likeness.at_least(_LEAST_SIMILARITY)[0])
+    return Alignment(float(likeness.overall[0]), agrees, place.mirrored)
+
+
+# Left, top, width, height: to a side, larger or smaller about the middle, and one edge alone.
+_CHANGES = np.array(
+    [
+        *((1, 0, 0, 0), (-1, 0, 0, 0), (0, 1, 0, 0), (0, -1, 0, 0)),
+        *((-0.5, -0.5, 1, 1), (0.5, 0.5, -1, -1)),
+        *((0, 0, 1, 0), (0, 0, -1, 0), (0, 0, 0, 1), (0, 0, 0, -1)),
+    ]
+)
+
+
+def _fit(source: Image.Image, template: np.ndarray, window: np.ndarray) -> float:
+    """Correlation of the template with what the window shows; -1 for a window out of bounds."""
+    left, top, width, height = window
+    if min(width, height) < _SMALLEST or min(left, top) < -1e-9:
+        return -1.0
+    if max(left + width, top + height) > 1 + 1e-9:
+        return -1.0
+    return float((standardized(_show(source, window)[None])[0] * template).sum())
+
+
+def _show(source: Image.Image, window: np.ndarray) -> np.ndarray:
+    """What a window of the whole shows, (_COARSE_PX, _COARSE_PX) float32."""
+    left, top, width, height = window
+    edges = np.clip([left, top, left + width, top + height], 0, 1) * THUMBNAIL_PX
+    size = (_COARSE_PX, _COARSE_PX)
+    return np.asarray(source.resize(size, Image.Resampling.BOX, box=tuple(edges)))

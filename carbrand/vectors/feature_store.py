@@ -1,0 +1,141 @@
+"""What `features` hands to `train`: vectors, the photos they belong to, and how they were made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, astuple, dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from carbrand.node.table import read_table, write_table
+from carbrand.vectors.array_file import choose_rows, map_rows, write_rows
+from carbrand.vectors.vector_copies import PhotoSet
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that prediction must repeat to get the same vectors."""
+
+    resize: str
+    size_px: int
+    # Of the kinds of features that a vector holds side by side.
+    widths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Features:
+    """vectors: (photos, views, d) float32, view 0 being the photo as it is; the rest by row.
+
+    The vectors are a file mapped into memory: there may be more of them than fit. Photos of one
+    group are copies of one another. `network` is the path of what made the vectors from photos, a
+    Keras file.
+    """
+
+    vectors: np.ndarray
+    paths: list[str]
+    photo_brands: list[str]
+    groups: list[str]
+    recipe: Recipe
+    network: Path
+
+    @property
+    def brands(self) -> list[str]:
+        """The names of the brands, sorted: the order of labels and of the model's outputs."""
+        return sorted(set(self.photo_brands))
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(photos,) int: each photo's place in `brands`."""
+        index = {brand: label for label, brand in enumerate(self.brands)}
+        return np.array([index[brand] for brand in self.photo_brands])
+
+    def without(self, paths: Collection[str]) -> Features:
+        """The same without some photos."""
+        kept = [row for row, path in enumerate(self.paths) if path not in paths]
+        return replace(
+            self,
+            vectors=choose_rows(self.vectors, kept),
+            paths=[self.paths[row] for row in kept],
+            photo_brands=[self.photo_brands[row] for row in kept],
+            groups=[self.groups[row] for row in kept],
+        )
+
+
+@dataclass(frozen=True)
+class StoredPhoto:
+    """Whose vectors a row holds; `aspect`: its width / height."""
+
+    path: str
+    brand: str
+    group: str
+    aspect: float
+
+
+_VECTORS = "vectors.npy"
+_THUMBNAILS = "thumbnails.npy"
+
+
+def network_file(folder: Path) -> Path:
+    """Where the network lies in a folder of features."""
+    return folder / "network.h5"
+
+
+def write_looks(folder: Path, looks: Iterable[tuple[np.ndarray, np.ndarray]], count: int) -> None:
+    """Write the vectors (views, d) float32 and thumbnails (s, s) uint8 of `count` photos."""
+    write_rows((folder / _VECTORS, folder / _THUMBNAILS), looks, count)
+
+
+def write_photos(folder: Path, photos: Sequence[StoredPhoto], recipe: Recipe) -> None:
+    """Write whose vectors they are, by row, and how they were made."""
+    header = [field.name for field in fields(StoredPhoto)]
+    write_table(folder / "photos.csv", header, [astuple(photo) for photo in photos])
+    (folder / "recipe.json").write_text(
+        json.dumps(asdict(recipe), indent=2) + "\n", "utf-8", newline="\n"
+    )
+
+
+def read_features(folder: Path) -> Features:
+    """What training needs of what was written."""
+    photos = _read_photos(folder)
+    return Features(
+        vectors=map_rows(folder / _VECTORS),
+        paths=[photo.path for photo in photos],
+        photo_brands=[photo.brand for photo in photos],
+        groups=[photo.group for photo in photos],
+        recipe=read_recipe(folder),
+        network=network_file(folder),
+    )
+
+
+def read_originals(
+    folder: Path, without: Collection[str] = ()
+) -> tuple[list[StoredPhoto], PhotoSet]:
+    """The training photos as they are, to look for copies of them; those of some paths left out."""
+    stored = _read_photos(folder)
+    kept = [row for row, photo in enumerate(stored) if photo.path not in without]
+    photos = [stored[row] for row in kept]
+    aspects = np.array([photo.aspect for photo in photos])
+    return photos, read_looks(folder, aspects, kept)
+
+
+def read_looks(folder: Path, aspects: np.ndarray, rows: Sequence[int] | None = None) -> PhotoSet:
+    """Of the photos as they are, what `write_looks` wrote: of all, or of some rows."""
+    vectors, thumbnails = map_rows(folder / _VECTORS)[:, 0], map_rows(folder / _THUMBNAILS)
+    if rows is not None:
+        vectors, thumbnails = choose_rows(vectors, rows), choose_rows(thumbnails, rows)
+    return PhotoSet(vectors, thumbnails, aspects)
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """How the vectors were made."""
+    content = json.loads((folder / "recipe.json").read_text("utf-8"))
+    return Recipe(**content | {"widths": tuple(content["widths"])})
+
+
+def _read_photos(folder: Path) -> list[StoredPhoto]:
+    return [
+        StoredPhoto(row["path"], row["brand"], row["group"], float(row["aspect"]))
+        for row in read_table(folder / "photos.csv")[1]
+    ]

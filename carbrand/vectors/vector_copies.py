@@ -1,0 +1,152 @@
+"""Copies that show only in the vectors of a backbone: crops, heavy edits.
+
+The nearest neighbours of a photo among the vectors are candidates; one is a copy when it can be
+laid over a part of the other (alignment.py). Vectors alone would take two photos of one
+model of car for copies; overlays alone would have to try every pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from carbrand.parallel.batches import map_ahead, usable_cores
+from carbrand.parallel.one_thread import one_thread
+from carbrand.parallel.pool import spread
+from carbrand.vectors.alignment import Alignment, align
+from carbrand.vectors.array_file import each_row, let_go
+from carbrand.vectors.space import Space
+
+# Candidates per photo. On the article's and the drawn photos the original of a crop to 80 %, a
+# mirrored, framed or brighter copy is always the nearest; a crop that was also halved and
+# compressed to quality 60 is among the nearest three in 95 % (LOG.md).
+_CANDIDATES = 5
+# Cosine of centred vectors. Of different photos 1 % are nearer than this, of the copies above none
+# is farther but some that were cropped and halved.
+_LEAST_COSINE = 0.35
+# Rows of a block of the matrix product: 16 MB of cosines, whatever the number of photos.
+_BLOCK = 2048
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """What the search needs of photos, all by row.
+
+    vectors: (n, d) float32; thumbnails: (n, s, s) uint8, `alignment.grey_thumbnail` of the photos;
+    aspects: (n,) width / height of the photos. The first two may be files mapped into memory.
+    """
+
+    vectors: np.ndarray
+    thumbnails: np.ndarray
+    aspects: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Rows of two photos that show the same, and how well one can be laid over the other."""
+
+    photo: int
+    original: int
+    similarity: float
+    mirrored: bool
+
+
+# Rows of a photo and of an original.
+Candidate = tuple[int, int]
+# A photo's thumbnail and aspect.
+Shown = tuple[np.ndarray, float]
+
+
+def lay_over(
+    photos: PhotoSet, originals: PhotoSet, candidates: Sequence[Candidate]
+) -> Iterator[Alignment]:
+    """How well each candidate can be laid over the other, on all cores."""
+    ours = _shown(photos, [row for row, _ in candidates])
+    theirs = _shown(originals, [other for _, other in candidates])
+    return spread(_lay_over, zip(ours, theirs, strict=True))
+
+
+def find_copies(
+    photos: PhotoSet,
+    originals: PhotoSet | None,
+    space: Space,
+    overlays: Callable[[PhotoSet, PhotoSet, Sequence[Candidate]], Iterator[Alignment]] = lay_over,
+) -> list[Pair]:
+    """Which of the photos are copies of which originals, sorted by rows.
+
+    Without `originals` the photos are searched among themselves: the later of two is the copy.
+    """
+    inside = originals is None
+    others = photos if originals is None else originals
+    found = set()
+    with one_thread():
+        for row, other in _candidates(photos.vectors, others.vectors, space, inside):
+            if inside and row < other:
+                row, other = other, row
+            found.add((row, other))
+    candidates = sorted(found)
+    return [
+        Pair(row, other, overlay.similarity, overlay.mirrored)
+        for (row, other), overlay in zip(
+            candidates, overlays(photos, others, candidates), strict=True
+        )
+        if overlay.agrees
+    ]
+
+
+def _shown(photos: PhotoSet, rows: Sequence[int]) -> Iterator[Shown]:
+    aspects = (float(photos.aspects[row]) for row in rows)
+    return zip(each_row(photos.thumbnails, rows), aspects, strict=True)
+
+
+def _lay_over(pair: tuple[Shown, Shown]) -> Alignment:
+    (thumbnail, aspect), (other, other_aspect) = pair
+    return align(thumbnail, other, aspect, other_aspect)
+
+
+def _candidates(
+    vectors: np.ndarray, others: np.ndarray, space: Space, inside: bool
+) -> Iterator[Candidate]:
+    """(row, other) for the nearest others of each row, unless they are far.
+
+    Every row is compared with every other, block by block: this grows with the square of the number
+    of photos, at little cost each. (The overlays that follow take some 25 ms a photo and core.)
+    """
+    nearest = partial(_nearest, vectors=vectors, others=others, space=space, inside=inside)
+    for pairs in map_ahead(nearest, range(0, len(vectors), _BLOCK), ahead=usable_cores()):
+        yield from pairs
+
+
+def _nearest(
+    start: int, vectors: np.ndarray, others: np.ndarray, space: Space, inside: bool
+) -> list[Candidate]:
+    """The candidates of one block of rows."""
+    queries = space.directions(vectors[start : start + _BLOCK])
+    let_go(vectors)
+    values, places = [], []
+    for begin in range(0, len(others), _BLOCK):
+        cosines = queries @ space.directions(others[begin : begin + _BLOCK]).T
+        if inside and begin == start:
+            np.fill_diagonal(cosines, -1.0)
+        top = _largest(cosines)
+        values.append(np.take_along_axis(cosines, top, axis=1))
+        places.append(begin + top)
+        let_go(others)
+    cosines, numbers = np.concatenate(values, axis=1), np.concatenate(places, axis=1)
+    top = _largest(cosines)
+    near = np.take_along_axis(cosines, top, axis=1) >= _LEAST_COSINE
+    nearest = np.take_along_axis(numbers, top, axis=1)
+    return [
+        (start + int(row), int(nearest[row, rank]))
+        for row, rank in zip(*np.nonzero(near), strict=True)
+    ]
+
+
+def _largest(cosines: np.ndarray) -> np.ndarray:
+    """The columns of the largest values of each row, (n, at most _CANDIDATES)."""
+    if cosines.shape[1] <= _CANDIDATES:
+        return np.broadcast_to(np.arange(cosines.shape[1]), cosines.shape)
+    return np.argpartition(-cosines, _CANDIDATES - 1, axis=1)[:, :_CANDIDATES]

@@ -1,0 +1,1 @@
+"""Programs about the locks in requirements/: licences, known weaknesses, platforms, contents."""
