@@ -87,7 +87,7 @@ compare: $(READY)  ## what changed since AGAINST: comparison/comment.md, plots b
 experiments: $(READY)  ## held-out accuracy and loss of DVC's experiments, and what each changed
 	@$(RUN) python -m carbrand.commands.experiments $(ARGS)
 
-sample: $(READY)  ## draw the photos of Datasets/ again (the same bytes)
+sample: $(TOOLS)  ## draw the photos of Datasets/ again (the same bytes)
 	@$(RUN) python -m tools.sample Datasets
 
 lock: $(READY)  ## resolve requirements/*.txt anew, and look at their licences

@@ -24,11 +24,11 @@ from carbrand.checks.copies.fingerprint import fingerprint, working_copy
 from carbrand.checks.copies.near_duplicates import find_near_duplicates
 from carbrand.checks.copies.window_hash import WindowHashes, pictures, window_hashes
 from carbrand.checks.inspection import hash_pixels
-from carbrand.checks.layout import find_files
 from carbrand.network.engines import Engine
 from carbrand.network.extraction import extract
 from carbrand.node.params import read_section
 from carbrand.photos.clusters import Clusters
+from carbrand.photos.files import find_files
 from carbrand.photos.photo import open_photo, resize
 from carbrand.vectors.alignment import grey_thumbnail
 from carbrand.vectors.space import Space

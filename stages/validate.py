@@ -20,20 +20,10 @@ from carbrand.checks.copies.hash_search import MAX_DISTANCE
 from carbrand.checks.copies.mark_copies import WAYS_TO_MATCH, join_copies, mark_copies
 from carbrand.checks.copies.suspicions import mark_suspicions
 from carbrand.checks.copies.window_hash import WindowHashes
-from carbrand.checks.folders import (
-    FOLDER_CODES,
-    FOLDER_SEVERITIES,
-    JudgedFinding,
-    Limits,
-    brands_left_out,
-    compare_photos,
-    error_lines,
-    judge_folders,
-    write_findings,
-)
 from carbrand.checks.inspection import Inspected, PhotoLimits, inspect_file
 from carbrand.checks.issues import CODES, NEVER_PHOTOS, SEVERITIES, SUSPECTED, UNUSABLE, judge
 from carbrand.checks.layout import check_counts, find_dataset
+from carbrand.checks.splits import FolderLimits, compare_photos
 from carbrand.node.atomic import StopAfterWriting
 from carbrand.node.metrics_file import write_metrics
 from carbrand.node.origin import write_origin
@@ -43,6 +33,15 @@ from carbrand.node.start import start
 from carbrand.node.wording import one_line
 from carbrand.parallel.pool import spread
 from carbrand.photos.clusters import Clusters
+from carbrand.photos.folder_findings import (
+    FOLDER_CODES,
+    FOLDER_SEVERITIES,
+    JudgedFinding,
+    brands_left_out,
+    error_lines,
+    judge_folders,
+    write_findings,
+)
 from carbrand.photos.manifest import ERROR, EXCLUDED, KEPT, Row, write_manifest
 from carbrand.photos.photo import MAX_PIXELS
 from carbrand.photos.rules import CopyRules, write_rules
@@ -136,7 +135,7 @@ def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
         rows,
         dataset.shared_brands,
         folders,
-        Limits(
+        FolderLimits(
             min_train_photos=params.min_train_photos,
             min_test_photos=params.min_test_photos,
             max_imbalance=params.max_imbalance,

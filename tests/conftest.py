@@ -16,10 +16,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from carbrand.checks.layout import find_files
 from carbrand.network.keras_import import import_keras
 from carbrand.node.dvc_yaml import parse_yaml
 from carbrand.node.metrics_file import write_metrics
+from carbrand.photos.files import find_files
 from carbrand.pipeline.file_lock import held_within
 from carbrand.scores.evaluation import PredictedPhoto, evaluate_photos
 from carbrand.scores.predictions_file import read_predictions, write_predictions

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image, ImageCms
 
 from carbrand.checks.inspection import PhotoLimits, inspect_file
-from carbrand.checks.layout import FoundFile
 from carbrand.photos import photo as photo_module
 from carbrand.photos.decode import colour_profile
 from carbrand.photos.decode.icc_file import (
@@ -23,6 +22,7 @@ from carbrand.photos.decode.icc_file import (
     SRGB_CURVE,
     rgb_profile,
 )
+from carbrand.photos.files import FoundFile
 from carbrand.photos.photo import UnreadablePhoto, open_photo
 from tests.profiles import PRO_PHOTO, cmyk_profile, grey_profile, icc
 from tests.test_photo import png_chunk

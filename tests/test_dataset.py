@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.checks.layout import STRICT, check_layout, find_dataset, find_files
+from carbrand.checks.layout import STRICT, check_layout, find_dataset
 from carbrand.node.errors import UserError
+from carbrand.photos.files import find_files
 from tests.conftest import draw_dataset, draw_photo
 
 

@@ -23,8 +23,8 @@ from carbrand.checks.copies.window_hash import (
     pictures,
     window_hashes,
 )
-from carbrand.checks.layout import find_files
 from carbrand.photos.clusters import Clusters
+from carbrand.photos.files import find_files
 from carbrand.photos.photo import open_photo
 from tests.conftest import ROOT
 from tests.edits import OVERLAYS

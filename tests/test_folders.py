@@ -9,23 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbrand.checks.folders import (
+from carbrand.checks.brand_names import compare_names, fold_name
+from carbrand.checks.splits import FolderLimits, compare_photos, half_width
+from carbrand.photos.folder_findings import (
     FOLDER_CODES,
     FOLDER_SEVERITIES,
     FolderFinding,
-    Limits,
     brands_left_out,
-    compare_names,
-    compare_photos,
     error_lines,
-    fold_name,
-    half_width,
     judge_folders,
 )
 from carbrand.scores.evaluation import wilson_interval
 
 FOLDERS = {"train": Path("Datasets/train"), "test": Path("Datasets/test")}
-LIMITS = Limits(min_train_photos=10, min_test_photos=10, max_imbalance=5.0, max_drift=0.3)
+LIMITS = FolderLimits(min_train_photos=10, min_test_photos=10, max_imbalance=5.0, max_drift=0.3)
 STRICT = {code: allowed[0] for code, allowed in FOLDER_SEVERITIES.items()}
 WARN = dict.fromkeys(FOLDER_CODES, "warn")
 
@@ -52,7 +49,7 @@ def photos(**counts: int) -> list[Photo]:
     return rows
 
 
-def compare(rows: list[Photo], limits: Limits = LIMITS) -> list[FolderFinding]:
+def compare(rows: list[Photo], limits: FolderLimits = LIMITS) -> list[FolderFinding]:
     return compare_photos(rows, sorted({row.brand for row in rows}), FOLDERS, limits)
 
 

@@ -12,8 +12,8 @@ from carbrand.checks.copies.fingerprint import SIGNATURE_PX, Frame, fingerprint
 from carbrand.checks.copies.hash_search import MAX_DISTANCE, find_near
 from carbrand.checks.copies.mark_copies import mark_copies
 from carbrand.checks.copies.near_duplicates import find_near_duplicates
-from carbrand.checks.layout import find_files
 from carbrand.photos.clusters import Clusters
+from carbrand.photos.files import find_files
 from carbrand.photos.manifest import Row
 from carbrand.photos.photo import open_photo
 from tests.conftest import ROOT

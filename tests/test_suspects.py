@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbrand.checks.layout import find_files
 from carbrand.node.params import read_section
 from carbrand.node.table import read_table
+from carbrand.photos.files import find_files
 from carbrand.photos.manifest import Row
 from carbrand.scores.suspects_file import Suspect, write_suspects
 from carbrand.training import suspects as suspects_module

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from carbrand.checks.folders import read_findings
 from carbrand.checks.issues import UNUSABLE
 from carbrand.node.errors import UserError
+from carbrand.photos.folder_findings import read_findings
 from carbrand.photos.manifest import read_manifest
 from carbrand.photos.photo import open_photo
 from carbrand.photos.rules import CopyRules, read_rules

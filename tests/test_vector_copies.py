@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from carbrand.checks.layout import find_files
 from carbrand.network.extraction import extract
 from carbrand.node.params import read_section
 from carbrand.photos.copies_file import Copy, read_copies, write_copies
+from carbrand.photos.files import find_files
 from carbrand.photos.photo import open_photo, resize
 from carbrand.vectors.alignment import align, grey_thumbnail
 from carbrand.vectors.space import Space

@@ -11,10 +11,10 @@ from PIL import Image
 
 from carbrand.checks.copies.fingerprint import Frame, fingerprint, perceptual_hash, working_copy
 from carbrand.checks.copies.window_hash import NO_HASHES, WindowHashes, window_hashes
-from carbrand.checks.layout import FoundFile
 from carbrand.checks.quality import measure, quality_issues
 from carbrand.photos.decode.damage import is_damaged, rest_is_missing
 from carbrand.photos.decode.formats import extension_fits
+from carbrand.photos.files import FoundFile
 from carbrand.photos.links import why_refused
 from carbrand.photos.manifest import Row
 from carbrand.photos.photo import REST_IS_MISSING, UnreadablePhoto, open_photo, read_file

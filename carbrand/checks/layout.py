@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 
-from carbrand.checks.folders import (
+from carbrand.checks.brand_names import compare_names
+from carbrand.checks.portable_names import find_unportable
+from carbrand.node.errors import UserError
+from carbrand.node.wording import one_line
+from carbrand.photos.files import FoundFile, Tree, walk_splits
+from carbrand.photos.folder_findings import (
     SHOWN,
     FolderFinding,
     JudgedFinding,
     brands_left_out,
-    compare_names,
     error_lines,
     judge_folders,
 )
-from carbrand.checks.portable_names import find_unportable
-from carbrand.node.errors import UserError
-from carbrand.node.wording import one_line
-from carbrand.photos.decode.formats import UNSUPPORTED_SUFFIXES
 from carbrand.photos.photo import SUFFIXES
 from carbrand.photos.rules import MIN_TRAIN_PHOTOS
 
-LEFT_BEHIND = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"})
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
 # What others call the folders of the splits.
 OTHER_NAMES = {
@@ -39,48 +36,6 @@ STRICT = {
     "similar_names": "error",
     "unportable_name": "warn",
 }
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class FoundFile:
-    """A file under a split's folder. `brand` is its top folder, empty for a file beside them."""
-
-    path: str
-    split: str
-    brand: str
-
-    inside: tuple[str, ...] = ()
-    """The parts of the path below the split's folder, the name included."""
-
-    @property
-    def is_hidden(self) -> bool:
-        """Files, and files in folders, that operating systems and tools leave behind."""
-        return is_hidden(self.inside)
-
-    @property
-    def suffix(self) -> str:
-        """The ending of the name in lower case, with its dot; empty where there is none."""
-        return os.path.splitext(self.path)[1].lower()  # noqa: PTH122 — a Path per file costs more
-
-    @property
-    def is_named_like_a_photo(self) -> bool:
-        """Whether it claims to be a photo; whether it can be read is another matter."""
-        return self.suffix in SUFFIXES and not self.is_hidden
-
-    @property
-    def is_photo(self) -> bool:
-        """Named like a photo, and in the folder of a brand."""
-        return bool(self.brand) and self.is_named_like_a_photo
-
-    @property
-    def is_named_like_an_unsupported_photo(self) -> bool:
-        """Whether its name is that of a photo in a format that is not read."""
-        return self.suffix in UNSUPPORTED_SUFFIXES and not self.is_hidden
-
-    @property
-    def is_unsupported_photo(self) -> bool:
-        """In the folder of a brand, and named like a photo of a format that is not read."""
-        return bool(self.brand) and self.is_named_like_an_unsupported_photo
 
 
 @dataclass(frozen=True)
@@ -101,25 +56,6 @@ class Dataset:
         return sorted(set.intersection(*map(set, self.brands.values())))
 
 
-@dataclass(frozen=True)
-class _Tree:
-    """One split's folder, walked once. `links` are paths of folders elsewhere."""
-
-    folder: Path
-    files: list[FoundFile]
-    brands: list[str]
-    links: list[str]
-
-
-def find_files(folder: Path, split: str) -> list[FoundFile]:
-    """Every file under `folder`, sorted by path; paths with forward slashes, as `folder` is given.
-
-    Folders inside a brand's folder belong to that brand. Links to folders are not followed.
-    Raises UserError for folders that cannot be read: what is in them must not go unnoticed.
-    """
-    return _walk(folder, split).files
-
-
 def find_dataset(folders: Mapping[str, Path], severities: Mapping[str, str]) -> Dataset:
     """What lies in `folders`, of which a classifier can be made; no photo is opened.
 
@@ -131,7 +67,7 @@ def find_dataset(folders: Mapping[str, Path], severities: Mapping[str, str]) -> 
     problems = [line for split, folder in folders.items() for line in _not_there(folder, split)]
     if problems:
         raise UserError(*problems)
-    trees = _walk_all(folders)
+    trees = walk_splits(folders)
     brands = {split: tree.brands for split, tree in trees.items()}
     dataset = Dataset(
         [file for tree in trees.values() for file in tree.files],
@@ -186,46 +122,6 @@ def check_counts(
     return problems
 
 
-def is_hidden(parts: Iterable[str]) -> bool:
-    """Whether a path has a part that operating systems and tools leave behind."""
-    return any(part[0] == "." or part.lower() in LEFT_BEHIND for part in parts)
-
-
-def _walk(folder: Path, split: str) -> _Tree:
-    unreadable: list[OSError] = []
-    tree = _Tree(folder, [], [], [])
-    for parent, names_of_folders, names in os.walk(folder, onerror=unreadable.append):
-        parts = Path(parent).relative_to(folder).parts
-        brand = parts[0] if parts else ""
-        # Of the path of a file in ".", nothing precedes its name. A Path per file would be slow.
-        prefix = (Path(parent) / "x").as_posix()[:-1]
-        tree.files.extend(FoundFile(prefix + name, split, brand, (*parts, name)) for name in names)
-        seen = [name for name in names_of_folders if not is_hidden((*parts, name))]
-        tree.links.extend(prefix + name for name in seen if Path(parent, name).is_symlink())
-        if not parts:
-            tree.brands.extend(sorted(seen))
-    if unreadable:
-        raise UserError(
-            *(f"{e.filename} cannot be read ({e.strerror}). Mend its rights." for e in unreadable)
-        )
-    tree.files.sort(key=attrgetter("path"))
-    tree.links.sort()
-    return tree
-
-
-def _walk_all(folders: Mapping[str, Path]) -> dict[str, _Tree]:
-    trees = {}
-    problems: list[str] = []
-    for split, folder in folders.items():
-        try:
-            trees[split] = _walk(folder, split)
-        except UserError as error:
-            problems += error.problems
-    if problems:
-        raise UserError(*problems)
-    return trees
-
-
 def _not_there(folder: Path, split: str) -> Iterator[str]:
     """A line where the folder of a split is none, with the folder that may be meant for it."""
     if folder.is_dir():
@@ -246,7 +142,7 @@ def _not_there(folder: Path, split: str) -> Iterator[str]:
     )
 
 
-def _names_and_links(tree: _Tree) -> Iterator[str]:
+def _names_and_links(tree: Tree) -> Iterator[str]:
     """Paths that DVC cannot store, and links to folders: neither may be passed over."""
     for file in tree.files:
         try:
@@ -258,7 +154,7 @@ def _names_and_links(tree: _Tree) -> Iterator[str]:
         yield f"{link} is a link to a folder, which is not followed. Copy the folder here."
 
 
-def _wrong_level(tree: _Tree, folders: Mapping[str, Path]) -> Iterator[str]:
+def _wrong_level(tree: Tree, folders: Mapping[str, Path]) -> Iterator[str]:
     """Folders of photos that lie a level too deep or too high."""
     folder, brands = tree.folder, tree.brands
     inside = _folders_inside(tree)
@@ -288,7 +184,7 @@ def _wrong_level(tree: _Tree, folders: Mapping[str, Path]) -> Iterator[str]:
             )
 
 
-def _folders_inside(tree: _Tree) -> defaultdict[str, Counter[str]]:
+def _folders_inside(tree: Tree) -> defaultdict[str, Counter[str]]:
     """Of each brand, the folders with photos in its folder; "" for photos directly in it."""
     inside: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for file in tree.files:
@@ -297,7 +193,7 @@ def _folders_inside(tree: _Tree) -> defaultdict[str, Counter[str]]:
     return inside
 
 
-def _beside(tree: _Tree) -> str:
+def _beside(tree: Tree) -> str:
     """What lies where the brand folders should be, if it is something that was meant."""
     loose = _say_loose(tree)
     archives = [file.inside[-1] for file in tree.files if not file.brand and _is_archive(file)]
@@ -317,7 +213,7 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(shown[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _find_loose(tree: _Tree) -> list[FolderFinding]:
+def _find_loose(tree: Tree) -> list[FolderFinding]:
     """`no_brand`: photos beside the brand folders."""
     said = _say_loose(tree)
     if not said:
@@ -326,7 +222,7 @@ def _find_loose(tree: _Tree) -> list[FolderFinding]:
     return [FolderFinding("no_brand", str(tree.folder), message)]
 
 
-def _find_unportable(tree: _Tree) -> list[FolderFinding]:
+def _find_unportable(tree: Tree) -> list[FolderFinding]:
     """`unportable_name`: files that a clone on another system would lack."""
     said = find_unportable(file.inside for file in tree.files if not file.is_hidden)
     if not said:
@@ -335,7 +231,7 @@ def _find_unportable(tree: _Tree) -> list[FolderFinding]:
     return [FolderFinding("unportable_name", str(tree.folder), message)]
 
 
-def _say_loose(tree: _Tree) -> str:
+def _say_loose(tree: Tree) -> str:
     names = [
         file.inside[-1] for file in tree.files if not file.brand and file.is_named_like_a_photo
     ]

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carbrand.checks.layout import FoundFile, find_files
 from carbrand.commands.options import MODEL, add_model
 from carbrand.model.ranking import rank
 from carbrand.node.errors import DONE, UserError
 from carbrand.node.progress import track
 from carbrand.node.terminal import print_json, print_line, print_note
 from carbrand.node.wording import count
+from carbrand.photos.files import FoundFile, find_files
 from carbrand.photos.links import describe_unfit, find_unfit, why_refused
 from carbrand.photos.photo import MAX_BYTES, SUFFIXES, UnreadablePhoto
 from carbrand.release.registry.find import find_model

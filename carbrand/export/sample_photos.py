@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from carbrand.checks.layout import find_files
 from carbrand.node.errors import UserError
 from carbrand.parallel.batches import map_ahead, usable_cores
+from carbrand.photos.files import find_files
 from carbrand.photos.manifest import KEPT, Row
 from carbrand.photos.photo import ResizePolicy, read_photo
 

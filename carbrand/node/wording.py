@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 # Between a number and its unit: never broken over two lines.
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -35,6 +36,11 @@ def humanise(code: str) -> str:
     """`wrong_extension` as `Wrong extension`."""
     words = code.replace("_", " ").replace("-", " ").strip()
     return words[:1].upper() + words[1:]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Two names or more: "a, b and c"."""
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def one_line(name: str) -> str:

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from carbrand.checks.layout import is_hidden
+from carbrand.photos.files import is_hidden
 from carbrand.photos.photo import leads_outside
 
 # So many are named a line each; the rest is counted.

@@ -10,6 +10,7 @@ from typing import Any
 from carbrand.node.table import read_table, write_table
 
 KEPT, EXCLUDED, ERROR = "kept", "excluded", "error"
+SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from carbrand.checks.folders import JudgedFinding
 from carbrand.checks.issues import NEVER_PHOTOS
 from carbrand.node.errors import UserError
 from carbrand.node.terminal import print_line, print_note
 from carbrand.node.wording import NO_BREAK, count, one_line, percent, percent_range
 from carbrand.photos.copies_file import Copy
+from carbrand.photos.folder_findings import JudgedFinding
 from carbrand.photos.manifest import KEPT, Row
 from carbrand.report import issue_words
 from carbrand.report.results import Accuracy, Results

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from carbrand.checks.folders import JudgedFinding
 from carbrand.photos.copies_file import Copy
+from carbrand.photos.folder_findings import JudgedFinding
 from carbrand.photos.manifest import KEPT, Row
 from carbrand.photos.rules import CopyRules, paths_left_out
 from carbrand.scores.evaluation import PredictedPhoto, ReliabilityBin, reliability

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from carbrand.checks.folders import read_findings
 from carbrand.node.errors import UserError
 from carbrand.photos.copies_file import Copy, read_copies
+from carbrand.photos.folder_findings import read_findings
 from carbrand.photos.manifest import read_manifest
 from carbrand.photos.rules import CopyRules, worth_telling
 from carbrand.report.results import (

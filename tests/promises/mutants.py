@@ -493,19 +493,20 @@ MUTANTS = (
         "reruns",
         "train.l2 reruns nothing",
         "dvc.yaml",
-        "      - train.l2\n",
-        "",
-        _test(
-            "wiring", "every_parameter_is_declared_leaf_by_leaf_by_the_node_that_reads_it[train]"
-        ),
+        "    params: [train]\n",
+        "    params: [train.optimizer]\n",
+        _test("wiring", "a_node_depends_on_its_section_of_params_and_reads_every_key_of_it[train]"),
     ),
     Mutant(
         "reruns",
         "a change of the solver's code reruns nothing",
         "dvc.yaml",
-        "      - carbrand/training/lbfgs.py\n",
+        "      - carbrand/training\n",
         "",
-        _test("wiring", "every_module_that_a_node_imports_is_a_dependency_and_no_other[train]"),
+        _test(
+            "wiring",
+            "a_node_depends_on_its_module_and_on_the_rooms_that_it_imports_from_and_no_other[train]",
+        ),
     ),
     Mutant(
         "reruns",

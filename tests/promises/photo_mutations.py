@@ -22,9 +22,9 @@ from typing import Any
 from PIL import Image
 
 from carbrand.checks.inspection import Inspected, PhotoLimits, inspect_file
-from carbrand.checks.layout import FoundFile
 from carbrand.photos.decode.damage import is_damaged, rest_is_missing
 from carbrand.photos.decode.icc_file import DISPLAY_P3, SRGB_CURVE, rgb_profile
+from carbrand.photos.files import FoundFile
 from carbrand.photos.photo import MAX_PIXELS, PROBLEMS, UnreadablePhoto, open_photo, read_file
 from tests.hostile_photos import _chunk, _segment, _variants, quarters, save
 from tests.profiles import cmyk_profile, grey_profile

@@ -1,47 +1,25 @@
-"""What can be said of the folders of photos: their names, how full they are, how alike they are.
-
-A finding is about a folder, never about one photo. What it leads to is decided by its severity,
-which the caller brings.
-"""
+"""How full the brand folders are, and whether the test photos look like the training photos."""
 
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist, median
 from typing import Protocol
 
-from carbrand.node.table import read_rows, write_table
-from carbrand.node.wording import one_line
-from carbrand.photos.manifest import KEPT
+from carbrand.node.wording import listed, one_line
+from carbrand.photos.folder_findings import SHOWN, FolderFinding
+from carbrand.photos.manifest import KEPT, SPLITS
 
-SPLITS = ("train", "test")
-# In the order in which findings are listed; of each code, the severities that make sense.
-FOLDER_SEVERITIES = {
-    "no_brand": ("error", "warn", "ignore"),
-    "missing_brand": ("error", "exclude"),
-    "similar_names": ("error", "warn", "ignore"),
-    "unportable_name": ("error", "warn", "ignore"),
-    "few_photos": ("error", "warn", "ignore"),
-    "imbalance": ("error", "warn", "ignore"),
-    "drift": ("error", "warn", "ignore"),
-}
-FOLDER_CODES = tuple(FOLDER_SEVERITIES)
 # A difference between the splits that chance makes less often than this is none of chance.
 CHANCE = 0.001
 ONE_SOURCE = (
     "The accuracy holds for such photos only: take both folders from one source, unless that is "
     "meant."
 )
-# How many names a line bears.
-SHOWN = 3
-
-_SPACES_AND_DASHES = r"[\s_.'\u2019\u2010-\u2015\u2212-]+"
 
 
 class PhotoRow(Protocol):
@@ -64,7 +42,7 @@ class PhotoRow(Protocol):
 
 
 @dataclass(frozen=True)
-class Limits:
+class FolderLimits:
     """From where on a finding is one.
 
     `min_train_photos` and `min_test_photos` are per brand. `max_imbalance` is the largest brand of
@@ -78,176 +56,11 @@ class Limits:
     max_drift: float
 
 
-@dataclass(frozen=True)
-class FolderFinding:
-    """What is odd about `folder`, in words that say how to mend it. `code` is of FOLDER_CODES.
-
-    A missing brand is named by `brand`; `alike` then holds the name in the other split that
-    differs by no more than a spelling, if there is one.
-    """
-
-    code: str
-    folder: str
-    message: str
-    brand: str = ""
-    alike: str = ""
-
-
-@dataclass(frozen=True)
-class JudgedFinding:
-    """A finding and what it leads to: `error`, `exclude` or `warn`."""
-
-    code: str
-    severity: str
-    folder: str
-    message: str
-    brand: str = ""
-
-
-def judge_folders(
-    findings: Sequence[FolderFinding], severities: Mapping[str, str]
-) -> list[JudgedFinding]:
-    """`findings` in the order of FOLDER_CODES, without those to be ignored.
-
-    A brand that is missing only for a spelling is not told twice where the spelling is an error.
-    """
-    return [
-        JudgedFinding(
-            finding.code,
-            severities[finding.code],
-            finding.folder,
-            finding.message,
-            finding.brand,
-        )
-        for finding in sorted(findings, key=lambda finding: FOLDER_CODES.index(finding.code))
-        if severities[finding.code] != "ignore"
-        and not (finding.alike and severities["similar_names"] == "error")
-    ]
-
-
-def error_lines(findings: Sequence[JudgedFinding]) -> list[str]:
-    """A line for every finding that must stop the pipeline, with the way to let it pass."""
-    return [
-        f"{finding.message[:-1]}, or set validate.{finding.code}: "
-        f"{'exclude' if 'exclude' in FOLDER_SEVERITIES[finding.code] else 'warn'}."
-        for finding in findings
-        if finding.severity == "error"
-    ]
-
-
-def brands_left_out(findings: Sequence[JudgedFinding]) -> set[str]:
-    """The brands whose photos stay out because a split has none of them."""
-    return {finding.brand for finding in findings if finding.severity == "exclude"}
-
-
-def compare_names(
-    brands: Mapping[str, Sequence[str]], folders: Mapping[str, Path]
-) -> list[FolderFinding]:
-    """`missing_brand` and `similar_names`, from the names of the brand folders of each split."""
-    spellings = defaultdict(set)
-    for names in brands.values():
-        for name in names:
-            spellings[fold_name(name)].add(name)
-    missing = [
-        _missing(brand, split, other, folders, spellings[fold_name(brand)] & set(brands[split]))
-        for split, other in (SPLITS, SPLITS[::-1])
-        for brand in sorted(set(brands[other]) - set(brands[split]))
-    ]
-    similar = [
-        _similar(sorted(names), brands, folders)
-        for _, names in sorted(spellings.items())
-        if len(names) > 1
-    ]
-    return missing + similar
-
-
-def _missing(
-    brand: str, split: str, other: str, folders: Mapping[str, Path], alike: set[str]
-) -> FolderFinding:
-    there, lacking = f"{folders[other]}/{one_line(brand)}", f"{folders[split]}/{one_line(brand)}"
-    hint = "".join(
-        f" {folders[split]}/{one_line(name)} looks like the same brand." for name in sorted(alike)
-    )
-    return FolderFinding(
-        "missing_brand",
-        there,
-        f"{lacking} does not exist, but the brand `{one_line(brand)}` is in "
-        f"{folders[other]}.{hint} Add its photos, or remove {there}.",
-        brand,
-        min(alike, default=""),
-    )
-
-
-def fold_name(name: str) -> str:
-    """What stays of a brand's name without case, accents, and the choice of spaces and dashes.
-
-    Accents are dropped from Latin letters only: in other scripts they are letters of their own.
-    Between digits a dash stays, and so does one at an end: 1.1 is not 11, and -5 is not 5.
-    """
-    letters = unicodedata.normalize("NFKD", name.casefold()).casefold()
-    plain = re.sub("([a-z])[\u0300-\u036f]+", r"\1", letters).strip().strip("_")
-    return re.sub(rf"(?<=\w){_SPACES_AND_DASHES}(?=\w)", _join, plain)
-
-
-def _join(gap: re.Match[str]) -> str:
-    before, after = gap.string[gap.start() - 1], gap.string[gap.end()]
-    return "-" if before.isdigit() and after.isdigit() else ""
-
-
-def _similar(
-    names: Sequence[str], brands: Mapping[str, Sequence[str]], folders: Mapping[str, Path]
-) -> FolderFinding:
-    places = [
-        f"{folders[split]}/{one_line(name)}"
-        for name in names
-        for split in SPLITS
-        if name in brands[split]
-    ]
-    return FolderFinding(
-        "similar_names",
-        places[0],
-        f"{_listed(places)} look like the same brand: the names differ only in "
-        f"{_difference(names)}. Give them one name.",
-    )
-
-
-def _difference(names: Sequence[str]) -> str:
-    """The least that explains how the names differ."""
-
-    def without_case(name: str) -> str:
-        return unicodedata.normalize("NFC", name).casefold()
-
-    def without_spaces(name: str) -> str:
-        return " ".join(unicodedata.normalize("NFC", name).split())
-
-    steps: tuple[tuple[str, Callable[[str], str]], ...] = (
-        ("how an accent is stored", lambda name: unicodedata.normalize("NFC", name)),
-        ("upper and lower case", without_case),
-        ("spaces", without_spaces),
-        (
-            "spaces, dashes or dots",
-            lambda name: re.sub(_SPACES_AND_DASHES, "", unicodedata.normalize("NFC", name)),
-        ),
-        (
-            "accents",
-            lambda name: re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFKD", name)),
-        ),
-    )
-    for words, simplify in steps:
-        if len({simplify(name) for name in names}) == 1:
-            return words
-    return "case, accents, spaces or dashes"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
 def compare_photos(
     rows: Sequence[PhotoRow],
     brands: Sequence[str],
     folders: Mapping[str, Path],
-    limits: Limits,
+    limits: FolderLimits,
 ) -> list[FolderFinding]:
     """`few_photos`, `imbalance` and `drift`, from the kept photos among `rows`.
 
@@ -274,7 +87,7 @@ def compare_photos(
 
 
 def _find_few(
-    counts: Mapping[str, int], split: str, folder: Path, limits: Limits
+    counts: Mapping[str, int], split: str, folder: Path, limits: FolderLimits
 ) -> list[FolderFinding]:
     least = limits.min_train_photos if split == "train" else limits.min_test_photos
     findings = []
@@ -333,7 +146,7 @@ def _find_imbalance(
         if split == "train"
         else "The accuracy is then mostly that of the large ones"
     )
-    shown = names[0] if len(names) == 1 else _listed(names)
+    shown = names[0] if len(names) == 1 else listed(names)
     return [
         FolderFinding(
             "imbalance",
@@ -440,19 +253,3 @@ def _find_drift(
 
 def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
-
-
-_COLUMNS = ("code", "severity", "folder", "message")
-
-
-def write_findings(path: Path, findings: Sequence[JudgedFinding]) -> None:
-    """Write `findings` in their order."""
-    rows = [(item.code, item.severity, item.folder, item.message) for item in findings]
-    write_table(path, _COLUMNS, rows)
-
-
-def read_findings(path: Path) -> list[JudgedFinding]:
-    """What `write_findings` wrote; which brand a finding is about is in its message only."""
-    return [
-        JudgedFinding(**{name: row[name] for name in _COLUMNS}) for row in read_rows(path, _COLUMNS)
-    ]
