@@ -1,4 +1,4 @@
-"""Recipes: the console blocks of the documents, to be run as they stand there."""
+"""Recipes: the console blocks of README and docs/, to be run as they stand there."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ from tests.conftest import ROOT, SET_BY_TESTS
 
 _BLOCK = re.compile(r"^```(?:console|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _PROMPT = "$ "
+
+
+def documents() -> list[str]:
+    """The README and all pages of docs/, the log among them."""
+    pages = sorted((ROOT / "docs").rglob("*.md"))
+    return ["README.md", *(page.relative_to(ROOT).as_posix() for page in pages)]
 
 
 def recipes(document: str) -> list[str]:

@@ -8,39 +8,34 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import draw_photo, git, remember
-from tests.recipes import follow, give_environment, recipes
+from tests.recipes import documents, follow, give_environment, recipes
 from tests.s3_server import Storage
 
-README, RETRAINING = "README.md", "docs/retraining.md"
+README, EXPERIMENTS, MODELS = "README.md", "docs/experiments.md", "docs/models.md"
+STORAGE, RETRAINING = "docs/storage.md", "docs/retraining.md"
 # The recipes that a test here runs, by a piece of their text.
 RUN = {
     README: (
         "make repro     #",
         "carbrand predict Datasets/",
         "git add Datasets dvc.lock artifacts",
-        "dvc remote add -d store",
-        "dvc repro --pull",
-        "dvc import-url",
-        "dvc metrics diff main stricter",
-        "git merge stricter",
         "make experiments ",
-        "carbrand promote",
+        "dvc metrics diff main stricter",
     ),
+    EXPERIMENTS: ("git merge stricter",),
+    STORAGE: ("dvc remote add -d store", "dvc repro --pull", "dvc import-url"),
+    MODELS: ("carbrand promote",),
     RETRAINING: ("carbrand retrain --dry-run", "dvc push --run-cache", "git pull && dvc pull"),
 }
 NOT_RUN = {
-    README: {
-        "srun ": "needs SLURM",
-        "helm install": "needs a Kubernetes cluster",
-        "carbrand export": "installs from a package index; test_export.py runs the command",
-        "curl ": "needs a server at work: test_serve.py asks one the same",
-    },
+    "docs/cluster.md": {"srun ": "needs SLURM", "helm install": "needs a Kubernetes cluster"},
+    MODELS: {"carbrand export": "installs from a package index; test_export.py runs the command"},
+    "docs/serve.md": {"curl ": "needs a server at work: test_serve.py asks one the same"},
     RETRAINING: {
         "gh workflow enable": "needs a repository on GitHub; test_workflows.py reads the workflows",
         "gh workflow run": "needs a repository on GitHub",
     },
 }
-PULL = "dvc pull Datasets/train.dvc"
 
 
 def recipe(document: str, piece: str) -> str:
@@ -48,9 +43,9 @@ def recipe(document: str, piece: str) -> str:
     return found
 
 
-@pytest.mark.parametrize("document", [README, RETRAINING])
+@pytest.mark.parametrize("document", documents())
 def test_every_recipe_is_run_or_it_is_said_why_not(document):
-    pieces = [*RUN[document], *NOT_RUN[document]]
+    pieces = [*RUN.get(document, ()), *NOT_RUN.get(document, ())]
     found = [[piece for piece in pieces if piece in text] for text in recipes(document)]
     assert [piece for (piece,) in found] == sorted(pieces, key=[p for (p,) in found].index)
     assert len(found) == len(pieces)
@@ -112,7 +107,7 @@ def stored(storage: Storage, _finished: Path, tmp_path_factory: pytest.TempPathF
     shutil.copytree(_finished, project, symlinks=True)
     give_environment(project)
     endpoint = {"https://s3.example.com": storage.address}
-    follow(recipe(README, "dvc remote add -d store"), project, endpoint)
+    follow(recipe(STORAGE, "dvc remote add -d store"), project, endpoint)
     return project
 
 
@@ -123,7 +118,7 @@ def test_photos_in_a_store_change_nothing_but_where_they_are(stored):
 
 def test_a_new_clone_gets_everything_from_the_store(stored, tmp_path):
     new = clone(stored, tmp_path / "clone")
-    said = follow(recipe(README, "dvc repro --pull"), new)
+    said = follow(recipe(STORAGE, "dvc repro --pull"), new)
     assert "Running stage" not in said
     assert_settled(new)
 
@@ -136,7 +131,7 @@ def test_imported_photos_and_those_of_later(ran, other_photos, storage, tmp_path
     upload(ran)
     follow(f". .venv/bin/activate && dvc remote add -d kept {tmp_path / 'kept'}", ran)
     git(ran, "commit", "-qam", "a store")
-    first, later = recipe(README, "dvc import-url").split("# later\n")
+    first, later = recipe(STORAGE, "dvc import-url").split("# later\n")
     follow(first, ran, {"https://s3.example.com": storage.address})
     assert_clean(ran)
 
@@ -164,7 +159,7 @@ def test_two_branches_are_compared_and_merged(ran):
 
     git(ran, "checkout", "-q", "main")
     follow("sed -i 's/dpi: 50/dpi: 51/' params.yaml && make repro && git commit -qam 51", ran)
-    follow(recipe(README, "git merge stricter"), ran)
+    follow(recipe(EXPERIMENTS, "git merge stricter"), ran)
     assert_settled(ran)
 
 
@@ -182,7 +177,7 @@ def test_experiments_are_compared_and_one_is_applied(ran):
 def test_a_model_is_put_into_use(ran):
     draw_photo((200, 30, 30), 5).save(ran / "photo.jpg")
     said = follow(
-        recipe(README, "carbrand promote"), ran, {"photo.jpg": "Datasets/test/asta/000.png"}
+        recipe(MODELS, "carbrand promote"), ran, {"photo.jpg": "Datasets/test/asta/000.png"}
     )
     assert "Datasets/test/asta/000.png: asta " in said
 

@@ -399,9 +399,11 @@ def test_security_says_how_to_report_and_what_is_accepted():
 
 def test_every_path_that_security_names_exists():
     text = (ROOT / "SECURITY.md").read_text("utf-8")
-    named = re.findall(r"`((?:tests|carbrand|requirements|\.github)[\w./*]*)`", text)
-    assert named
-    for path in named:
+    tests = [f"tests/**/{name}" for name in re.findall(r"`(test_\w+\.py)`", text)]
+    paths = re.findall(r"`((?:carbrand|requirements|tools|\.github)[\w./*]*)`", text)
+    assert tests
+    assert paths
+    for path in [*tests, *paths]:
         assert list(ROOT.glob(path)), path
 
 
