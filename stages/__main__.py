@@ -22,12 +22,12 @@ from typing import Any
 
 from carbrand.checks.layout import check_layout
 from carbrand.network.backbones import IMAGENET, check_weights
+from carbrand.node.atomic import write_atomically
 from carbrand.node.dvc_yaml import parse_yaml
 from carbrand.node.errors import DONE, UNUSABLE_INPUT, UserError, exit_status
 from carbrand.node.params import check_sections, misspelt_sections, parse_section, read_file
 from carbrand.node.processes import Stopped, end_on_signals, stop_on_signals, undisturbed
 from carbrand.node.terminal import print_note
-from carbrand.node.whole_file import write_whole
 from carbrand.photos.links import describe_unfit, find_unfit
 from carbrand.photos.manifest import refuse_in_manifest
 from carbrand.pipeline.cache_links import check_cache_links
@@ -251,7 +251,7 @@ def mend_lock(before: bytes | None) -> None:
         if before is None:
             DVC_LOCK.unlink()
         else:
-            write_whole(DVC_LOCK, before)
+            write_atomically(DVC_LOCK, before)
 
 
 def unfinished(outputs: Sequence[Output], before: dict[str, Any]) -> list[Output]:

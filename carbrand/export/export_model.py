@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from carbrand.export.agreement import Agreement, compare
-from carbrand.export.bundle import CARD, check_replaceable, put_in_place
 from carbrand.export.model_card import Exported, write_card
 from carbrand.export.preprocessing import describe_input
 from carbrand.export.run_record import RunRecord, read_record
@@ -26,9 +25,11 @@ from carbrand.export.tensorflow_files import TensorFlowFiles
 from carbrand.model.model_file import NotAModel, read_about
 from carbrand.network.keras_import import import_keras
 from carbrand.network.network_file import NetworkFile, NotANetwork, read_network
+from carbrand.node.atomic import replace_folder, temporary_folder
 from carbrand.node.errors import UserError
 from carbrand.node.wording import one_line
 
+CARD = "MODEL_CARD.md"
 _BATCH = 8
 
 
@@ -79,10 +80,19 @@ def export_model(
     Raises UserError.
     """
     for format in formats:
-        check_replaceable(output / format.name)
+        _check_replaceable(output / format.name)
     with _prepared(model, photos) as job:
         for format in formats:
             yield _export(job, format, output / format.name)
+
+
+def _check_replaceable(target: Path) -> None:
+    """Raise UserError where `target` holds what no export wrote."""
+    if target.exists() and not (target / CARD).is_file():
+        raise UserError(
+            f"{target} is there and holds no {CARD}, so it is no export. Move it away, or name "
+            "another folder with --output."
+        )
 
 
 @contextmanager
@@ -124,15 +134,16 @@ def _predict(keras_model: Any, photos: np.ndarray) -> np.ndarray:
 
 def _export(job: _Job, format: Format, folder: Path) -> Outcome:
     started = time.perf_counter()
-    with put_in_place(folder) as new:
-        file = new.made / format.file
+    with temporary_folder(folder) as new:
+        file = new / format.file
         format.write(job.source, file)
         agreement = compare(job.expected, _run(format, file, job.photos))
         size = _size(file)
-        if agreement.keeps(format.tolerance):
-            _describe(new.made, job, Exported(job.about, format, size, agreement))
-            new.good = True
-    return Outcome(format, folder, agreement, new.good, time.perf_counter() - started, size)
+        kept = agreement.keeps(format.tolerance)
+        if kept:
+            _describe(new, job, Exported(job.about, format, size, agreement))
+            replace_folder(folder, new)
+    return Outcome(format, folder, agreement, kept, time.perf_counter() - started, size)
 
 
 def _describe(folder: Path, job: _Job, exported: Exported) -> None:

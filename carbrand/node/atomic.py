@@ -1,7 +1,7 @@
-"""Files that are there whole or not at all, whatever happens while they are written.
+"""Atomic writes: a file or a folder is there whole or not at all, whatever happens meanwhile.
 
-They are written into a fresh folder beside the one they are meant for, synced to the disk, and then
-renamed. What a killed process left behind, the next one removes.
+Everything is written under a temporary name on the same file system, synced to the disk, and then
+renamed. What a killed process left behind, the next one overwrites or removes.
 """
 
 from __future__ import annotations
@@ -30,25 +30,66 @@ class StopAfterWriting(UserError):
 
 
 @contextmanager
-def whole_files(out: Path, parents: Parents) -> Iterator[Path]:
-    """A fresh folder, of which every file gets into `out` when the block ends well.
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A temporary name, the file of which replaces `path` when the block ends well."""
+    temporary = path.with_name(f".{path.name}.unfinished")
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace what the file holds."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def temporary_folder(target: Path) -> Iterator[Path]:
+    """An empty folder beside `target`, deleted at the end unless `replace_folder` moved it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as parent:
+        folder = Path(parent, "new")
+        folder.mkdir()
+        yield folder
+
+
+def replace_folder(target: Path, new: Path) -> None:
+    """Put the folder `new` in the place of `target`. With an error, `target` stays as it was."""
+    before = new.with_name("before")
+    if target.exists():
+        target.rename(before)
+    try:
+        new.rename(target)
+    except OSError:
+        if before.exists():
+            before.rename(target)
+        raise
+
+
+@contextmanager
+def atomic_files(out: Path, parents: Parents) -> Iterator[Path]:
+    """A temporary folder, of which every file replaces that in `out` when the block ends well.
 
     Nothing gets there when this process has outlived those that it works for: the next run may be
     under way. Raises UserError where the disk is full.
     """
     out = out.resolve() if out.is_symlink() else out
     _remove_leftovers(out)
-    fresh = out.parent / f".{out.name}.{os.getpid()}.unfinished"
+    temporary = out.parent / f".{out.name}.{os.getpid()}.unfinished"
     try:
-        fresh.mkdir(parents=True)
+        temporary.mkdir(parents=True)
         # Git needs no pattern for it; DVC tracks no folder that it lies in.
-        (fresh / ".gitignore").write_text("*\n", "utf-8", newline="\n")
+        (temporary / ".gitignore").write_text("*\n", "utf-8", newline="\n")
         try:
-            yield fresh
+            yield temporary
         except StopAfterWriting:
-            _move(fresh, out, parents)
+            _move(temporary, out, parents)
             raise
-        _move(fresh, out, parents)
+        _move(temporary, out, parents)
     except Exception as error:
         if _is_full(error):
             raise UserError(
@@ -57,7 +98,7 @@ def whole_files(out: Path, parents: Parents) -> Iterator[Path]:
             ) from None
         raise
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def check_room(path: Path, weights: int) -> None:
@@ -83,17 +124,17 @@ def _is_in_use(folder: Path, pid: int) -> bool:
     return pid != os.getpid() and is_alive(pid, folder.stat().st_mtime)
 
 
-def _move(fresh: Path, out: Path, parents: Parents) -> None:
-    (fresh / ".gitignore").unlink()
+def _move(temporary: Path, out: Path, parents: Parents) -> None:
+    (temporary / ".gitignore").unlink()
     out.mkdir(parents=True, exist_ok=True)
-    names = [path.relative_to(fresh) for path in sorted(fresh.rglob("*")) if path.is_file()]
+    names = [path.relative_to(temporary) for path in sorted(temporary.rglob("*")) if path.is_file()]
     for name in names:
-        _sync(fresh / name)
+        _sync(temporary / name)
     if not parents.alive():
         return
     for name in names:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
-        (fresh / name).replace(out / name)
+        (temporary / name).replace(out / name)
     for folder in {(out / name).parent for name in names}:
         _sync(folder)
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from carbrand.node.atomic import whole_files
+from carbrand.node.atomic import atomic_files
 from carbrand.node.errors import exit_status
 from carbrand.node.params import unchanged_section
 from carbrand.node.processes import (
@@ -56,5 +56,5 @@ def start(main: Callable[..., None]) -> None:
 
 def _write_whole(main: Callable[..., None], node: str, paths: list[Path], parents: Parents) -> None:
     params, *inputs, out = paths
-    with whole_files(out, parents) as fresh, unchanged_section(params, node):
+    with atomic_files(out, parents) as fresh, unchanged_section(params, node):
         main(params, *inputs, fresh)

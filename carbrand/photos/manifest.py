@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from carbrand.node.atomic import atomic_file
 from carbrand.node.table import read_table, write_table
 
 KEPT, EXCLUDED, ERROR = "kept", "excluded", "error"
@@ -83,9 +84,8 @@ def refuse_in_manifest(path: Path, reasons: Mapping[str, str], folders: Mapping[
                 rows[file] = Row(
                     file, split, brand, status=ERROR, issues=("unreadable",), reason=reason
                 )
-    fresh = path.with_name(f".{path.name}.unfinished")
-    write_manifest(fresh, list(rows.values()))
-    fresh.replace(path)
+    with atomic_file(path) as temporary:
+        write_manifest(temporary, list(rows.values()))
 
 
 def read_manifest(path: Path) -> list[Row]:

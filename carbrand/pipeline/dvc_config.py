@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from carbrand.node.atomic import write_atomically
 from carbrand.node.errors import UserError
-from carbrand.node.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def tell(file: Path, section: str, option: str, value: str | None) -> None:
         del options[key]
     else:
         options[key] = value
-    write_whole(file, "\n".join([*content.write(), ""]).encode())
+    write_atomically(file, "\n".join([*content.write(), ""]).encode())
 
 
 def _levels(project: Path) -> Iterator[tuple[str, Path]]:

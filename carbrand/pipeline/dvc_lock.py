@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from carbrand.node.atomic import write_atomically
 from carbrand.node.dvc_yaml import parse_yaml
 from carbrand.node.errors import UserError
 from carbrand.node.merge_conflict import conflict_in
 from carbrand.node.terminal import print_note
-from carbrand.node.whole_file import write_whole
 from carbrand.pipeline.git import Repository
 
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -57,7 +57,7 @@ def heal(path: Path) -> None:
         path.unlink()
         how = "it is made anew"
     else:
-        write_whole(path, committed)
+        write_atomically(path, committed)
         how = "the committed one is put back"
     print_note(f"note: {path} was torn, perhaps by a killed run: {how}.")
 

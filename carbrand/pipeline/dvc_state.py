@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from carbrand.node.atomic import write_atomically
 from carbrand.node.processes import is_alive
 from carbrand.node.terminal import print_note
-from carbrand.node.whole_file import write_whole
 from carbrand.pipeline.file_lock import Busy, held_once_free, held_within, is_held
 
 # What is kept there for the time of a run is in folders that are called so.
@@ -94,7 +94,7 @@ def mend_rwlock(folder: Path) -> None:
             content, since = found
             if all(alive for _, alive in _entries(content, since)):
                 return
-            write_whole(path, json.dumps(_of_living(content, since)).encode())
+            write_atomically(path, json.dumps(_of_living(content, since)).encode())
     except Busy:
         return
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from carbrand.node.atomic import write_atomically
 from carbrand.node.errors import UserError
 from carbrand.node.terminal import print_note
-from carbrand.node.whole_file import write_whole
 from carbrand.pipeline.git import Repository
 
 # What nodes depend on and Git keeps, besides photos. Of params.yaml DVC compares values.
@@ -63,5 +63,5 @@ def _is_spoilt(kept: str, here: str, attributes: str) -> bool:
 
 def _write_with_lf(path: Path) -> None:
     mode = path.stat().st_mode
-    write_whole(path, path.read_bytes().replace(b"\r\n", b"\n"))
+    write_atomically(path, path.read_bytes().replace(b"\r\n", b"\n"))
     path.chmod(mode)

@@ -14,9 +14,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from carbrand.node.atomic import write_atomically
 from carbrand.node.errors import DONE, UserError, exit_status
 from carbrand.node.terminal import print_lines, print_note
-from carbrand.node.whole_file import write_whole
 from carbrand.pipeline.circumstances import circumstances
 from carbrand.pipeline.dvc_lock import Torn, read_whole
 from carbrand.pipeline.git import Repository
@@ -66,7 +66,7 @@ def record(project: Path, nodes: Iterable[str]) -> None:
         shared = {"when": when, **_code(project), **circumstances()}
         for name in told:
             text = json.dumps({**shared, "artifacts": outputs[name]}, indent=1, sort_keys=True)
-            write_whole(_file(project, name, outputs[name]), f"{text}\n".encode())
+            write_atomically(_file(project, name, outputs[name]), f"{text}\n".encode())
     except Exception as error:  # the artifacts are right without it
         reason = " ".join(str(error).split())
         print_note(f"note: what made the artifacts could not be written down: {reason}")
