@@ -23,6 +23,7 @@ from typing import Any
 from carbrand.checks.layout import check_layout
 from carbrand.network.backbones import IMAGENET, check_weights
 from carbrand.node.atomic import write_atomically
+from carbrand.node.dvc_lock import DvcLock, Torn, read_whole
 from carbrand.node.dvc_yaml import parse_yaml
 from carbrand.node.errors import DONE, UNUSABLE_INPUT, UserError, exit_status
 from carbrand.node.params import check_sections, misspelt_sections, parse_section, read_file
@@ -34,9 +35,9 @@ from carbrand.pipeline.cache_links import check_cache_links
 from carbrand.pipeline.dvc import PARENT_PID
 from carbrand.pipeline.dvc_config import tell
 from carbrand.pipeline.dvc_environment import environment
-from carbrand.pipeline.dvc_lock import Torn, heal, read_whole
 from carbrand.pipeline.dvc_state import KEPT, alone, mend_rwlock, wait_for_dvc, workers
 from carbrand.pipeline.git import stay_in_own_repository
+from carbrand.pipeline.healing import heal
 from carbrand.pipeline.line_ends import heal_line_ends
 from carbrand.pipeline.names import print_any_name, start_again_in_utf8
 from carbrand.pipeline.process_tree import end_tree
@@ -212,12 +213,7 @@ def _entries(entries: Sequence[str | dict[str, Any]]) -> Iterator[tuple[str, dic
 
 def read_lock() -> dict[str, Any]:
     """What dvc.lock says of each node; empty where there is none, or a torn one."""
-    try:
-        content = read_whole(DVC_LOCK.read_bytes())
-    except (FileNotFoundError, Torn):
-        return {}
-    stages = content.get("stages")
-    return stages if isinstance(stages, dict) else {}
+    return dict(DvcLock.read(DVC_LOCK).nodes)
 
 
 def repro(arguments: Sequence[str]) -> int:

@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from carbrand.node.errors import UserError
-from carbrand.node.origin import version_of
+from carbrand.node.origin import Origin, version_of
 from carbrand.node.params import knob, read_section
 from carbrand.node.start import start
 from carbrand.report import figures
 from carbrand.report.map_figure import map_of_photos
 from carbrand.report.page import Limits, render_report
 from carbrand.report.reliability_figure import reliability
-from carbrand.report.results import Origin, Results
+from carbrand.report.results import Results
 from carbrand.report.run_files import RunFiles, read_results
 
 PACKAGES = ("carbrand", "jinja2", "matplotlib", "numpy", "pillow", "scipy")

@@ -13,7 +13,7 @@ from carbrand.node.errors import UserError
 from carbrand.node.merge_conflict import conflict_in
 from carbrand.node.params import read_file
 from carbrand.pipeline.dvc_file import read_dvc_file
-from carbrand.pipeline.dvc_lock import heal
+from carbrand.pipeline.healing import heal
 from tests.conftest import ROOT, edit_params, git, run
 
 

@@ -17,13 +17,14 @@ import pytest
 from PIL import Image
 
 from carbrand.checks.issues import CODES
+from carbrand.node.origin import Origin
 from carbrand.photos.copies_file import Copy
 from carbrand.photos.manifest import Row
 from carbrand.report.copy_clusters import find_clusters
 from carbrand.report.data_fingerprint import fingerprint
 from carbrand.report.issue_words import MEANINGS, meaning
 from carbrand.report.page import SECTIONS, Limits, render_report
-from carbrand.report.results import Origin, Results
+from carbrand.report.results import Results
 from carbrand.scores.map_file import MappedPhoto
 from carbrand.scores.suspects_file import Suspect
 from tests.conftest import find_browser

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from carbrand.export.run_record import read_record
+from carbrand.node.dvc_lock import DvcLock, NotOfTheRun
 from carbrand.node.errors import UserError
-from carbrand.pipeline.run_lock import NotOfTheRun, RunLock
 from carbrand.release.gate.comparison import compare
 from carbrand.release.registry.find import KEPT, find_model
 from tests.conftest import git, relock, run
@@ -173,9 +173,9 @@ def test_a_file_counts_only_where_dvc_lock_names_it_and_it_is_there(project, pat
     assert problem.endswith("`make repro` makes it.")
 
 
-def lock_of(**entry: str) -> RunLock:
+def lock_of(**entry: str) -> DvcLock:
     out = {"path": "a.csv", "md5": "b3f93ed7f1f5a3a8e0c9b6e1b6dd9ff0", "size": 4} | entry
-    return RunLock.of(
+    return DvcLock.of(
         json.dumps({"schema": "2.0", "stages": {"n": {"cmd": "x", "outs": [out]}}}).encode()
     )
 

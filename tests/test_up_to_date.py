@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from carbrand.commands.gate import files_of_project
+from carbrand.node.dvc_lock import DvcLock
 from carbrand.node.errors import UserError
-from carbrand.pipeline.status import check_up_to_date, find_torn_chain
+from carbrand.pipeline.status import check_up_to_date
 from carbrand.release.gate.results_of_commit import check_results
 from carbrand.release.gate.revision import find_revision
 from tests.conftest import draw_photo, edit_params, git, run
@@ -112,14 +113,16 @@ def test_a_clone_needs_neither_artifacts_of_dvc_nor_photos_that_it_keeps_as_they
 
 
 def test_a_run_that_ended_between_two_nodes_shows_in_dvc_lock():
-    def nodes(read: str) -> dict:
-        return {
-            "train": {"outs": [{"path": "model", "md5": "new"}]},
-            "evaluate": {"deps": [{"path": "model", "md5": read}, {"path": "x", "md5": "y"}]},
-        }
+    def lock(read: str) -> DvcLock:
+        return DvcLock(
+            {
+                "train": {"outs": [{"path": "model", "md5": "new"}]},
+                "evaluate": {"deps": [{"path": "model", "md5": read}, {"path": "x", "md5": "y"}]},
+            }
+        )
 
-    assert find_torn_chain(nodes("new")) == []
-    assert find_torn_chain(nodes("old")) == ["model"]
+    assert lock("new").torn_chain() == []
+    assert lock("old").torn_chain() == ["model"]
 
 
 def test_gate_and_promote_judge_nothing_that_is_stale_and_forgive_it_to_nobody(finished: Path):

@@ -222,15 +222,14 @@ def _range(accuracy: Mapping[str, Any]) -> str:
 
 
 def _making(exported: Exported, record: RunRecord) -> Iterator[str]:
-    known = {node: origin for node, origin in record.origins.items() if origin}
-    for node, origin in known.items():
+    for node, origin in record.origins.items():
         if node == "validate":  # severities of findings, which say little of a model
             continue
-        parameters = ", ".join(f"{key}: {value}" for key, value in origin["parameters"].items())
+        parameters = ", ".join(f"{key}: {value}" for key, value in origin.parameters.items())
         yield f"- `{node}`: {_plain(parameters)}"
     versions = dict(exported.about["versions"])
-    for origin in known.values():
-        versions |= origin["versions"]
+    for origin in record.origins.values():
+        versions |= origin.versions
     listed = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     yield f"- Versions: {_plain(listed)}"
 
@@ -286,13 +285,17 @@ def _licence(record: RunRecord) -> Iterator[str]:
 
 
 def _backbone(record: RunRecord) -> str:
-    parameters = record.origins.get("features", {}).get("parameters", {})
-    return _BACKBONES.get(parameters.get("backbone", ""), "")
+    return _BACKBONES.get(_of_features(record, "backbone"), "")
 
 
 def _is_lite(record: RunRecord) -> bool:
-    parameters = record.origins.get("features", {}).get("parameters", {})
-    return _backbone(record).startswith("EfficientNet") and parameters.get("weights") == "imagenet"
+    lite = _backbone(record).startswith("EfficientNet")
+    return lite and _of_features(record, "weights") == "imagenet"
+
+
+def _of_features(record: RunRecord, parameter: str) -> str:
+    origin = record.origins.get("features")
+    return str(origin.parameters.get(parameter, "")) if origin else ""
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from carbrand.node.errors import UserError
+from carbrand.node.dvc_lock import DvcLock
+from carbrand.node.metrics_file import read_metrics
+from carbrand.node.origin import Origin, read_origin
 from carbrand.photos.copies_file import Copy, read_copies
 from carbrand.photos.manifest import Row, photos_to_learn_from, read_manifest
 from carbrand.photos.rules import CopyRules, paths_left_out, read_rules
-from carbrand.pipeline.run_lock import RunLock
-from carbrand.scores.invariants import BrokenPromise, check_metrics, check_predictions
 from carbrand.scores.predictions_file import read_predictions
+from carbrand.scores.run_reader import RunReader
 
 NODES = ("validate", "features", "train", "evaluate")
-_MEND = "Run `dvc repro`, which makes it anew."
-Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,7 @@ class RunRecord:
     rules: CopyRules | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
-    origins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by node
+    origins: Mapping[str, Origin] = field(default_factory=dict)  # by node
     missing: str = ""
 
     @property
@@ -54,85 +50,43 @@ def read_record(model: Path) -> RunRecord:
     folder, must say that `evaluate` saw these very bytes. Raises UserError for a damaged file, and
     for one that is not as that dvc.lock says.
     """
-    run = model.parent.parent
-    if model.parent.name != "train" or not (run / "evaluate" / "metrics.json").is_file():
+    folder = model.parent.parent
+    if model.parent.name != "train" or not (folder / "evaluate" / "metrics.json").is_file():
         return RunRecord(missing="The model was exported without the run that made it.")
-    lock_file = run.parent / "dvc.lock"
-    files = _Files(run, RunLock.read(lock_file) if lock_file.is_file() else None)
-    if not files.evaluated(model):
+    lock_file = folder.parent / "dvc.lock"
+    lock = DvcLock.read(lock_file) if lock_file.is_file() else None
+    run, artifacts = RunReader(folder.parent, lock), Path(folder.name)
+    if lock and not _was_evaluated(lock, model, artifacts / "train" / model.name):
         return RunRecord(missing="The run that lay beside the model evaluated another one.")
-    files.check_predictions()
+    metrics = run.read(artifacts / "evaluate/metrics.json", read_metrics)
+    training = run.find(artifacts / "train/summary.json", read_metrics)
+    origins = {node: run.find(artifacts / node / "origin.json", read_origin) for node in NODES}
+    _check_evaluation(run, artifacts / "evaluate", metrics, origins["evaluate"])
     return RunRecord(
-        rows=tuple(files.read("validate/manifest.csv", read_manifest) or ()),
-        train_copies=tuple(files.read("features/copies.csv", read_copies) or ()),
-        test_copies=tuple(files.read("evaluate/copies.csv", read_copies) or ()),
-        rules=files.read("validate/rules.json", read_rules),
-        metrics=files.read("evaluate/metrics.json", _read_json) or {},
-        training=files.read("train/summary.json", _read_json) or {},
-        origins={node: files.read(f"{node}/origin.json", _read_json) or {} for node in NODES},
+        rows=tuple(run.find(artifacts / "validate/manifest.csv", read_manifest) or ()),
+        train_copies=tuple(run.find(artifacts / "features/copies.csv", read_copies) or ()),
+        test_copies=tuple(run.find(artifacts / "evaluate/copies.csv", read_copies) or ()),
+        rules=run.find(artifacts / "validate/rules.json", read_rules),
+        metrics=metrics,
+        training=training or {},
+        origins={node: origin for node, origin in origins.items() if origin},
     )
 
 
-@dataclass(frozen=True)
-class _Files:
-    """The files in the folder of a run, with the lock beside it, if there is one."""
-
-    folder: Path
-    lock: RunLock | None
-
-    def evaluated(self, model: Path) -> bool:
-        """Whether `evaluate` saw these bytes of the model, as far as a lock says."""
-        node = (self.lock.nodes if self.lock else {}).get("evaluate", {})
-        name = Path(self.folder.name, model.relative_to(self.folder)).as_posix()
-        seen = [dep.get("md5") for dep in node.get("deps", ()) if dep["path"] == name]
-        return not seen or seen == [_md5(model)]
-
-    def read(self, name: str, read: Callable[[Path], Content]) -> Content | None:
-        """What is in a file, or None where there is none. Raises UserError."""
-        path = self.folder / name
-        if not path.is_file():
-            return None
-        with _damage_told(path):
-            content = read(path)
-            if self.lock:
-                self.lock.check(Path(self.folder.name, name).as_posix(), path)
-            return content
-
-    def check_predictions(self) -> None:
-        """Raise UserError unless the metrics follow from the predictions, where these are here."""
-        predicted = self.read("evaluate/predictions.csv", read_predictions)
-        if predicted is None:
-            return
-        photos, brands = predicted
-        with _damage_told(self.folder / "evaluate/predictions.csv"):
-            check_predictions(photos, brands)
-        metrics = self.read("evaluate/metrics.json", _read_json) or {}
-        origin = self.read("evaluate/origin.json", _read_json) or {}
-        with _damage_told(self.folder / "evaluate/metrics.json"):
-            bins = origin.get("parameters", {}).get("ece_bins")
-            check_metrics(photos, brands, metrics, bins)
+def _was_evaluated(lock: DvcLock, model: Path, path: Path) -> bool:
+    """Whether `evaluate` saw these bytes of the model, as far as the lock says."""
+    seen = lock.seen("evaluate", path.as_posix())
+    digest = hashlib.md5(model.read_bytes(), usedforsecurity=False).hexdigest()
+    return seen in (None, digest)
 
 
-def _md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise TypeError("expected names and values")
-    return content
-
-
-@contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
-    """What reading a file raises that is not as the run wrote it, as a UserError."""
-    try:
-        yield
-    except BrokenPromise as broken:
-        reason = broken.contradiction
-    except (ValueError, TypeError, KeyError, AttributeError, csv.Error) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-    else:
-        return
-    raise UserError(f"{path} is damaged ({reason}). {_MEND}") from None
+def _check_evaluation(
+    run: RunReader, folder: Path, metrics: Mapping[str, Any], origin: Origin | None
+) -> None:
+    """Raise UserError unless the metrics follow from the predictions, where these are here."""
+    file = folder / "predictions.csv"
+    predicted = run.find(file, read_predictions)
+    if predicted:
+        bins = origin.parameters.get("ece_bins") if origin else None
+        run.check_predictions(file, *predicted)
+        run.check_metrics(folder / "metrics.json", metrics, *predicted, bins)

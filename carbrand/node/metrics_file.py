@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from carbrand.node.wording import one_line
+
 # Far below what any set of photos can tell apart, far above what instruction sets differ by.
 DECIMALS = 4
 
@@ -19,6 +21,17 @@ def write_metrics(path: Path, metrics: Mapping[str, object]) -> None:
     """
     text = json.dumps(_rounded(metrics), indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Nested numbers of a JSON file. Raises ValueError where it holds anything else."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError("expected names and numbers")
+    for name, value in flatten(content):
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"{one_line(name)} is {value!r}, which is no finite number")
+    return content
 
 
 def flatten(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -5,14 +5,28 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 UNKNOWN = "unknown"
 # One package under several names on the index, depending on the machine.
 _NAMES = {"tensorflow": ("tensorflow", "tensorflow-cpu")}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What made the artifacts of a node: its section of params.yaml, and versions by package."""
+
+    parameters: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+
+def read_origin(path: Path) -> Origin:
+    """What `write_origin` wrote. Raises KeyError, TypeError or ValueError for something else."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return Origin(dict(content["parameters"]), dict(content["versions"]))
 
 
 def write_origin(path: Path, params: Any, packages: Sequence[str]) -> None:

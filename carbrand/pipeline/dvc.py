@@ -12,8 +12,9 @@ import signal
 import sys
 from pathlib import Path
 
+from carbrand.node.dvc_lock import DvcLock
 from carbrand.node.processes import DVC_PID, parents_up_to
-from carbrand.pipeline.made_by import read_outputs, record, started_nodes
+from carbrand.pipeline.made_by import LOCK, record, started_nodes
 
 # The process that this one ends with.
 PARENT_PID = "CARBRAND_REPRO_PID"
@@ -44,11 +45,11 @@ def main() -> int:
     from dvc.cli import main as dvc
 
     leave_out_hints()
-    before = read_outputs(Path())
+    before = DvcLock.read(Path(LOCK)).outputs()
     started = started_nodes()
     status = int(dvc(sys.argv[1:]))
     if status:  # of a node that failed, dvc.lock says what it said before
-        after = read_outputs(Path())
+        after = DvcLock.read(Path(LOCK)).outputs()
         started = [name for name in started if after.get(name) != before.get(name)]
     record(Path(), started)
     return status

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from carbrand.node.dvc_lock import is_in
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_file
 from carbrand.node.wording import one_line
 from carbrand.pipeline.dvc_file import read_dvc_file
 from carbrand.pipeline.git import Repository
 from carbrand.pipeline.line_ends import find_crlf
-from carbrand.pipeline.places import is_in
 from carbrand.pipeline.status import PIPELINE, ask_dvc, in_a_few_words
 
 PARAMS = "params.yaml"

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from carbrand.node.atomic import write_atomically
+from carbrand.node.dvc_lock import DvcLock
 from carbrand.node.errors import DONE, UserError, exit_status
 from carbrand.node.terminal import print_lines, print_note
 from carbrand.pipeline.circumstances import circumstances
-from carbrand.pipeline.dvc_lock import Torn, read_whole
 from carbrand.pipeline.git import Repository
 
 FOLDER = Path(".made_by")
+LOCK = "dvc.lock"
 # Set by DVC for each command of a node: its name.
 _STARTED_BY_DVC = "DVC_STAGE"
 
@@ -41,22 +42,10 @@ def started_nodes() -> list[str]:
     return started
 
 
-def read_outputs(project: Path) -> dict[str, dict[str, str]]:
-    """The hashes of what each node wrote, by its path, as dvc.lock has them."""
-    try:
-        nodes = read_whole((project / "dvc.lock").read_bytes()).get("stages") or {}
-    except (OSError, Torn):
-        return {}
-    return {
-        name: {entry["path"]: entry["md5"] for entry in node.get("outs", ())}
-        for name, node in nodes.items()
-    }
-
-
 def record(project: Path, nodes: Iterable[str]) -> None:
     """Write what made the present outputs of the nodes. Where it cannot be written, say so."""
     try:
-        outputs = read_outputs(project)
+        outputs = DvcLock.read(project / LOCK).outputs()
         told = [name for name in dict.fromkeys(nodes) if outputs.get(name)]
         if not told:
             return
@@ -75,7 +64,7 @@ def record(project: Path, nodes: Iterable[str]) -> None:
 def recorded(project: Path) -> dict[str, Any]:
     """What made the outputs in dvc.lock, by node; None for those of which it is not known."""
     told: dict[str, Any] = {}
-    for name, hashes in read_outputs(project).items():
+    for name, hashes in DvcLock.read(project / LOCK).outputs().items():
         file = _file(project, name, hashes)
         told[name] = json.loads(file.read_text("utf-8")) if file.is_file() else None
     return told

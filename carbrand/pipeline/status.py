@@ -9,18 +9,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from carbrand.node.dvc_lock import DvcLock, Torn, is_in
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_file
 from carbrand.node.wording import one_line
 from carbrand.pipeline.dvc_environment import environment
 from carbrand.pipeline.dvc_file import kept_hash
-from carbrand.pipeline.dvc_lock import Torn, read_whole
-from carbrand.pipeline.places import is_in
 
 LOCK = Path("dvc.lock")
 PIPELINE = "dvc.yaml"
@@ -70,17 +69,17 @@ def check_up_to_date(project: Path) -> None:
     What nodes wrote need not be here, nor photos of which a .dvc file says that they are the same:
     a clone holds neither before `dvc pull`.
     """
-    nodes = _read_nodes(project / LOCK)
+    lock = _read_lock(project / LOCK)
     differences = read_status(project)
     _check_frozen(project / PIPELINE)
-    written = [out["path"] for node in nodes.values() for out in node.get("outs", ())]
+    written = [path for outs in lock.outputs().values() for path in outs]
     stale = [
         found.path
         for found in differences
         if not (found.state in _NOT_HERE and is_in(found.path, written))
-        and not (found.state == "deleted" and _is_kept_elsewhere(project, found, nodes))
+        and not (found.state == "deleted" and _is_kept_elsewhere(project, found, lock))
     ]
-    stale += find_torn_chain(nodes)
+    stale += lock.torn_chain()
     if stale:
         raise UserError(
             f"The results here are not those of the params, photos and code that are here: "
@@ -107,22 +106,6 @@ def in_a_few_words(names: Iterable[str]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + more
 
 
-def find_torn_chain(nodes: Mapping[str, Any]) -> list[str]:
-    """Files that a node of dvc.lock wrote otherwise than a later one read them.
-
-    So it is where a run ended between the two.
-    """
-    written = {
-        out["path"]: out.get("md5") for node in nodes.values() for out in node.get("outs", ())
-    }
-    return [
-        dep["path"]
-        for node in nodes.values()
-        for dep in node.get("deps", ())
-        if written.get(dep["path"], dep.get("md5")) != dep.get("md5")
-    ]
-
-
 def _differences(node: str, entries: list[Any]) -> Iterator[Difference]:
     for entry in entries:
         if not isinstance(entry, dict):  # "changed command"
@@ -141,24 +124,23 @@ def _difference(node: str, path: str, state: Any, written: bool) -> Iterator[Dif
         yield Difference(node, path, str(state), written)
 
 
-def _read_nodes(lock: Path) -> dict[str, Any]:
+def _read_lock(path: Path) -> DvcLock:
     try:
-        nodes = read_whole(lock.read_bytes()).get("stages")
+        lock = DvcLock.of_whole(path.read_bytes())
     except FileNotFoundError:
-        nodes = None
+        lock = DvcLock({})
     except Torn:
         raise UserError(
             f"{LOCK} is damaged, perhaps by a merge. `git checkout HEAD -- {LOCK}` gets it back."
         ) from None
-    if not nodes:
+    if not lock.nodes:
         raise UserError(
             f"{LOCK} names no results, so nobody knows of which photos they are. `make repro`."
         )
-    return nodes
+    return lock
 
 
-def _is_kept_elsewhere(project: Path, found: Difference, nodes: dict[str, Any]) -> bool:
+def _is_kept_elsewhere(project: Path, found: Difference, lock: DvcLock) -> bool:
     """Whether DVC keeps just those photos that the node saw, by the .dvc file beside them."""
-    deps = nodes.get(found.node, {}).get("deps", ())
-    seen = next((dep.get("md5") for dep in deps if dep["path"] == found.path), None)
+    seen = lock.seen(found.node, found.path)
     return seen is not None and seen == kept_hash(project / f"{found.path}.dvc")

@@ -19,6 +19,7 @@ import jinja2
 
 from carbrand.node import wording
 from carbrand.node.metrics_file import flatten
+from carbrand.node.origin import Origin
 from carbrand.photos.manifest import Row
 from carbrand.report import issue_words
 from carbrand.report.copy_clusters import Cluster, CopiedPhoto, find_clusters
@@ -30,7 +31,6 @@ from carbrand.report.photo_map import photo_map as map_of
 from carbrand.report.reliability_chart import reliability_chart
 from carbrand.report.results import (
     JudgedPhoto,
-    Origin,
     Results,
     Scores,
     one_brand_after_another,

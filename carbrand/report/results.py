@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from carbrand.node.origin import Origin
 from carbrand.photos.copies_file import Copy
 from carbrand.photos.folder_findings import JudgedFinding
 from carbrand.photos.manifest import KEPT, Row
@@ -88,14 +89,6 @@ class Metrics:
     macro: Scores
     brand: Mapping[str, Scores]
     top_5: float | None  # only where there are more than 5 brands
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What made the artifacts of a node: its section of params.yaml, and versions by package."""
-
-    parameters: Mapping[str, Any]
-    versions: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from carbrand.node.errors import UserError
+from carbrand.node.metrics_file import read_metrics
+from carbrand.node.origin import read_origin
 from carbrand.photos.copies_file import Copy, read_copies
 from carbrand.photos.folder_findings import read_findings
 from carbrand.photos.manifest import read_manifest
@@ -23,19 +21,15 @@ from carbrand.report.results import (
     Honesty,
     JudgedPhoto,
     Metrics,
-    Origin,
     Results,
     Scores,
 )
 from carbrand.scores.evaluation import PredictedPhoto
-from carbrand.scores.history import read_history
-from carbrand.scores.invariants import BrokenPromise, check_metrics, check_predictions
+from carbrand.scores.history import Epoch, read_history
 from carbrand.scores.map_file import read_map
 from carbrand.scores.predictions_file import read_predictions
+from carbrand.scores.run_reader import MEND, RunReader
 from carbrand.scores.suspects_file import read_suspects
-
-MEND = "Run `dvc repro`, which makes it anew."
-Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -68,42 +62,51 @@ def read_results(files: RunFiles) -> Results:
     missing = [f"{path} does not exist. {MEND}" for path in files.all() if not path.is_file()]
     if missing:
         raise UserError(*missing)
-    with _made_anew(files.manifest):
-        manifest = tuple(read_manifest(files.manifest))
-    with _made_anew(files.predictions):
-        predicted, brands = read_predictions(files.predictions)
-    with _made_anew(files.history):
-        history = tuple(read_history(files.history))
-        if not history:
-            raise ValueError("it holds no epoch")
-    origins = {node: _read_origin(path, node) for node, path in files.origins.items()}
-    with _made_anew(files.origins["validate"]):
+    run = RunReader()
+    manifest = run.read(files.manifest, read_manifest)
+    predicted, brands = run.read(files.predictions, read_predictions)
+    history = run.read(files.history, _read_epochs)
+    origins = {node: run.read(path, read_origin) for node, path in files.origins.items()}
+    with run.refused(files.origins["evaluate"]):
+        bins = _positive(origins["evaluate"].parameters["ece_bins"])
+    with run.refused(files.origins["validate"]):
         severities = origins["validate"].parameters
         rules = CopyRules(**{field.name: severities[field.name] for field in fields(CopyRules)})
     results = Results(
-        manifest=manifest,
-        folders=_read(files.folders, read_findings),
-        history=history,
-        training=_read_numbers(files.training),
+        manifest=tuple(manifest),
+        folders=tuple(run.read(files.folders, read_findings)),
+        history=tuple(history),
+        training=run.read(files.training, read_metrics),
         brands=tuple(brands),
         photos=_judge(predicted, brands),
-        metrics=_read_metrics(files.metrics),
-        heat_maps=_read_heat_maps(files.heat_maps),
+        metrics=run.read(files.metrics, _read_scores),
+        heat_maps=run.read(files.heat_maps, _read_heat_maps),
         # `features` finds them before any rule is asked.
-        train_copies=tuple(worth_telling(_read(files.train_copies, read_copies), rules)),
-        test_copies=_read(files.test_copies, read_copies),
-        suspects=_read(files.suspects, read_suspects),
-        map=_read(files.map, read_map),
+        train_copies=tuple(worth_telling(run.read(files.train_copies, read_copies), rules)),
+        test_copies=tuple(run.read(files.test_copies, read_copies)),
+        suspects=tuple(run.read(files.suspects, read_suspects)),
+        map=tuple(run.read(files.map, read_map)),
         origins=origins,
         rules=rules,
     )
     _check_of_one_run(results)
-    with _made_anew(files.predictions):
-        check_predictions(predicted, brands)
-    with _made_anew(files.metrics):
-        bins = origins["evaluate"].parameters["ece_bins"]
-        check_metrics(predicted, brands, _read_numbers(files.metrics), bins)
+    run.check_predictions(files.predictions, predicted, brands)
+    metrics = run.read(files.metrics, read_metrics)
+    run.check_metrics(files.metrics, metrics, predicted, brands, bins)
     return results
+
+
+def _positive(bins: Any) -> int:
+    if not bins >= 1:
+        raise ValueError("ece_bins must be at least 1")
+    return int(bins)
+
+
+def _read_epochs(path: Path) -> list[Epoch]:
+    history = read_history(path)
+    if not history:
+        raise ValueError("it holds no epoch")
+    return history
 
 
 def _check_of_one_run(results: Results) -> None:
@@ -156,21 +159,20 @@ def _judge(photos: Sequence[PredictedPhoto], brands: Sequence[str]) -> tuple[Jud
     )
 
 
-def _read_metrics(path: Path) -> Metrics:
-    content = _read_numbers(path)
-    with _made_anew(path):
-        return Metrics(
-            leak_free=_accuracy(content),
-            balanced=_accuracy(content, "balanced_accuracy"),
-            as_given=_accuracy(content["as_given"]),
-            without_suspected=_of_any(content["without_suspected"]),
-            leaked=content["leaked"],
-            calibrated=_honesty(content),
-            uncalibrated=_honesty(content["uncalibrated"]),
-            macro=Scores(**content["macro"], support=content["images"]),
-            brand={brand: Scores(**scores) for brand, scores in content["brand"].items()},
-            top_5=content.get("top_5"),
-        )
+def _read_scores(path: Path) -> Metrics:
+    content = read_metrics(path)
+    return Metrics(
+        leak_free=_accuracy(content),
+        balanced=_accuracy(content, "balanced_accuracy"),
+        as_given=_accuracy(content["as_given"]),
+        without_suspected=_of_any(content["without_suspected"]),
+        leaked=content["leaked"],
+        calibrated=_honesty(content),
+        uncalibrated=_honesty(content["uncalibrated"]),
+        macro=Scores(**content["macro"], support=content["images"]),
+        brand={brand: Scores(**scores) for brand, scores in content["brand"].items()},
+        top_5=content.get("top_5"),
+    )
 
 
 def _of_any(numbers: Mapping[str, Any]) -> Accuracy | None:
@@ -188,54 +190,7 @@ def _honesty(numbers: Mapping[str, Any]) -> Honesty:
 
 def _read_heat_maps(path: Path) -> np.ndarray:
     """From disk only as far as they are used: of 10,000 photos, few are shown."""
-    with _made_anew(path):
-        heat_maps = np.load(path, mmap_mode="r", allow_pickle=False)
-        if heat_maps.ndim != 3 or 0 in heat_maps.shape[1:]:
-            raise ValueError(f"expected a shape of (n, h, w), got {heat_maps.shape}")
+    heat_maps = np.load(path, mmap_mode="r", allow_pickle=False)
+    if heat_maps.ndim != 3 or 0 in heat_maps.shape[1:]:
+        raise ValueError(f"expected a shape of (n, h, w), got {heat_maps.shape}")
     return heat_maps
-
-
-def _read(path: Path, read: Callable[[Path], list[Record]]) -> tuple[Record, ...]:
-    with _made_anew(path):
-        return tuple(read(path))
-
-
-def _read_origin(path: Path, node: str) -> Origin:
-    with _made_anew(path):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        origin = Origin(dict(content["parameters"]), dict(content["versions"]))
-        if node == "evaluate" and not origin.parameters["ece_bins"] >= 1:
-            raise ValueError("ece_bins must be at least 1")
-    return origin
-
-
-def _read_numbers(path: Path) -> dict[str, Any]:
-    """Nested numbers of a JSON file."""
-    with _made_anew(path):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise TypeError("expected names and numbers")
-        _check_numbers(content)
-    return content
-
-
-def _check_numbers(content: Mapping[str, Any]) -> None:
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            _check_numbers(value)
-        elif not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise ValueError(f"expected a number for {name}, got {value!r}")
-
-
-@contextmanager
-def _made_anew(path: Path) -> Iterator[None]:
-    """What reading a file of ours raises when somebody changed it, as a UserError."""
-    try:
-        yield
-    except BrokenPromise as broken:
-        raise UserError(f"{path} is damaged ({broken.contradiction}). {MEND}") from None
-    except KeyError as error:
-        raise UserError(f"{path} is damaged (no {error.args[0]}). {MEND}") from None
-    except (ValueError, TypeError, AttributeError, EOFError, csv.Error) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is damaged ({reason}). {MEND}") from None

@@ -728,7 +728,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "predictions that somebody edited are believed",
-        "carbrand/pipeline/run_lock.py",
+        "carbrand/node/dvc_lock.py",
         '        if found != entry.get("md5"):\n',
         "        if False:\n",
         _test("run_lock", "forged_results_are_refused_on_either_side[as it was-here-leaked]"),

@@ -22,8 +22,8 @@ import yaml
 from carbrand.node.atomic import _sync
 from carbrand.node.errors import UserError
 from carbrand.pipeline.cache_links import check_cache_links
-from carbrand.pipeline.dvc_lock import heal
 from carbrand.pipeline.dvc_state import mend_rwlock, workers
+from carbrand.pipeline.healing import heal
 from tests.conftest import ROOT, draw_photo, edit_params, git, run
 from tests.promises.running import (
     NODES,

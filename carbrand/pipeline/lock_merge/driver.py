@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from carbrand.node.dvc_lock import Torn, read_as_dvc
 from carbrand.node.errors import DONE
 from carbrand.node.terminal import print_note
-from carbrand.pipeline.dvc_lock import Torn, read_as_dvc
 from carbrand.pipeline.lock_merge.three_way import Unsettled, merge_locks
 
 CONFLICT = 1

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from carbrand.node.dvc_lock import DvcLock
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_file
 from carbrand.node.wording import one_line
-from carbrand.pipeline.dvc_lock import Torn, read_whole
-from carbrand.pipeline.places import is_in
-from carbrand.pipeline.status import find_torn_chain, in_a_few_words
+from carbrand.pipeline.status import in_a_few_words
 from carbrand.release.gate.revision import Revision, take_out
 from carbrand.release.gate.side import GateFiles
 
@@ -27,15 +26,13 @@ def check_results(project: Path, revision: Revision, files: GateFiles, params: b
     """
     with tempfile.TemporaryDirectory() as folder:
         take_out(project, revision, (files.lock, files.params), Path(folder))
-        try:
-            nodes = read_whole((Path(folder) / files.lock).read_bytes()).get("stages") or {}
-        except (OSError, Torn):
+        lock = DvcLock.read(Path(folder) / files.lock).upstream(files.node)
+        if not lock.nodes:
             return
-        nodes = {name: nodes[name] for name in _upstream(nodes, files.node)}
-        stale = find_torn_chain(nodes)
+        stale = lock.torn_chain()
         if params and (Path(folder) / files.params).is_file():
             content = _read_params(Path(folder), files.params, revision)
-            stale += _changed_params(nodes, files.params, content)
+            stale += _changed_params(lock.nodes, files.params, content)
     if stale:
         raise UserError(
             f"The results in {revision} are not those of its params: "
@@ -52,20 +49,6 @@ def _read_params(folder: Path, file: Path, revision: Revision) -> Mapping[str, A
             f"{file.as_posix()} in {revision} is nothing that DVC could read. Give --against a "
             f"commit of a whole run."
         ) from None
-
-
-def _upstream(nodes: Mapping[str, Any], last: str) -> list[str]:
-    """The node `last` and all whose files it depends on, directly or not, in the order of nodes."""
-    wanted, before = {last}, 0
-    while len(wanted) > before:
-        before = len(wanted)
-        read = {dep["path"] for name in wanted for dep in nodes.get(name, {}).get("deps", ())}
-        wanted |= {
-            name
-            for name, node in nodes.items()
-            if any(is_in(path, [out["path"]]) for out in node.get("outs", ()) for path in read)
-        }
-    return [name for name in nodes if name in wanted]
 
 
 def _changed_params(

@@ -8,12 +8,12 @@ import re
 import tempfile
 from pathlib import Path
 
+from carbrand.node.dvc_lock import DvcLock, NotOfTheRun
 from carbrand.node.errors import UserError
 from carbrand.node.wording import one_line
 from carbrand.pipeline.dvc_notes import closed_notes
 from carbrand.pipeline.git import GitFailed, Repository
 from carbrand.pipeline.revisions import find_commit, say_known
-from carbrand.pipeline.run_lock import NotOfTheRun, RunLock
 
 # Files of models that were asked for, by commit: ignored by Git and DVC, safe to delete.
 KEPT = Path(".dvc/tmp/models")
@@ -90,7 +90,7 @@ def _registered(repository: Repository, name: str, rest: str) -> str | None:
 
 def _fetch(project: Path, commit: str, path: str, wanted: str) -> Path:
     """The file that dvc.lock of the commit names, byte by byte."""
-    lock = RunLock.of(Repository(project).read(commit, LOCK))
+    lock = DvcLock.of(Repository(project).read(commit, LOCK))
     md5 = lock.md5(path)
     if md5 is None:
         raise UserError(
@@ -127,7 +127,7 @@ def _fetch(project: Path, commit: str, path: str, wanted: str) -> Path:
     return kept
 
 
-def _check_fetched(lock: RunLock, path: str, file: Path, cached: Path, name: str) -> None:
+def _check_fetched(lock: DvcLock, path: str, file: Path, cached: Path, name: str) -> None:
     try:
         lock.check(path, file)
     except NotOfTheRun as error:

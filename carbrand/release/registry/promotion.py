@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from carbrand.node.dvc_lock import DvcLock
 from carbrand.node.errors import UserError
 from carbrand.pipeline.git import Repository
-from carbrand.pipeline.run_lock import RunLock
 from carbrand.release.registry.find import in_stage
 
 
@@ -73,4 +73,4 @@ def _version_of(project: Path, name: str, commit: str) -> str | None:
 
 
 def _hash(repository: Repository, commit: str, model: str) -> str | None:
-    return RunLock.of(repository.read(commit, "dvc.lock")).written(model)
+    return DvcLock.of(repository.read(commit, "dvc.lock")).written(model)

@@ -15,9 +15,9 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from carbrand.node.dvc_lock import is_in
 from carbrand.node.errors import UserError
 from carbrand.pipeline.dvc_notes import closed_notes
-from carbrand.pipeline.places import is_in
 
 if TYPE_CHECKING:
     from dvc.repo import Repo

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from carbrand.node.dvc_lock import DvcLock, is_in
 from carbrand.node.errors import UserError
 from carbrand.node.wording import one_line
 from carbrand.pipeline.dvc_state import alone
 from carbrand.pipeline.git import Repository
 from carbrand.pipeline.kept import check_kept
-from carbrand.pipeline.places import is_in
-from carbrand.pipeline.run_lock import RunLock
 from carbrand.release.gate.comparison import Comparison, compare
 from carbrand.release.gate.gate_params import GateParams
 from carbrand.release.gate.judgement import Verdict
@@ -213,7 +212,7 @@ def judge(plan: Plan, repository: Repository) -> Comparison | None:
     """The gate's comparison, or None where there is no model yet to compare with."""
     revision = find_revision(plan.project, plan.against)
     predictions = plan.files.predictions.as_posix()
-    lock = RunLock.of(repository.read(revision.commit, plan.files.lock.as_posix()))
+    lock = DvcLock.of(repository.read(revision.commit, plan.files.lock.as_posix()))
     if lock.written(predictions) is None and repository.read(revision.commit, predictions) is None:
         read_here(plan.project, plan.files)  # with nothing to compare with, it must be right, too
         return None

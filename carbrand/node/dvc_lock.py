@@ -1,0 +1,217 @@
+"""dvc.lock as DVC reads it: with what each node ran, and which bytes it read and wrote.
+
+Files of a run count only where dvc.lock of that state of the project names their bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from carbrand.node.dvc_yaml import parse_yaml
+
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+
+
+class Torn(ValueError):
+    """No dvc.lock that DVC would read."""
+
+
+def read_whole(data: bytes) -> dict[str, Any]:
+    """What DVC would read of these bytes of a dvc.lock. Raises Torn where it would not."""
+    try:
+        content = parse_yaml(data.decode("utf-8"))
+    except ValueError:
+        raise Torn from None
+    if not _is_surely_whole(content):
+        read_as_dvc(data)
+    if not isinstance(content, dict):
+        raise Torn
+    return content
+
+
+def is_in(path: str, places: Iterable[str]) -> bool:
+    """Whether a path, with forward slashes, is one of the places or lies in one of them."""
+    return any(path == place or path.startswith(f"{place}/") for place in places)
+
+
+class NotOfTheRun(ValueError):
+    """A file is not the one that dvc.lock names; the message says why, in half a sentence."""
+
+
+@dataclass(frozen=True)
+class DvcLock:
+    """The nodes of a dvc.lock by name; none where it is missing or torn."""
+
+    nodes: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, content: bytes | None) -> DvcLock:
+        """What the bytes of a dvc.lock say, or None for a missing one."""
+        try:
+            return cls.of_whole(content) if content else cls({})
+        except Torn:
+            return cls({})
+
+    @classmethod
+    def of_whole(cls, content: bytes) -> DvcLock:
+        """What the bytes of a dvc.lock say. Raises Torn where DVC would not read them."""
+        return cls(read_whole(content).get("stages") or {})
+
+    @classmethod
+    def read(cls, path: Path) -> DvcLock:
+        """That of a file, which need not be there."""
+        return cls.of(path.read_bytes() if path.is_file() else None)
+
+    def written(self, path: str) -> str | None:
+        """The MD5 of a file that a node wrote, or None where none did."""
+        return _hash(self._entry(path, "outs"))
+
+    def md5(self, path: str) -> str | None:
+        """The MD5 of a file that a node wrote or read, or None where none did."""
+        return _hash(self._any_entry(path))
+
+    def outputs(self) -> dict[str, dict[str, Any]]:
+        """The MD5 of each file or folder that a node wrote, by node and path."""
+        return {
+            name: {entry["path"]: entry.get("md5") for entry in node.get("outs", ())}
+            for name, node in self.nodes.items()
+        }
+
+    def seen(self, node: str, path: str) -> str | None:
+        """The hash of what a node read at `path` when it ran; None where it read nothing there."""
+        deps = self.nodes.get(node, {}).get("deps", ())
+        entry = next((dep for dep in deps if dep["path"] == path), None)
+        return str(entry.get(entry.get("hash", "md5"))) if entry else None
+
+    def upstream(self, last: str) -> DvcLock:
+        """The node `last` and all whose files it depends on, directly or not, in their order."""
+        wanted, before = {last}, 0
+        while len(wanted) > before:
+            before = len(wanted)
+            nodes = [self.nodes[name] for name in wanted if name in self.nodes]
+            read = {dep["path"] for node in nodes for dep in node.get("deps", ())}
+            wanted |= {
+                name
+                for name, outs in self.outputs().items()
+                if any(is_in(path, [out]) for out in outs for path in read)
+            }
+        return DvcLock({name: node for name, node in self.nodes.items() if name in wanted})
+
+    def torn_chain(self) -> list[str]:
+        """Files that a node wrote otherwise than a later one read them: a run ended in between."""
+        written = {path: md5 for outs in self.outputs().values() for path, md5 in outs.items()}
+        return [
+            dep["path"]
+            for node in self.nodes.values()
+            for dep in node.get("deps", ())
+            if written.get(dep["path"], dep.get("md5")) != dep.get("md5")
+        ]
+
+    def param(self, node: str, file: str, key: str) -> Any:
+        """The value of a parameter, such as `evaluate.ece_bins`, with which a node ran, or None."""
+        found = self.nodes.get(node, {}).get("params", {}).get(file, {})
+        if key in found:  # DVC writes the keys that dvc.yaml names: this one, or its whole section
+            return found[key]
+        section, _, name = key.partition(".")
+        values = found.get(section)
+        return values.get(name) if isinstance(values, Mapping) else None
+
+    def check(self, path: str, file: Path) -> None:
+        """Raise NotOfTheRun unless the file has the bytes that the run wrote or read at `path`."""
+        entry = self._any_entry(path)
+        if entry is None:
+            raise NotOfTheRun("dvc.lock does not name it" if self.nodes else "no dvc.lock names it")
+        if not file.is_file():
+            raise NotOfTheRun("it is missing, and dvc.lock names it")
+        found = _md5(file, as_on_unix="hash" not in entry)
+        if found != entry.get("md5"):
+            raise NotOfTheRun(
+                f"the run wrote another one: its MD5 is {found[:7]}, dvc.lock says "
+                f"{str(entry.get('md5'))[:7]}"
+            )
+
+    def _any_entry(self, path: str) -> Mapping[str, Any] | None:
+        # What one node writes as a part of a folder, another one may read by its name.
+        return self._entry(path, "outs") or self._entry(path, "deps")
+
+    def _entry(self, path: str, kind: str) -> Mapping[str, Any] | None:
+        entries = (entry for node in self.nodes.values() for entry in node.get(kind, ()))
+        return next((entry for entry in entries if entry["path"] == path), None)
+
+
+def _hash(entry: Mapping[str, Any] | None) -> str | None:
+    return str(entry["md5"]) if entry and "md5" in entry else None
+
+
+def _md5(file: Path, as_on_unix: bool) -> str:
+    """Of the bytes; as_on_unix: with the line ends of Unix, of which DVC 2 hashed texts."""
+    content = file.read_bytes()
+    if as_on_unix:
+        content = content.replace(b"\r\n", b"\n")
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _is_surely_whole(content: Any) -> bool:
+    """Whether DVC reads it for certain; its own check costs half a second to load."""
+    if not isinstance(content, dict) or set(content) != {"schema", "stages"}:
+        return False
+    stages = content["stages"]
+    return (
+        content["schema"] == "2.0"
+        and isinstance(stages, dict)
+        and all(isinstance(name, str) and _is_stage(stage) for name, stage in stages.items())
+    )
+
+
+def _is_stage(stage: Any) -> bool:
+    return (
+        isinstance(stage, dict)
+        and {"cmd"} <= set(stage) <= {"cmd", "deps", "params", "outs"}
+        and isinstance(stage["cmd"], str)
+        and all(_is_list_of_files(stage.get(kind, [])) for kind in ("deps", "outs"))
+        and _is_params(stage.get("params", {}))
+    )
+
+
+def _is_list_of_files(entries: Any) -> bool:
+    kinds = {"path": str, "hash": str, "md5": str, "size": int, "nfiles": int, "isexec": bool}
+    return isinstance(entries, list) and all(
+        isinstance(entry, dict)
+        and {"path", "hash", "md5"} <= set(entry) <= set(kinds)
+        and all(type(value) is kinds[key] for key, value in entry.items())
+        and entry["hash"] == "md5"
+        and _MD5.fullmatch(entry["md5"]) is not None
+        for entry in entries
+    )
+
+
+def _is_params(params: Any) -> bool:
+    return isinstance(params, dict) and all(
+        isinstance(file, str)
+        and isinstance(values, dict)
+        and all(isinstance(name, str) for name in values)
+        for file, values in params.items()
+    )
+
+
+def read_as_dvc(data: bytes) -> dict[str, Any]:
+    """What DVC makes of the bytes of a dvc.lock, in its order. Raises Torn, with why in a line."""
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from dvc.utils.serialize import ParseError, parse_yaml_for_update
+    from voluptuous import Invalid
+
+    try:
+        content = parse_yaml_for_update(data.decode("utf-8"), "dvc.lock")
+        COMPILED_LOCKFILE_SCHEMA(content)
+    except UnicodeDecodeError:
+        raise Torn("it is not UTF-8") from None
+    except ParseError:
+        raise Torn("it is not YAML") from None
+    except Invalid as error:
+        raise Torn(" ".join(str(error).split())) from None
+    return content
