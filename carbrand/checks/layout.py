@@ -10,7 +10,7 @@ from pathlib import Path
 from carbrand.checks.brand_names import compare_names
 from carbrand.checks.portable_names import find_unportable
 from carbrand.node.errors import UserError
-from carbrand.node.wording import one_line
+from carbrand.node.wording import first_few, one_line
 from carbrand.photos.files import FoundFile, Tree, walk_splits
 from carbrand.photos.folder_findings import (
     SHOWN,
@@ -208,9 +208,7 @@ def _is_archive(file: FoundFile) -> bool:
 
 def _some(names: Iterable[str]) -> str:
     """The first of `names` in order, and how many there are beyond them."""
-    shown = [one_line(name) for name in sorted(names)]
-    more = len(shown) - SHOWN
-    return ", ".join(shown[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+    return first_few([one_line(name) for name in sorted(names)], SHOWN)
 
 
 def _find_loose(tree: Tree) -> list[FolderFinding]:

@@ -7,7 +7,6 @@ test photos has learned from them, and their accuracy says no longer what it pro
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +18,8 @@ from carbrand.node.errors import DONE, UserError, exit_status
 from carbrand.node.metrics_file import flatten
 from carbrand.node.terminal import print_line, print_lines
 from carbrand.node.wording import NO_BREAK, columns, one_line, percent, shorten
-from carbrand.pipeline.dvc_environment import environment
 from carbrand.pipeline.names import print_any_name
+from carbrand.pipeline.status import ask_dvc
 
 PARAMS, TRAINING = "params.yaml", "artifacts/train/summary.json"
 WIDTH = 100
@@ -51,15 +50,9 @@ class Baseline:
     experiments: Sequence[Experiment]
 
 
-def ask_dvc(arguments: Sequence[str]) -> list[Any]:
+def show_experiments(arguments: Sequence[str]) -> list[Any]:
     """What `dvc exp show` says, as JSON. Raises UserError where it says nothing."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "exp", "show", "--json", *arguments],
-        env=environment(Path()),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ask_dvc(Path(), ("dvc", "exp", "show", "--json", *arguments))
     if done.returncode != 0:
         if "Only supported for Git" in done.stderr:
             raise UserError(
@@ -171,7 +164,7 @@ def _line(name: str, accuracy: str, loss: str, changed: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the table, and what to do where there is nothing to choose from."""
-    baselines = read_baselines(ask_dvc(arguments))
+    baselines = read_baselines(show_experiments(arguments))
     if not baselines:
         raise UserError(
             "There is no commit yet, and DVC's experiments begin with one: commit first."

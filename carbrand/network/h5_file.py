@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 
 from carbrand.node.errors import UserError
+from carbrand.node.wording import first_few
 
 Shape = tuple[int, ...]
 
@@ -273,7 +274,7 @@ def _compare(
         if received != expected[layer]
     ]
     problems = [
-        f"{word}: {_some(found)}"
+        f"{word}: {first_few(found, _SHOWN)}"
         for word, found in (
             ("missing layers", missing),
             ("wrong shapes", misshaped),
@@ -287,11 +288,6 @@ def _compare(
 
 def _list(shapes: list[Shape]) -> str:
     return " ".join("×".join(map(str, shape)) or "scalar" for shape in shapes) or "nothing"
-
-
-def _some(found: list[str]) -> str:
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return ", ".join(found[:_SHOWN]) + more
 
 
 def read_array(path: Path, where: str, dataset: h5py.Dataset) -> np.ndarray:

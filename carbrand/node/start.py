@@ -26,6 +26,9 @@ from carbrand.node.processes import (
 )
 from carbrand.node.terminal import Parser, print_note
 
+# The file in which nodes that were started are listed, a name on each line.
+STARTED_NODES = "CARBRAND_STARTED_NODES"
+
 
 def start(main: Callable[..., None]) -> None:
     """Call `main` with the paths of the command line, in order, and leave with its exit status."""
@@ -44,6 +47,7 @@ def start(main: Callable[..., None]) -> None:
         stop_on_signals()
         parents = parents_up_to_dvc()
         parents.end_with_them()
+        _note_start(node)
         status = exit_status(lambda: _write_whole(main, node, paths, parents))
         end_on_signals()
     except Stopped as stopped:
@@ -52,6 +56,14 @@ def start(main: Callable[..., None]) -> None:
                 print_note("stopped")
         os._exit(stopped.exit_status)  # threads may have much to do yet
     sys.exit(status)
+
+
+def _note_start(node: str) -> None:
+    """Say that the node ran, where somebody wants to know: DVC may have its outputs in a cache."""
+    listed = os.environ.get(STARTED_NODES)
+    if listed:
+        with contextlib.suppress(OSError), Path(listed).open("a", encoding="utf-8") as file:
+            file.write(f"{node}\n")
 
 
 def _write_whole(main: Callable[..., None], node: str, paths: list[Path], parents: Parents) -> None:

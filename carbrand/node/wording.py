@@ -32,6 +32,12 @@ def count(how_many: int, noun: str, nouns: str = "") -> str:
     return f"{how_many:,}{NO_BREAK}{noun if how_many == 1 else nouns or f'{noun}s'}"
 
 
+def first_few(names: Sequence[str], most: int) -> str:
+    """`audi, bmw and 3 more`: at most so many of the names, and how many others there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
 def humanise(code: str) -> str:
     """`wrong_extension` as `Wrong extension`."""
     words = code.replace("_", " ").replace("-", " ").strip()

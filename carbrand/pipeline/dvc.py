@@ -14,10 +14,12 @@ from pathlib import Path
 
 from carbrand.node.dvc_lock import DvcLock
 from carbrand.node.processes import DVC_PID, parents_up_to
-from carbrand.pipeline.made_by import LOCK, record, started_nodes
+from carbrand.node.start import STARTED_NODES
+from carbrand.pipeline.made_by import LOCK, record
 
 # The process that this one ends with.
 PARENT_PID = "CARBRAND_REPRO_PID"
+_STARTED = Path(".dvc/tmp/started")
 _PUSH_HINT = "Use `dvc push`"
 
 
@@ -46,8 +48,11 @@ def main() -> int:
 
     leave_out_hints()
     before = DvcLock.read(Path(LOCK)).outputs()
-    started = started_nodes()
+    _STARTED.unlink(missing_ok=True)  # of one that was killed
+    os.environ[STARTED_NODES] = str(_STARTED.resolve())
     status = int(dvc(sys.argv[1:]))
+    started = _STARTED.read_text("utf-8").splitlines() if _STARTED.exists() else []
+    _STARTED.unlink(missing_ok=True)
     if status:  # of a node that failed, dvc.lock says what it said before
         after = DvcLock.read(Path(LOCK)).outputs()
         started = [name for name in started if after.get(name) != before.get(name)]

@@ -11,6 +11,7 @@ from pathlib import Path
 from carbrand.node.atomic import write_atomically
 from carbrand.node.errors import UserError
 from carbrand.node.terminal import print_note
+from carbrand.node.wording import first_few
 from carbrand.pipeline.git import Repository
 
 # What nodes depend on and Git keeps, besides photos. Of params.yaml DVC compares values.
@@ -23,9 +24,8 @@ def heal_line_ends(project: Path) -> None:
     for path in paths:
         _write_with_lf(project / path)
     if paths:
-        others = f" and {len(paths) - 1} more" if paths[1:] else ""
         print_note(
-            f"note: {paths[0]}{others} had CRLF line ends. They are LF now, as Git keeps them: "
+            f"note: {first_few(paths, 1)} had CRLF line ends. They are LF now, as Git keeps them: "
             f"DVC's hashes are to be everybody's."
         )
 

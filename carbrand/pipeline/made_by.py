@@ -23,23 +23,6 @@ from carbrand.pipeline.git import Repository
 
 FOLDER = Path(".made_by")
 LOCK = "dvc.lock"
-# Set by DVC for each command of a node: its name.
-_STARTED_BY_DVC = "DVC_STAGE"
-
-
-def started_nodes() -> list[str]:
-    """A list to which each node is added that DVC starts in this process from now on.
-
-    A node whose outputs DVC has in its cache is not started.
-    """
-    started: list[str] = []
-
-    def listen(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "subprocess.Popen" and arguments[3] and _STARTED_BY_DVC in arguments[3]:
-            started.append(arguments[3][_STARTED_BY_DVC])
-
-    sys.addaudithook(listen)
-    return started
 
 
 def record(project: Path, nodes: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from carbrand.node.errors import UserError
-from carbrand.node.wording import one_line
+from carbrand.node.wording import first_few, one_line
 from carbrand.pipeline.git import Repository
 
 # DVC: refs/exps/<first 2 digits of the commit it started from>/<the others>/<name>.
@@ -91,6 +91,4 @@ def _nearest(name: str, names: Sequence[str]) -> str:
         return difflib.SequenceMatcher(None, name, other).ratio()
 
     listed = sorted(set(names), key=lambda other: (-likeness(other), other))
-    more = len(listed) - _MOST_NAMES
-    said = ", ".join(map(one_line, listed[:_MOST_NAMES]))
-    return f"{said} and {more:,} more" if more > 0 else said
+    return first_few(list(map(one_line, listed)), _MOST_NAMES)

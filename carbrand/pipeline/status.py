@@ -17,7 +17,7 @@ from typing import Any
 from carbrand.node.dvc_lock import DvcLock, Torn, is_in
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_file
-from carbrand.node.wording import one_line
+from carbrand.node.wording import first_few, one_line
 from carbrand.pipeline.dvc_environment import environment
 from carbrand.pipeline.dvc_file import kept_hash
 
@@ -101,9 +101,7 @@ def _check_frozen(pipeline: Path) -> None:
 
 def in_a_few_words(names: Iterable[str]) -> str:
     """The first few, each once, and how many more."""
-    names = list(dict.fromkeys(names))
-    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more
+    return first_few(list(dict.fromkeys(names)), _MOST_NAMES)
 
 
 def _differences(node: str, entries: list[Any]) -> Iterator[Difference]:
