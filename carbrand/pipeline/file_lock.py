@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from carbrand.node.errors import UserError
 
 _POLL_S = 0.2
-# What systems say of a file that another process holds; the last two on Windows.
-_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
 
 class Busy(Exception):
@@ -22,20 +18,26 @@ class Busy(Exception):
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Hold the file, as DVC (zc.lockfile) holds its own: they see each other. Raises Busy.
+def held_within(path: Path, seconds: float) -> Iterator[None]:
+    """Hold the file as soon as it is free. Raises Busy where that takes longer.
 
-    Raises UserError where the file system cannot do that.
+    DVC (zc.lockfile) holds its own files in the same way: they see each other. Raises UserError
+    where the file system cannot do that; a lock that a killed process would leave behind is none.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    lock = FileLock(path, thread_local=False, fallback_to_soft=False)
     try:
-        _lock(handle, path)
-        try:
-            yield
-        finally:
-            _unlock(handle)
+        lock.acquire(timeout=seconds, poll_interval=_POLL_S)
+    except Timeout:
+        raise Busy from None
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be locked ({error.strerror}), so nothing would keep two runs apart. "
+            f"Put the project on a file system that can, a local disk for instance."
+        ) from None
+    try:
+        yield
     finally:
-        os.close(handle)
+        lock.release()
 
 
 def is_held(path: Path) -> bool:
@@ -43,7 +45,7 @@ def is_held(path: Path) -> bool:
     if not path.exists():
         return False
     try:
-        with held(path):
+        with held_within(path, 0):
             return False
     except Busy:
         return True
@@ -55,47 +57,8 @@ def held_once_free(path: Path, wait: Callable[[], None]) -> Iterator[None]:
     with ExitStack() as stack:
         while True:
             try:
-                stack.enter_context(held(path))
+                stack.enter_context(held_within(path, 0))
                 break
             except Busy:
                 wait()
         yield
-
-
-def held_within(path: Path, seconds: float) -> AbstractContextManager[None]:
-    """Hold the file as soon as it is free. Raises Busy where that takes longer."""
-    deadline = time.monotonic() + seconds
-
-    def wait() -> None:
-        if time.monotonic() > deadline:
-            raise Busy
-        time.sleep(_POLL_S)
-
-    return held_once_free(path, wait)
-
-
-def _lock(handle: int, path: Path) -> None:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in _HELD:
-            raise Busy from None
-        raise UserError(
-            f"{path} cannot be locked ({error.strerror}), so nothing would keep two runs apart. "
-            f"Put the project on a file system that can, a local disk for instance."
-        ) from None
-
-
-def _unlock(handle: int) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
-    # elsewhere, closing it does

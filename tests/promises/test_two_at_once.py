@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from carbrand.node.errors import UserError
-from carbrand.pipeline.file_lock import held, is_held
+from carbrand.pipeline.file_lock import held_within, is_held
 from tests.conftest import edit_params, git, run
 from tests.promises.running import Run, await_that, bits, forget, leftovers
 
@@ -111,7 +111,7 @@ def test_predicting_while_a_model_is_made_has_one_or_says_so(finished, thorough)
 def test_a_file_that_is_held_is_busy(tmp_path):
     path = tmp_path / "lock"
     assert not is_held(path)
-    with held(path):
+    with held_within(path, 0):
         assert is_held(path)
     assert not is_held(path)
 
@@ -125,7 +125,7 @@ def test_nobody_waits_for_ever_where_files_cannot_be_locked(number, tmp_path, mo
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(UserError) as caught, held(tmp_path / "repro.lock"):
+    with pytest.raises(UserError) as caught, held_within(tmp_path / "repro.lock", 0):
         pass
     (line,) = caught.value.problems
     assert line.startswith(f"{tmp_path / 'repro.lock'} cannot be locked ({os.strerror(number)})")
