@@ -16,8 +16,7 @@ import pytest
 from carbrand.commands import export
 from carbrand.export.agreement import Tolerance, compare
 from carbrand.export.export_model import export_model
-from carbrand.export.targets import FORMATS, Source, choose_formats
-from carbrand.network.onnx_network import write_onnx
+from carbrand.export.targets import FORMATS, Source, choose_formats, write_onnx
 from carbrand.node.errors import UserError
 from carbrand.photos.photo import read_photo
 from carbrand.scores.predictions_file import read_predictions

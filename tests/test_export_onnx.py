@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from carbrand.export import run_onnx
+from carbrand.export.targets import write_onnx
 from carbrand.network.keras_import import import_keras
 from carbrand.network.network_file import NetworkFile, NotANetwork, read_network
-from carbrand.network.onnx_network import write_onnx
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +16,7 @@ from carbrand.export import run_litert, run_onnx, run_savedmodel
 from carbrand.export.agreement import Tolerance
 from carbrand.export.tensorflow_files import TensorFlowFiles, quantise
 from carbrand.network.network_file import NetworkFile
-from carbrand.network.onnx_network import write_onnx
+from carbrand.network.onnx_network import for_export
 from carbrand.node.errors import UserError
 
 # A hundred times what was measured, a hundredth of what anybody can see.
@@ -72,6 +72,18 @@ def _write_int8(source: Source, path: Path) -> None:
 
 def _write_onnx(source: Source, path: Path) -> None:
     write_onnx(source.network, path, source.metadata)
+
+
+def write_onnx(network: NetworkFile, path: Path, metadata: Mapping[str, Any]) -> None:
+    """Write a file that ONNX's own check accepts; the same arguments give the same bytes.
+
+    `metadata` goes into the file, each value as JSON. Raises NotANetwork.
+    """
+    import onnx
+
+    data = for_export(network, metadata)
+    onnx.checker.check_model(data, full_check=True)
+    path.write_bytes(data)
 
 
 FORMATS = {

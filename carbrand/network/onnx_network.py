@@ -1,141 +1,157 @@
 """A network of ours as ONNX: the same layers, in operators that every runtime has.
 
-Written from the layers themselves: Keras's own exporter needs tf2onnx, which is hardly kept any
-more, and traces TensorFlow's graph, of which a network of fourteen kinds of layers needs nothing.
+OpenVINO reads it from memory, and `carbrand export` writes it to a file. It is translated from the
+layers themselves: the converters of OpenVINO and Keras need TensorFlow, whose import takes longer
+than a hundred photos, and Keras's exporter to ONNX also tf2onnx, which is hardly maintained.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from carbrand.network import onnx_file
 from carbrand.network.network_file import Layer, NetworkFile, NotANetwork
+from carbrand.network.onnx_file import Attribute
 
-# Of 2022, and the first in which all reductions take their axes alike. Runtimes read older sets
-# for ever, newer ones never.
-OPSET, IR_VERSION = 18, 8
+# Names in a file that is exported.
 INPUT, OUTPUT = "photos", "probabilities"
-# Before the names of layers, which may be those two.
-_LAYER = "layer/"
-Size = tuple[int, int]
+# Batch, height, width, channels to batch, channels, height, width, and back.
+_TO_CHANNELS_FIRST, _TO_CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+_ACTIVATIONS = {"linear": "Identity", "relu": "Relu", "softmax": "Softmax"}
+_TRANSLATION_ERRORS = (LookupError, TypeError, ValueError, ArithmeticError)
+
+# Height and width of maps; () of vectors.
+Size = tuple[int, ...]
 
 
-def write_onnx(network: NetworkFile, path: Path, metadata: Mapping[str, Any]) -> None:
-    """Write the network to `path`; the same network and metadata give the same bytes.
+def for_one_photo(network: NetworkFile, outputs: Sequence[str]) -> bytes:
+    """The network from one photo (1, h, w, 3) uint8 to the outputs of the layers `outputs`.
 
-    Its input `photos` is (n, s, s, 3) float32 in 0…255, its output `probabilities` (n, brands).
+    Those are maps (1, h, w, channels) or vectors (1, d), float32. Raises NotANetwork.
+    """
+    graph = _Graph(network)
+    results = []
+    for position, name in enumerate(outputs):
+        output = f"output/{position}"
+        if graph.sizes[name]:
+            graph.add("Transpose", [_tensor(name)], output, perm=_TO_CHANNELS_LAST)
+        else:
+            graph.add("Identity", [_tensor(name)], output)
+        results.append(onnx_file.value(output, "float32", None))
+    photo = onnx_file.value(INPUT, "uint8", (1, *network.input_shape))
+    return onnx_file.model(graph.nodes, graph.constants, [photo], results, {})
+
+
+def for_export(network: NetworkFile, metadata: Mapping[str, Any]) -> bytes:
+    """The network from `photos` (n, h, w, 3) float32 in 0…255 to `probabilities` (n, brands).
+
     `metadata` goes into the file, each value as JSON. Raises NotANetwork.
     """
-    import onnx
-
-    model = _build(network, metadata)
-    onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString(deterministic=True))
-
-
-def _build(network: NetworkFile, metadata: Mapping[str, Any]) -> Any:
-    from onnx import TensorProto, helper
-
-    height, width, channels = network.input_shape
-    graph = _Graph()
-    for layer in network.layers.values():
-        names = tuple(_LAYER + name for name in layer.inputs)
-        try:
-            graph.add_layer(replace(layer, name=_LAYER + layer.name, inputs=names), (height, width))
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise NotANetwork(f"{layer.name}: {error}") from None
-    graph.add("Identity", [_LAYER + network.output], OUTPUT)
+    graph = _Graph(network)
+    graph.add("Identity", [_tensor(network.output)], OUTPUT)
     brands = len(network.layers[network.output].weights["bias"])
-    photos = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", height, width, channels])
-    probabilities = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", brands])
-    onnx_graph = helper.make_graph(
-        graph.nodes, "carbrand", [photos], [probabilities], graph.constants
-    )
-    opset = [helper.make_opsetid("", OPSET)]
-    model = helper.make_model(
-        onnx_graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="carbrand"
-    )
+    photos = onnx_file.value(INPUT, "float32", ("n", *network.input_shape))
+    probabilities = onnx_file.value(OUTPUT, "float32", ("n", brands))
     texts = {key: json.dumps(value, ensure_ascii=False) for key, value in metadata.items()}
-    helper.set_model_props(model, dict(sorted(texts.items())))
-    return model
+    return onnx_file.model(graph.nodes, graph.constants, [photos], [probabilities], texts)
+
+
+def _tensor(layer: str) -> str:
+    """What the output of a layer is called: layers may be named like inputs and outputs."""
+    return f"layer/{layer}"
 
 
 @dataclass
 class _Graph:
-    """Nodes as they come; `sizes` are those of the maps that a layer gives."""
+    """All layers of a network as ONNX nodes; `sizes` are those of the layers' outputs."""
 
-    nodes: list[Any] = field(default_factory=list)
-    constants: list[Any] = field(default_factory=list)
+    network: NetworkFile
+    nodes: list[bytes] = field(default_factory=list)
+    constants: list[bytes] = field(default_factory=list)
     sizes: dict[str, Size] = field(default_factory=dict)
 
-    def add_layer(self, layer: Layer, photo_size: Size) -> None:
-        """Whatever is needed for `layer`; its output is named as it is."""
+    def __post_init__(self) -> None:
+        for layer in self.network.layers.values():
+            try:
+                self._translate(layer)
+            except _TRANSLATION_ERRORS as error:
+                raise NotANetwork(f"{layer.name}: {error}") from None
+
+    def _translate(self, layer: Layer) -> None:
         if layer.kind == "InputLayer":
-            self.sizes[layer.name] = photo_size
-            # Batch, height, width, channels to batch, channels, height, width.
-            self.add("Transpose", [INPUT], layer.name, perm=(0, 3, 1, 2))
+            self._translate_input(layer)
             return
+        if len(layer.inputs) != 1 and layer.kind not in ("Add", "Concatenate"):
+            raise ValueError(f"it reads {len(layer.inputs)} layers")
         size = self.sizes[layer.inputs[0]]
-        self.sizes[layer.name] = _LAYERS[layer.kind](self, layer, size) or size
+        size_after = _LAYERS[layer.kind](self, layer, size)
+        self.sizes[layer.name] = size if size_after is None else size_after
 
-    def add(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+    def _translate_input(self, layer: Layer) -> None:
+        to = onnx_file.DATA_TYPES["float32"]
+        numbers = self.add("Cast", [INPUT], f"{_tensor(layer.name)}/numbers", to=to)
+        self.add("Transpose", [numbers], _tensor(layer.name), perm=_TO_CHANNELS_FIRST)
+        self.sizes[layer.name] = self.network.input_shape[:2]
+
+    def add(
+        self, operator: str, inputs: Sequence[str], output: str, **attributes: Attribute
+    ) -> str:
         """A node with one output, whose name is returned."""
-        from onnx import helper
-
-        node = helper.make_node(operator, list(inputs), [output], name=output, **attributes)
-        self.nodes.append(node)
+        self.nodes.append(onnx_file.node(operator, inputs, output, attributes))
         return output
 
-    def constant(self, name: str, values: Any, dtype: Any = np.float32) -> str:
+    def add_layer(
+        self, layer: Layer, operator: str, *constants: str, **attributes: Attribute
+    ) -> None:
+        """The node that a layer is, and its activation; it reads `constants` last."""
+        inputs, output = [*map(_tensor, layer.inputs), *constants], _tensor(layer.name)
+        activation = layer.settings.get("activation", "linear")
+        if activation not in _ACTIVATIONS:
+            raise ValueError(f"the activation {activation} is not known")
+        if activation == "softmax" and self.sizes[layer.inputs[0]]:
+            raise ValueError("softmax on maps is not known")
+        if activation != "linear":
+            inputs = [self.add(operator, inputs, f"{output}/linear", **attributes)]
+            operator, attributes = _ACTIVATIONS[activation], {}
+        self.add(operator, inputs, output, **attributes)
+
+    def constant(self, layer: Layer, name: str, values: Any, dtype: Any = np.float32) -> str:
         """An array in the file, whose name is returned."""
-        from onnx import numpy_helper
+        full_name = f"{_tensor(layer.name)}/{name}"
+        self.constants.append(onnx_file.constant(full_name, np.asarray(values, dtype)))
+        return full_name
 
-        array = np.ascontiguousarray(np.asarray(values, dtype))
-        self.constants.append(numpy_helper.from_array(array, name))
-        return name
-
-    def finish(self, layer: Layer, operator: str, inputs: list[str], **attributes: Any) -> None:
-        """A node that may be followed by the activation of its layer."""
-        name = layer.settings["activation"]
-        if name == "linear":
-            self.add(operator, inputs, layer.name, **attributes)
-            return
-        before = self.add(operator, inputs, f"{layer.name}/linear", **attributes)
-        _activate(self, name, before, layer.name)
-
-
-def _activate(graph: _Graph, name: str, x: str, output: str) -> None:
-    if name == "relu":
-        graph.add("Relu", [x], output)
-    elif name == "softmax":
-        graph.add("Softmax", [x], output, axis=1)
-    elif name == "linear":
-        graph.add("Identity", [x], output)
-    else:
-        raise ValueError(f"the activation {name} is not known")
+    def weights(self, layer: Layer, **arrays: np.ndarray) -> list[str]:
+        """The names of these arrays, and of the bias where the layer has one."""
+        if "bias" in layer.weights:
+            arrays["bias"] = layer.weights["bias"]
+        return [self.constant(layer, name, values) for name, values in arrays.items()]
 
 
 def _rescaling(graph: _Graph, layer: Layer, _size: Size) -> None:
     by_channel = (1, -1, 1, 1)
-    values = {key: np.reshape(layer.settings[key], by_channel) for key in ("scale", "offset")}
-    scale = graph.constant(f"{layer.name}/scale", values["scale"])
-    offset = graph.constant(f"{layer.name}/offset", values["offset"])
-    scaled = graph.add("Mul", [layer.inputs[0], scale], f"{layer.name}/scaled")
-    graph.add("Add", [scaled, offset], layer.name)
+    scale, offset = (
+        graph.constant(layer, key, np.reshape(layer.settings[key], by_channel))
+        for key in ("scale", "offset")
+    )
+    scaled = f"{_tensor(layer.name)}/scaled"
+    graph.add("Mul", [_tensor(layer.inputs[0]), scale], scaled)
+    graph.add("Add", [scaled, offset], _tensor(layer.name))
 
 
 def _zero_padding(graph: _Graph, layer: Layer, size: Size) -> Size:
     (top, bottom), (left, right) = layer.settings["padding"]
-    pads = graph.constant(
-        f"{layer.name}/pads", [0, 0, top, left, 0, 0, bottom, right], dtype=np.int64
-    )
-    graph.add("Pad", [layer.inputs[0], pads], layer.name, mode="constant")
-    return size[0] + top + bottom, size[1] + left + right
+    if min(top, bottom, left, right) < 0:
+        raise ValueError("a padding is negative")
+    height, width = size
+    pads = [0, 0, top, left, 0, 0, bottom, right]
+    graph.add_layer(layer, "Pad", graph.constant(layer, "pads", pads, np.int64), mode="constant")
+    return height + top + bottom, width + left + right
 
 
 def _conv(graph: _Graph, layer: Layer, size: Size) -> Size:
@@ -151,54 +167,49 @@ def _depthwise_conv(graph: _Graph, layer: Layer, size: Size) -> Size:
 
 
 def _convolve(graph: _Graph, layer: Layer, kernel: np.ndarray, size: Size, groups: int) -> Size:
-    inputs = [layer.inputs[0], graph.constant(f"{layer.name}/kernel", kernel)]
-    if "bias" in layer.weights:
-        inputs.append(graph.constant(f"{layer.name}/bias", layer.weights["bias"]))
     dilations = layer.settings["dilation_rate"]
     windows, size_after = _windows(layer, size, kernel.shape[2:], dilations)
-    graph.finish(layer, "Conv", inputs, group=groups, dilations=dilations, **windows)
+    constants = graph.weights(layer, kernel=kernel)
+    graph.add_layer(layer, "Conv", *constants, group=groups, dilations=dilations, **windows)
     return size_after
 
 
 def _windows(
     layer: Layer, size: Size, kernel: Sequence[int], dilations: Sequence[int]
-) -> tuple[dict[str, Any], Size]:
+) -> tuple[dict[str, Attribute], Size]:
     """Attributes of a node that goes over maps in windows, and the size that comes out.
 
-    Keras's `same` puts what is odd of the padding at the bottom and the right; runtimes are told
-    so in numbers, for the attribute that says it is deprecated.
+    Keras's `same` puts the odd row and column of padding at the bottom and the right; written in
+    numbers, for the attribute for it is deprecated.
     """
-    strides = layer.settings["strides"]
-    spans = [(side - 1) * step + 1 for side, step in zip(kernel, dilations, strict=True)]
-    axes = list(zip(size, spans, strides, strict=True))
-    if layer.settings["padding"] == "valid":
-        height, width = ((length - span) // stride + 1 for length, span, stride in axes)
-        return {"kernel_shape": list(kernel), "strides": strides, "pads": [0] * 4}, (height, width)
-    if layer.settings["padding"] != "same":
-        raise ValueError(f"the padding {layer.settings['padding']} is not known")
-    height, width = (-(-length // stride) for length, _, stride in axes)
-    missing = [
-        max(0, (out - 1) * stride + span - length)
-        for out, (length, span, stride) in zip((height, width), axes, strict=True)
-    ]
-    before = [count // 2 for count in missing]
-    after = [count - half for count, half in zip(missing, before, strict=True)]
-    pads = [*before, *after]
-    return {"kernel_shape": list(kernel), "strides": strides, "pads": pads}, (height, width)
+    strides, padding = layer.settings["strides"], layer.settings["padding"]
+    if padding not in ("same", "valid"):
+        raise ValueError(f"the padding {padding} is not known")
+    sizes_after, before, after = [], [], []
+    for length, side, dilation, stride in zip(size, kernel, dilations, strides, strict=True):
+        span = (side - 1) * dilation + 1
+        length_after = -(-length // stride) if padding == "same" else (length - span) // stride + 1
+        missing = max(0, (length_after - 1) * stride + span - length)  # 0 where it is valid
+        sizes_after.append(length_after)
+        before.append(missing // 2)
+        after.append(missing - missing // 2)
+    attributes: dict[str, Attribute] = {"kernel_shape": kernel, "strides": strides}
+    return attributes | {"pads": before + after}, tuple(sizes_after)
 
 
 def _batch_norm(graph: _Graph, layer: Layer, _size: Size) -> None:
     weights = layer.weights
-    mean = weights["moving_mean"]
+    mean, variance = weights["moving_mean"], weights["moving_variance"]
+    if (variance < 0).any():
+        raise ValueError("a variance is negative")
     parts = {
         "gamma": weights.get("gamma", np.ones_like(mean)),
         "beta": weights.get("beta", np.zeros_like(mean)),
         "moving_mean": mean,
-        "moving_variance": weights["moving_variance"],
+        "moving_variance": variance,
     }
-    names = [graph.constant(f"{layer.name}/{key}", values) for key, values in parts.items()]
     epsilon = float(layer.settings["epsilon"])
-    graph.add("BatchNormalization", [layer.inputs[0], *names], layer.name, epsilon=epsilon)
+    graph.add_layer(layer, "BatchNormalization", *graph.weights(layer, **parts), epsilon=epsilon)
 
 
 def _relu(graph: _Graph, layer: Layer, _size: Size) -> None:
@@ -206,44 +217,35 @@ def _relu(graph: _Graph, layer: Layer, _size: Size) -> None:
     if settings["negative_slope"] or settings["threshold"]:
         raise ValueError("a ReLU of this kind is not known")
     if settings["max_value"] is None:
-        graph.add("Relu", layer.inputs, layer.name)
+        graph.add_layer(layer, "Relu")
         return
-    lowest = graph.constant(f"{layer.name}/min", 0.0)
-    highest = graph.constant(f"{layer.name}/max", settings["max_value"])
-    graph.add("Clip", [layer.inputs[0], lowest, highest], layer.name)
-
-
-def _activation(graph: _Graph, layer: Layer, _size: Size) -> None:
-    _activate(graph, layer.settings["activation"], layer.inputs[0], layer.name)
+    lowest = graph.constant(layer, "min", 0.0)
+    highest = graph.constant(layer, "max", float(settings["max_value"]))
+    graph.add_layer(layer, "Clip", lowest, highest)
 
 
 def _max_pooling(graph: _Graph, layer: Layer, size: Size) -> Size:
     windows, size_after = _windows(layer, size, layer.settings["pool_size"], (1, 1))
-    graph.add("MaxPool", layer.inputs, layer.name, **windows)
+    graph.add_layer(layer, "MaxPool", **windows)
     return size_after
 
 
-def _global(operator: str) -> Callable[[_Graph, Layer, Size], None]:
-    def pool(graph: _Graph, layer: Layer, _size: Size) -> None:
-        axes = graph.constant(f"{layer.name}/axes", [2, 3], dtype=np.int64)
-        graph.add(operator, [layer.inputs[0], axes], layer.name, keepdims=0)
+def _global_pooling(operator: str) -> Callable[[_Graph, Layer, Size], Size]:
+    def pool(graph: _Graph, layer: Layer, _size: Size) -> Size:
+        axes = graph.constant(layer, "axes", [2, 3], np.int64)
+        graph.add_layer(layer, operator, axes, keepdims=0)
+        return ()
 
     return pool
 
 
 def _add(graph: _Graph, layer: Layer, _size: Size) -> None:
-    first, second = layer.inputs
-    graph.add("Add", [first, second], layer.name)
-
-
-def _concatenate(graph: _Graph, layer: Layer, _size: Size) -> None:
-    graph.add("Concat", layer.inputs, layer.name, axis=1)
+    _first, _second = layer.inputs  # ONNX adds two
+    graph.add_layer(layer, "Add")
 
 
 def _dense(graph: _Graph, layer: Layer, _size: Size) -> None:
-    kernel = graph.constant(f"{layer.name}/kernel", layer.weights["kernel"])
-    bias = graph.constant(f"{layer.name}/bias", layer.weights["bias"])
-    graph.finish(layer, "Gemm", [layer.inputs[0], kernel, bias])
+    graph.add_layer(layer, "Gemm", *graph.weights(layer, kernel=layer.weights["kernel"]))
 
 
 _LAYERS: Mapping[str, Callable[[_Graph, Layer, Size], Size | None]] = {
@@ -253,11 +255,11 @@ _LAYERS: Mapping[str, Callable[[_Graph, Layer, Size], Size | None]] = {
     "DepthwiseConv2D": _depthwise_conv,
     "BatchNormalization": _batch_norm,
     "ReLU": _relu,
-    "Activation": _activation,
+    "Activation": lambda graph, layer, _size: graph.add_layer(layer, "Identity"),
     "Add": _add,
     "MaxPooling2D": _max_pooling,
-    "GlobalAveragePooling2D": _global("ReduceMean"),
-    "GlobalMaxPooling2D": _global("ReduceMax"),
-    "Concatenate": _concatenate,
+    "GlobalAveragePooling2D": _global_pooling("ReduceMean"),
+    "GlobalMaxPooling2D": _global_pooling("ReduceMax"),
+    "Concatenate": lambda graph, layer, _size: graph.add_layer(layer, "Concat", axis=1),
     "Dense": _dense,
 }
