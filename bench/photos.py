@@ -13,7 +13,7 @@ from carbrand.network.engines import Engine, choose
 from carbrand.network.keras_import import import_keras
 from carbrand.photos.files import find_files
 from carbrand.photos.manifest import Row
-from carbrand.photos.photo import MAX_PIXELS
+from carbrand.photos.photo_limits import MAX_PIXELS
 from carbrand.vectors.feature_store import Recipe
 from stages.features import FeaturesParams, look_at, open_network, save_network
 

@@ -28,7 +28,7 @@ from carbrand.node.start import start
 from carbrand.node.table import write_table
 from carbrand.photos.copies_file import Copy, read_copies, write_copies
 from carbrand.photos.manifest import Row, photos_to_predict, read_manifest, suspected_leaks
-from carbrand.photos.photo import ResizePolicy
+from carbrand.photos.resizing import ResizePolicy
 from carbrand.photos.rules import CopyRules, paths_left_out, read_rules, worth_telling
 from carbrand.scores.evaluation import (
     PredictedPhoto,

@@ -36,7 +36,8 @@ from carbrand.parallel.pool import cluster, spread
 from carbrand.photos.clusters import Clusters
 from carbrand.photos.copies_file import Copy, write_copies
 from carbrand.photos.manifest import Row, photos_to_learn_from, read_manifest
-from carbrand.photos.photo import MAX_SIZE_PX, RESIZE_POLICIES, open_photo
+from carbrand.photos.photo import open_photo
+from carbrand.photos.resizing import MAX_SIZE_PX, RESIZE_POLICIES
 from carbrand.vectors.alignment import Alignment, grey_thumbnail
 from carbrand.vectors.feature_store import (
     Recipe,

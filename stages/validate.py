@@ -43,7 +43,7 @@ from carbrand.photos.folder_findings import (
     write_findings,
 )
 from carbrand.photos.manifest import ERROR, EXCLUDED, KEPT, Row, write_manifest
-from carbrand.photos.photo import MAX_PIXELS
+from carbrand.photos.photo_limits import MAX_PIXELS
 from carbrand.photos.rules import CopyRules, write_rules
 
 MEGAPIXEL = 1_000_000

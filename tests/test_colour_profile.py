@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from carbrand.checks.inspection import PhotoLimits, inspect_file
-from carbrand.photos import photo as photo_module
+from carbrand.photos import photo_limits
 from carbrand.photos.decode import colour_profile
 from carbrand.photos.decode.icc_file import (
     ADOBE_RGB,
@@ -252,7 +252,7 @@ def test_the_manifest_says_why_a_profile_is_not_used(tmp_path):
 
 
 def test_a_photo_to_be_converted_may_have_half_the_pixels(monkeypatch):
-    monkeypatch.setattr(photo_module, "MAX_PIXELS_PNG", 64 * 48 * 2 - 1)
+    monkeypatch.setattr(photo_limits, "MAX_PIXELS_PNG", 64 * 48 * 2 - 1)
     open_photo("a", saved(drawn(), "PNG"))
     with pytest.raises(UnreadablePhoto, match="with a colour profile, at most"):
         open_photo("a", saved(drawn(), "PNG", icc_profile=SPACES["Display P3"]))

@@ -14,14 +14,9 @@ from PIL import Image
 from carbrand.checks.quality import measure, quality_issues
 from carbrand.network.views import Augmentation, make_view
 from carbrand.photos.decode.damage import is_damaged
-from carbrand.photos.photo import (
-    PROBLEMS,
-    RESIZE_POLICIES,
-    UnreadablePhoto,
-    leads_outside,
-    open_photo,
-)
+from carbrand.photos.photo import PROBLEMS, UnreadablePhoto, leads_outside, open_photo
 from carbrand.photos.photo import read_file as read_bytes
+from carbrand.photos.resizing import RESIZE_POLICIES
 from carbrand.report.thumbnail import thumbnail
 from tests.conftest import ROOT, run
 from tests.hostile_photos import HostileFile, build_corpus

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from carbrand.photos import photo as photo_module
+from carbrand.photos import photo_limits, resizing
 from carbrand.photos.decode.formats import UNSUPPORTED_SUFFIXES, extension_fits, identify
 from carbrand.photos.photo import (
     SUFFIXES,
@@ -20,8 +20,8 @@ from carbrand.photos.photo import (
     open_photo,
     read_file,
     read_photo,
-    resize,
 )
+from carbrand.photos.resizing import resize
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -279,7 +279,7 @@ def test_a_pipe_does_not_hang(tmp_path):
 def test_the_pixel_limit_is_checked_before_decoding(tmp_path, monkeypatch):
     path = tmp_path / "a.bmp"
     two_halves().save(path)
-    monkeypatch.setattr(photo_module, "MAX_PIXELS", 199)
+    monkeypatch.setattr(photo_limits, "MAX_PIXELS", 199)
     with pytest.raises(UnreadablePhoto, match="20x10 pixels"):
         open_photo(path)
 
@@ -297,7 +297,7 @@ def test_what_takes_long_to_decode_may_have_fewer_pixels(mode, suffix, name, tmp
     path = tmp_path / f"a{suffix}"
     Image.new(mode, (20, 10)).save(path)
     assert open_photo(path).size == (20, 10)
-    monkeypatch.setattr(photo_module, name, 199)
+    monkeypatch.setattr(photo_limits, name, 199)
     with pytest.raises(UnreadablePhoto, match=r"20x10 pixels .*, at most 199"):
         open_photo(path)
 
@@ -360,7 +360,7 @@ SCAN = b"\xff\xda"
 
 @pytest.mark.parametrize("coding", [{}, {"progressive": True}])
 def test_only_the_scans_of_the_picture_count(coding, monkeypatch):
-    monkeypatch.setattr(photo_module, "MAX_SCANNED_PIXELS", 12 * 20 * 10)
+    monkeypatch.setattr(photo_limits, "MAX_SCANNED_PIXELS", 12 * 20 * 10)
     buffer = io.BytesIO()
     two_halves().save(buffer, "JPEG", **coding)
     plain, segment = buffer.getvalue(), struct.pack(">H", 602) + SCAN * 300
@@ -373,7 +373,7 @@ def test_only_the_scans_of_the_picture_count(coding, monkeypatch):
 
 
 def test_a_jpeg_of_many_scans_is_refused_whatever_is_between_them(monkeypatch):
-    monkeypatch.setattr(photo_module, "MAX_SCANNED_PIXELS", 12 * 20 * 10)
+    monkeypatch.setattr(photo_limits, "MAX_SCANNED_PIXELS", 12 * 20 * 10)
     buffer = io.BytesIO()
     two_halves().save(buffer, "JPEG", progressive=True)
     data = buffer.getvalue()
@@ -455,7 +455,7 @@ def test_a_link_out_of_the_folder_is_told_from_one_that_stays(tmp_path):
 
 def test_the_narrowest_photos_become_squares_too():
     for size in ((1, 1), (1, 5000), (5000, 1)):
-        for policy in photo_module.RESIZE_POLICIES:
+        for policy in resizing.RESIZE_POLICIES:
             assert resize(Image.new("RGB", size, RED), 32, policy).size == (32, 32)
 
 
@@ -473,7 +473,7 @@ def test_crop_takes_the_centre():
 def test_pad_keeps_the_aspect():
     square = resize(Image.new("RGB", (20, 10), RED), 20, "pad")
     assert square.getpixel((10, 10)) == RED
-    assert square.getpixel((10, 1)) == photo_module.PAD_COLOUR
+    assert square.getpixel((10, 1)) == resizing.PAD_COLOUR
 
 
 def test_the_model_sees_a_uint8_square(tmp_path):

@@ -12,7 +12,8 @@ from carbrand.network.extraction import extract
 from carbrand.node.params import read_section
 from carbrand.photos.copies_file import Copy, read_copies, write_copies
 from carbrand.photos.files import find_files
-from carbrand.photos.photo import open_photo, resize
+from carbrand.photos.photo import open_photo
+from carbrand.photos.resizing import resize
 from carbrand.vectors.alignment import align, grey_thumbnail
 from carbrand.vectors.space import Space
 from carbrand.vectors.vector_copies import PhotoSet, find_copies

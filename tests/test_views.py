@@ -12,7 +12,7 @@ from carbrand.network.views import (
     make_test_views,
     make_view,
 )
-from carbrand.photos.photo import RESIZE_POLICIES, resize
+from carbrand.photos.resizing import RESIZE_POLICIES, resize
 from tests.conftest import draw_photo
 
 KEY = "00112233445566778899aabbccddeeff"

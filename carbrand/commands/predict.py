@@ -18,7 +18,8 @@ from carbrand.node.terminal import print_json, print_line, print_note
 from carbrand.node.wording import count
 from carbrand.photos.files import FoundFile, find_files
 from carbrand.photos.links import describe_unfit, find_unfit, why_refused
-from carbrand.photos.photo import MAX_BYTES, SUFFIXES, UnreadablePhoto
+from carbrand.photos.photo import SUFFIXES, UnreadablePhoto
+from carbrand.photos.photo_limits import MAX_BYTES
 from carbrand.release.registry.find import find_model
 
 STDIN = "-"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from carbrand.photos.photo import PAD_COLOUR
+from carbrand.photos.resizing import PAD_COLOUR
 
 _UPRIGHT = (
     "Decode it to 8-bit RGB, upright (apply the EXIF orientation), transparent parts on white."

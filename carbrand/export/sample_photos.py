@@ -15,7 +15,8 @@ from carbrand.node.errors import UserError
 from carbrand.parallel.batches import map_ahead, usable_cores
 from carbrand.photos.files import find_files
 from carbrand.photos.manifest import KEPT, Row
-from carbrand.photos.photo import ResizePolicy, read_photo
+from carbrand.photos.photo import read_photo
+from carbrand.photos.resizing import ResizePolicy
 
 # Of each half. More tell calibration and check little, and take minutes at 448 px.
 MOST = 48

@@ -24,7 +24,8 @@ from carbrand.network.pooling import LAST_POOLS
 from carbrand.network.views import TEST_VIEWS, TestViews, make_test_views
 from carbrand.node.errors import UserError
 from carbrand.parallel.batches import map_ahead, usable_cores
-from carbrand.photos.photo import ResizePolicy, UnreadablePhoto, open_photo
+from carbrand.photos.photo import UnreadablePhoto, open_photo
+from carbrand.photos.resizing import ResizePolicy
 from carbrand.vectors.alignment import grey_thumbnail
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from carbrand.photos.photo import ResizePolicy
+from carbrand.photos.resizing import ResizePolicy
 
 
 def class_activation(maps: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from carbrand.network.views import TEST_VIEWS, TestViews
 from carbrand.node.atomic import check_room
 from carbrand.node.errors import UserError
 from carbrand.node.origin import version_of
-from carbrand.photos.photo import MAX_SIZE_PX, RESIZE_POLICIES
+from carbrand.photos.resizing import MAX_SIZE_PX, RESIZE_POLICIES
 from carbrand.vectors.feature_store import Recipe
 
 _ATTRIBUTE = "carbrand"

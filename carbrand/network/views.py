@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from carbrand.photos.photo import ResizePolicy, resize
+from carbrand.photos.resizing import ResizePolicy, resize
 
 TestViews = Literal["plain", "flip", "flip_crop"]
 # How many views of a photo each averages over.

@@ -13,10 +13,9 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -35,11 +34,12 @@ from carbrand.photos.decode.formats import (
     identify,
     name_other,
     name_unsupported,
-    tiff_directory,
 )
-from carbrand.photos.decode.jpeg_file import JpegFile, read_jpeg
+from carbrand.photos.decode.jpeg_file import read_jpeg
 from carbrand.photos.decode.png_file import without_colour_chunks
 from carbrand.photos.decode.transparency import onto_white
+from carbrand.photos.photo_limits import MAX_BYTES, MAX_PIXELS, bits_per_channel, explain_size
+from carbrand.photos.resizing import ResizePolicy, resize
 
 # An allow-list: Pillow would start Ghostscript for EPS bytes in a file named .jpg. Its classes are
 # called by name, not through Image.open, which hides why it could not make out a file, and fails
@@ -54,22 +54,6 @@ _READERS: dict[str, type[ImageFile.ImageFile]] = {
 }
 FORMATS = tuple(_READERS)
 SUFFIXES = frozenset(suffix for suffixes in SUFFIXES_OF.values() for suffix in suffixes)
-# Checked against the header, before a pixel is decoded; 8 bytes each at the worst.
-MAX_PIXELS = 100_000_000
-# libwebp holds a picture four times over while it decodes: 16 bytes each.
-MAX_PIXELS_WEBP = 50_000_000
-# libjpeg holds all of a picture that comes in several scans, and a look for damage decodes one for
-# print whole: 11 bytes each, 17 where both is so.
-MAX_PIXELS_IN_SCANS = MAX_PIXELS_FOR_PRINT = 60_000_000
-MAX_PIXELS_FOR_PRINT_IN_SCANS = 36_000_000
-# Within 2 s of a processor of 2020: zlib unpacks slowly, and transparency is laid on white. Of each
-# kind, half as many where colours are converted.
-MAX_PIXELS_PNG = MAX_PIXELS_WITH_ALPHA = MAX_PIXELS_DEEP = 50_000_000
-MAX_PIXELS_DEEP_WITH_ALPHA = 30_000_000
-# Nothing that holds MAX_PIXELS of 8 bits is larger.
-MAX_BYTES = 320_000_000
-# Scans of a progressive JPEG, each of which goes over all pixels. Cameras and editors write 10.
-MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
 # What a file may have had, in the order in which `info["oddities"]` lists it.
 ODDITIES = (
     *("sixteen_bit", "cmyk", "colour_profile", "unusable_profile", "palette", "alpha"),
@@ -91,16 +75,6 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Of a TIFF (TIFF 6.0, section 8).
-_BITS, _TILE = 258, (322, 323)
-
-ResizePolicy = Literal["stretch", "crop", "pad"]
-RESIZE_POLICIES: tuple[ResizePolicy, ...] = ("stretch", "crop", "pad")
-# Side of the square that a network sees; a model file that claims more would take all memory.
-MAX_SIZE_PX = 1024
-# Letterbox bars: the mean of ImageNet, which a backbone sees as "nothing here".
-PAD_COLOUR = (124, 116, 104)
-
 # What Pillow says of variants that it knows and does not read.
 _OF_A_KIND_NOT_READ = re.compile(
     r"unsupported|not supported|unknown pixel mode|unknown data organization|cannot handle", re.I
@@ -236,10 +210,11 @@ def _decode(
     photo = _READERS[format](io.BytesIO(seen))
     colours = colours_of(photo, data, format)
     jpeg = read_jpeg(data) if format == "JPEG" else None
-    most, kind = _most_pixels(data, format, photo, jpeg)
-    if colours.convert:
-        most, kind = most // 2, f"{kind} with a colour profile"
-    _check_size(path, data, photo, (min(max_pixels, most), kind), jpeg)
+    if not all(photo.size):
+        raise UnreadablePhoto(path, f"{photo.width}x{photo.height} pixels")
+    too_large = explain_size(photo, data, jpeg, colours.convert is not None, max_pixels)
+    if too_large:
+        raise UnreadablePhoto(path, too_large, "too_large")
     # Pillow turns a TIFF upright while it loads, and then no longer says so. Of a PNG it would load
     # the pixels to say it, and its errors must not be taken for those of a tag.
     orientation = _orientation(photo) if format == "TIFF" else 1
@@ -262,59 +237,6 @@ def _looks_cut(photo: Image.Image, data: bytes) -> bool:
     )
 
 
-def _check_size(
-    path: Path | str,
-    data: bytes,
-    photo: ImageFile.ImageFile,
-    limit: tuple[int, str],
-    jpeg: JpegFile | None,
-) -> None:
-    """`limit`: how many pixels there may be, and in words what kind of photo that is."""
-    width, height = photo.size
-    if not (width and height):
-        raise UnreadablePhoto(path, f"{width}x{height} pixels")
-    most, kind = limit
-    if width * height > most:
-        reason = f"{width}x{height} pixels{kind}, at most {most:,}"
-        raise UnreadablePhoto(path, reason, "too_large")
-    if jpeg and len(jpeg.scans) * width * height > MAX_SCANNED_PIXELS:
-        reason = f"{width}x{height} pixels in {len(jpeg.scans):,} scans"
-        raise UnreadablePhoto(path, reason, "too_large")
-    if photo.format == "TIFF":
-        across, down = (tiff_directory(data).first(tag) for tag in _TILE)
-        if across * down > MAX_PIXELS:
-            raise UnreadablePhoto(path, f"tiles of {across}x{down} pixels", "too_large")
-
-
-def _most_pixels(
-    data: bytes, format: str, photo: ImageFile.ImageFile, jpeg: JpegFile | None
-) -> tuple[int, str]:
-    """How many pixels such a photo may have, and in words what kind of photo that is."""
-    if format == "WEBP":
-        return MAX_PIXELS_WEBP, ""
-    if jpeg is None:
-        return _most_pixels_unpacked(data, format, photo)
-    in_scans, for_print = jpeg.comes_in_scans, photo.mode == "CMYK"
-    if in_scans and for_print:
-        return MAX_PIXELS_FOR_PRINT_IN_SCANS, " in CMYK and several scans"
-    if for_print:
-        return MAX_PIXELS_FOR_PRINT, " in CMYK"
-    return (MAX_PIXELS_IN_SCANS, " in several scans") if in_scans else (MAX_PIXELS, "")
-
-
-def _most_pixels_unpacked(data: bytes, format: str, photo: ImageFile.ImageFile) -> tuple[int, str]:
-    """The same for formats that keep every value."""
-    alpha = photo.mode in ("RGBA", "LA", "PA") or "transparency" in photo.info
-    deep = _bits(photo, data, format) > 8
-    if alpha and deep:
-        return MAX_PIXELS_DEEP_WITH_ALPHA, " of 16 bits with transparency"
-    if alpha:
-        return MAX_PIXELS_WITH_ALPHA, " with transparency"
-    if deep:
-        return MAX_PIXELS_DEEP, " of 16 bits"
-    return (MAX_PIXELS_PNG, " in a PNG") if format == "PNG" else (MAX_PIXELS, "")
-
-
 def _orientation(photo: Image.Image) -> int:
     """1 to 8, and 1 where a damaged EXIF block does not say; nothing else of it is needed."""
     try:
@@ -327,7 +249,7 @@ def _orientation(photo: Image.Image) -> int:
 def _to_rgb(photo: ImageFile.ImageFile, colours: Colours, data: bytes, format: str) -> Image.Image:
     source_mode, orientation = photo.mode, photo.info["orientation"]
     had = {
-        "sixteen_bit": _bits(photo, data, format) > 8,
+        "sixteen_bit": bits_per_channel(photo, data) > 8,
         "cmyk": source_mode == "CMYK",
         "colour_profile": colours.convert is not None,
         "unusable_profile": bool(colours.problem),
@@ -367,25 +289,6 @@ def _has_more_pictures(photo: ImageFile.ImageFile, data: bytes, format: str) -> 
     if format in ("PNG", "WEBP"):  # whose headers say it
         return bool(getattr(photo, "is_animated", False))
     return holds_more_pictures(data, format)
-
-
-def _bits(photo: Image.Image, data: bytes, format: str) -> int:
-    """Bits of each channel as the file holds them."""
-    if format == "PNG":
-        return data[24]
-    if format == "TIFF":
-        return max(tiff_directory(data).tags.get(_BITS, (1,)))
-    return 16 if photo.mode.startswith("I") else 8
-
-
-def resize(photo: Image.Image, size_px: int, policy: ResizePolicy) -> Image.Image:
-    """The photo as a square of `size_px`: stretched, its centre cropped, or padded to fit."""
-    square = (size_px, size_px)
-    if policy == "stretch":
-        return photo.resize(square, Image.Resampling.BICUBIC)
-    if policy == "crop":
-        return ImageOps.fit(photo, square, Image.Resampling.BICUBIC)
-    return ImageOps.pad(photo, square, Image.Resampling.BICUBIC, color=PAD_COLOUR)
 
 
 def read_photo(path: Path | str, size_px: int, policy: ResizePolicy) -> np.ndarray:

@@ -138,7 +138,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "`crop` pads",
-        "carbrand/photos/photo.py",
+        "carbrand/photos/resizing.py",
         '    if policy == "crop":\n',
         '    if policy == "croop":\n',
         _test("photo", "crop_takes_the_centre"),

@@ -25,7 +25,8 @@ from carbrand.checks.inspection import Inspected, PhotoLimits, inspect_file
 from carbrand.photos.decode.damage import is_damaged, rest_is_missing
 from carbrand.photos.decode.icc_file import DISPLAY_P3, SRGB_CURVE, rgb_profile
 from carbrand.photos.files import FoundFile
-from carbrand.photos.photo import MAX_PIXELS, PROBLEMS, UnreadablePhoto, open_photo, read_file
+from carbrand.photos.photo import PROBLEMS, UnreadablePhoto, open_photo, read_file
+from carbrand.photos.photo_limits import MAX_PIXELS
 from tests.hostile_photos import _chunk, _segment, _variants, quarters, save
 from tests.profiles import cmyk_profile, grey_profile
 

@@ -19,7 +19,8 @@ from carbrand.checks.copies.edit_candidates import Candidate, Overlay, find_cand
 from carbrand.checks.copies.fingerprint import working_copy
 from carbrand.checks.copies.window_hash import VERSIONS, WindowHashes, pictures
 from carbrand.photos.clusters import Clusters
-from carbrand.photos.photo import MAX_PIXELS, open_photo
+from carbrand.photos.photo import open_photo
+from carbrand.photos.photo_limits import MAX_PIXELS
 
 # Pairs that are looked at before what they say is used for the next.
 _AT_ONCE = 1024

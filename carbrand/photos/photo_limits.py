@@ -1,0 +1,88 @@
+"""How large a photo may be, so that one takes neither all memory nor minutes."""
+
+from __future__ import annotations
+
+from PIL import ImageFile
+
+from carbrand.photos.decode.formats import tiff_directory
+from carbrand.photos.decode.jpeg_file import JpegFile
+
+# Checked against the header, before a pixel is decoded; 8 bytes each at the worst.
+MAX_PIXELS = 100_000_000
+# libwebp holds a picture four times over while it decodes: 16 bytes each.
+MAX_PIXELS_WEBP = 50_000_000
+# libjpeg holds all of a picture that comes in several scans, and a look for damage decodes one for
+# print whole: 11 bytes each, 17 where both is so.
+MAX_PIXELS_IN_SCANS = MAX_PIXELS_FOR_PRINT = 60_000_000
+MAX_PIXELS_FOR_PRINT_IN_SCANS = 36_000_000
+# Within 2 s of a processor of 2020: zlib unpacks slowly, and transparency is laid on white. Of each
+# kind, half as many where colours are converted.
+MAX_PIXELS_PNG = MAX_PIXELS_WITH_ALPHA = MAX_PIXELS_DEEP = 50_000_000
+MAX_PIXELS_DEEP_WITH_ALPHA = 30_000_000
+# Nothing that holds MAX_PIXELS of 8 bits is larger.
+MAX_BYTES = 320_000_000
+# Scans of a progressive JPEG, each of which goes over all pixels. Cameras and editors write 10.
+MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
+# Of a TIFF (TIFF 6.0, section 8).
+_BITS, _TILE = 258, (322, 323)
+
+
+def explain_size(
+    photo: ImageFile.ImageFile, data: bytes, jpeg: JpegFile | None, converted: bool, max_pixels: int
+) -> str:
+    """Why a photo that is not decoded yet is too large; empty where it is not.
+
+    `data`, `jpeg`: its file. converted: whether its colours will be converted to sRGB. max_pixels:
+    a limit besides those of this module.
+    """
+    width, height = photo.size
+    size = f"{width}x{height} pixels"
+    most, kind = _most_pixels(data, photo, jpeg)
+    if converted:
+        most, kind = most // 2, f"{kind} with a colour profile"
+    most = min(max_pixels, most)
+    if width * height > most:
+        return f"{size}{kind}, at most {most:,}"
+    if jpeg and len(jpeg.scans) * width * height > MAX_SCANNED_PIXELS:
+        return f"{size} in {len(jpeg.scans):,} scans"
+    if photo.format == "TIFF":
+        across, down = (tiff_directory(data).first(tag) for tag in _TILE)
+        if across * down > MAX_PIXELS:
+            return f"tiles of {across}x{down} pixels"
+    return ""
+
+
+def _most_pixels(data: bytes, photo: ImageFile.ImageFile, jpeg: JpegFile | None) -> tuple[int, str]:
+    """How many pixels such a photo may have, and in words what kind of photo that is."""
+    if photo.format == "WEBP":
+        return MAX_PIXELS_WEBP, ""
+    if jpeg is None:
+        return _most_pixels_unpacked(data, photo)
+    in_scans, for_print = jpeg.comes_in_scans, photo.mode == "CMYK"
+    if in_scans and for_print:
+        return MAX_PIXELS_FOR_PRINT_IN_SCANS, " in CMYK and several scans"
+    if for_print:
+        return MAX_PIXELS_FOR_PRINT, " in CMYK"
+    return (MAX_PIXELS_IN_SCANS, " in several scans") if in_scans else (MAX_PIXELS, "")
+
+
+def _most_pixels_unpacked(data: bytes, photo: ImageFile.ImageFile) -> tuple[int, str]:
+    """The same for formats that keep every value."""
+    alpha = photo.mode in ("RGBA", "LA", "PA") or "transparency" in photo.info
+    deep = bits_per_channel(photo, data) > 8
+    if alpha and deep:
+        return MAX_PIXELS_DEEP_WITH_ALPHA, " of 16 bits with transparency"
+    if alpha:
+        return MAX_PIXELS_WITH_ALPHA, " with transparency"
+    if deep:
+        return MAX_PIXELS_DEEP, " of 16 bits"
+    return (MAX_PIXELS_PNG, " in a PNG") if photo.format == "PNG" else (MAX_PIXELS, "")
+
+
+def bits_per_channel(photo: ImageFile.ImageFile, data: bytes) -> int:
+    """Bits of each channel as the file holds them."""
+    if photo.format == "PNG":
+        return data[24]
+    if photo.format == "TIFF":
+        return max(tiff_directory(data).tags.get(_BITS, (1,)))
+    return 16 if photo.mode.startswith("I") else 8
