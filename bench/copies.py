@@ -1,7 +1,7 @@
 """How surely copies are found: `python -m bench.copies FOLDER [STEP]`, on every STEP-th photo.
 
 Each photo is edited in every way of tests/edits.py; then the copy is looked for among the photos,
-by hash and by parts as `validate` does it and by vectors as `evaluate` does. Printed are the shares
+by hash and by parts as `validate` does it and by vectors as `features` does. Printed are the shares
 that are found (by parts also those that are only suspected), how often another photo is found
 instead, and the pairs among the photos as they are: for a person to look at.
 """
@@ -29,6 +29,7 @@ from carbrand.network.extraction import extract
 from carbrand.node.params import read_section
 from carbrand.photos.clusters import Clusters
 from carbrand.photos.files import find_files
+from carbrand.photos.manifest import Row
 from carbrand.photos.photo import open_photo
 from carbrand.photos.resizing import resize
 from carbrand.vectors.alignment import grey_thumbnail
@@ -40,17 +41,20 @@ from tests.edits import CROPS, EDITS, OVERLAYS
 DISTANCE = 10
 
 
-def look_at(photos: list[Image.Image], network: Engine, size_px: int) -> PhotoSet:
-    """What the default `features` would store of the photos."""
+def look_at(photos: list[Image.Image], split: str, network: Engine, size_px: int) -> PhotoSet:
+    """What the default `features` would make of the photos."""
 
     def plain_view(photo: Image.Image) -> list[np.ndarray]:
         return [np.asarray(resize(photo, size_px, "stretch"))]
 
     vectors = extract(photos, plain_view, network)
     return PhotoSet(
+        [
+            Row(f"{split} {number}", split, "", photo.width, photo.height)
+            for number, photo in enumerate(photos)
+        ],
         np.concatenate(list(vectors)),
         np.stack([grey_thumbnail(photo) for photo in photos]),
-        np.array([photo.width / photo.height for photo in photos]),
     )
 
 
@@ -124,7 +128,7 @@ def main(folder: Path, step: int) -> None:
     photos = [opened[path] for path in paths]
     params = read_section(Path("params.yaml"), "features", FeaturesParams)
     network, recipe = make_network(params)
-    seen = look_at(photos, network, params.size_px)
+    seen = look_at(photos, "train", network, params.size_px)
     space = Space.of(seen.vectors[:, None], recipe.widths)
     print(f"{len(photos)} different photos\n")
     parts = Parts.of(photos)
@@ -135,7 +139,7 @@ def main(folder: Path, step: int) -> None:
     for name, edit in {**EDITS, **CROPS, **OVERLAYS}.items():
         copies = [edit(photo) for photo in photos]
         hashed, mixed = by_hash(photos, copies)
-        near, other = by_vectors(seen, look_at(copies, network, params.size_px), space)
+        near, other = by_vectors(seen, look_at(copies, "test", network, params.size_px), space)
         sure, unsure, wrong = by_parts(parts, Parts.of(copies), known)
         found = f"{hashed:.1%} | {mixed} | {sure:.1%} | {unsure:.1%} | {wrong}"
         print(f"| {name} | {found} | {near:.1%} | {other} |", flush=True)

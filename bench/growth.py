@@ -53,11 +53,11 @@ def run_nodes(folder: Path) -> Iterator[tuple[str, Cost]]:
     params_file = folder / "params.yaml"
     params_file.write_text(json.dumps(params), "utf-8")  # JSON is YAML
     out = {node: str(folder / node) for node in ("validate", "features", "train", "evaluate")}
-    model, rules = f"{out['train']}/model.h5", f"{out['validate']}/rules.json"
+    model = f"{out['train']}/model.h5"
     for node, paths in {
         "validate": [str(folder / "Datasets/train"), str(folder / "Datasets/test")],
         "features": [f"{out['validate']}/manifest.csv", str(folder / ".vectors")],
-        "train": [rules, out["features"], str(folder / ".training")],
+        "train": [out["features"], str(folder / ".training")],
         "evaluate": [model, out["validate"], out["features"]],
         "plot": [*out.values(), str(folder / "Datasets")],
     }.items():

@@ -1,8 +1,8 @@
 """Predict every test photo with the model that ships, and count honestly.
 
-Reads the model, what `validate` found, the test photos, and the vectors of the training photos, to
-find copies that no hash told. The numbers come from the very file and the very decode function that
-`carbrand predict` uses.
+Reads the model, the test photos, which of them `validate` and `features` found to be copies, and
+for a map the vectors of training photos. The numbers come from the very file and the very decode
+function that `carbrand predict` uses.
 Writes `predictions.csv`, `metrics.json`, `brands.csv` (its scores per brand, for `dvc plots`),
 `copies.csv`, `map.csv`, `origin.json`, and for the report `heatmaps.npy` and `vectors.npy`.
 """
@@ -22,14 +22,14 @@ from carbrand.model.heatmap import spread_over_photo
 from carbrand.node.errors import UserError
 from carbrand.node.metrics_file import DECIMALS, write_metrics
 from carbrand.node.origin import write_origin
-from carbrand.node.params import knob, read_section
+from carbrand.node.params import knob, read_keys, read_section
 from carbrand.node.progress import track
 from carbrand.node.start import start
 from carbrand.node.table import write_table
-from carbrand.photos.copies_file import Copy, read_copies, write_copies
+from carbrand.photos.copies_file import read_copies, write_copies
 from carbrand.photos.manifest import Row, photos_to_predict, read_manifest, suspected_leaks
 from carbrand.photos.resizing import ResizePolicy
-from carbrand.photos.rules import CopyRules, paths_left_out, read_rules, worth_telling
+from carbrand.photos.rules import CopyRules, paths_left_out, worth_telling
 from carbrand.scores.evaluation import (
     PredictedPhoto,
     count_confusion,
@@ -44,11 +44,10 @@ from carbrand.scores.predictions_file import (
     write_predictions,
 )
 from carbrand.scores.projection import lay_out
-from carbrand.vectors.array_file import choose_rows, each_row, map_rows, write_rows
-from carbrand.vectors.feature_store import read_originals, read_recipe
-from carbrand.vectors.leaks import find_leaks, mark_leaks
+from carbrand.vectors.array_file import each_row, map_rows, write_rows
+from carbrand.vectors.feature_store import Features, read_features
+from carbrand.vectors.leaks import judge_copies, mark_leaks
 from carbrand.vectors.space import Space
-from carbrand.vectors.vector_copies import PhotoSet
 
 PACKAGES = ("carbrand", "keras", "numpy", "openvino", "pillow", "tensorflow")
 
@@ -62,28 +61,16 @@ class EvaluateParams:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What was predicted of photos, by row. The last three are files mapped into memory.
+    """What was predicted of photos, by row. The last two are files mapped into memory.
 
-    probabilities: of the brands, for each path. vectors (n, d), heatmaps (n, h, w), thumbnails
-    (n, s, s): as in Prediction.
+    probabilities: of the brands, for each path. vectors (n, d), heatmaps (n, h, w): as in
+    Prediction.
     """
 
     paths: list[str]
     probabilities: list[np.ndarray]
     vectors: np.ndarray
     heatmaps: np.ndarray
-    thumbnails: np.ndarray
-
-    def of(self, paths: Collection[str]) -> Predicted:
-        """The same, of some photos only."""
-        kept = [row for row, path in enumerate(self.paths) if path in paths]
-        return Predicted(
-            [self.paths[row] for row in kept],
-            [self.probabilities[row] for row in kept],
-            choose_rows(self.vectors, kept),
-            choose_rows(self.heatmaps, kept),
-            choose_rows(self.thumbnails, kept),
-        )
 
 
 def predict(classifier: Classifier, rows: Sequence[Row], scratch: Path) -> Predicted:
@@ -96,9 +83,9 @@ def predict(classifier: Classifier, rows: Sequence[Row], scratch: Path) -> Predi
         for path, prediction in track(predictions, "Predicting test photos", len(rows)):
             paths.append(path)
             probabilities.append(prediction.probabilities)
-            yield prediction.vector, prediction.heatmap, prediction.thumbnail
+            yield prediction.vector, prediction.heatmap
 
-    files = [scratch / f"{name}.npy" for name in ("vectors", "heatmaps", "thumbnails")]
+    files = [scratch / f"{name}.npy" for name in ("vectors", "heatmaps")]
     write_rows(files, large_parts(), len(rows))
     return Predicted(paths, probabilities, *map(map_rows, files))
 
@@ -197,25 +184,20 @@ def write_brands(path: Path, scores: Mapping[str, Mapping[str, float]]) -> None:
     write_table(path, ["brand", "precision", "recall", "f1", "support"], rows)
 
 
-def search_copies(
-    rows: Sequence[Row], predicted: Predicted, features: Path, rules: CopyRules
-) -> tuple[list[Copy], list[MappedPhoto]]:
-    """Copies that only vectors show, and every photo, training and test, laid out by them."""
-    # What stayed out of training for its brand, nobody has learned from. (A duplicate has a twin
-    # that somebody did.)
-    conflicts = [
-        copy for copy in read_copies(features / "copies.csv") if copy.issue == "label_conflict"
-    ]
-    originals, training = read_originals(features, paths_left_out(conflicts, rules))
-    space = Space.of(training.vectors[:, None], read_recipe(features).widths)
-    aspects = np.array([row.width / row.height for row in rows])
-    tests = PhotoSet(predicted.vectors, predicted.thumbnails, aspects)
-    copies = find_leaks(rows, tests, originals, training, space)
-    here, there = lay_out(training.vectors, tests.vectors, space.directions)
-    return copies, [
+def never_learned(features: Path, rules: CopyRules) -> set[str]:
+    """Training photos that stayed out for their brand. (Of duplicates one is learned from.)"""
+    copies = read_copies(features / "copies.csv")
+    return paths_left_out([copy for copy in copies if copy.issue == "label_conflict"], rules)
+
+
+def place_on_map(learned: Features, rows: Sequence[Row], vectors: np.ndarray) -> list[MappedPhoto]:
+    """Every photo, training and test, laid out by its vector. vectors (n, d): of the test rows."""
+    space = Space.of(learned.vectors[:, :1], learned.recipe.widths)
+    here, there = lay_out(learned.vectors[:, 0], vectors, space.directions)
+    return [
         *(
-            MappedPhoto(photo.path, "train", photo.brand, float(x), float(y))
-            for photo, (x, y) in zip(originals, here, strict=True)
+            MappedPhoto(path, "train", brand, float(x), float(y))
+            for path, brand, (x, y) in zip(learned.paths, learned.photo_brands, here, strict=True)
         ),
         *(
             MappedPhoto(row.path, "test", row.brand, float(x), float(y))
@@ -231,17 +213,19 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
     listed = photos_to_predict(manifest)
     classifier = Classifier(model)
     check_test_photos(listed, classifier.brands)
-    rules = read_rules(validate / "rules.json")
+    rules = read_keys(params_file, "validate", CopyRules)
+    unlearned = never_learned(features, rules)
+    copies = judge_copies(manifest, read_copies(features / "test_copies.csv"), unlearned)
+    rows = mark_leaks(listed, copies, rules)
+    check_test_photos(rows, classifier.brands)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        predicted = predict(classifier, listed, Path(scratch))
-        copies, places = search_copies(listed, predicted, features, rules)
-        rows = mark_leaks(listed, copies, rules)
-        check_test_photos(rows, classifier.brands)
-        predicted = predicted.of({row.path for row in rows})
+        predicted = predict(classifier, rows, Path(scratch))
+        learned = read_features(features).without(unlearned)
+        places = place_on_map(learned, rows, predicted.vectors)
         write_large_parts(out, rows, predicted, classifier.resize)
         photos = tabulate(rows, predicted, classifier.brands, suspected_leaks(manifest))
-        del predicted  # Windows deletes no file that is mapped into memory
+        del learned, predicted  # Windows deletes no file that is mapped into memory
     table = out / "predictions.csv"
     write_predictions(table, photos, classifier.brands)
     metrics = count(table, rows, classifier.brands, classifier.temperature, params.ece_bins)
@@ -253,4 +237,4 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
 
 
 if __name__ == "__main__":
-    start(main)
+    start(main, CopyRules)

@@ -1,16 +1,18 @@
-"""Look at every training photo once with a frozen backbone, so that training costs seconds.
+"""Look at every photo once with a frozen backbone, so that training costs seconds.
 
-Reads the manifest and the training photos it keeps.
-Writes a folder: vectors of K views per photo, whose they are, which photos the vectors show to be
-copies of one another, and the backbone itself. Vectors are also kept per photo in a folder that is
-safe to delete: a photo that was looked at before is not looked at again.
+Reads the manifest and the photos it keeps, never what brand a test photo has.
+Writes a folder: vectors of K views per training photo, whose they are, the backbone itself, and
+which photos the vectors show to be copies of one another: `copies.csv` of training photos,
+`test_copies.csv` of test photos. Vectors are also kept per photo in a folder that is safe to
+delete: a photo that was looked at before is not looked at again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -35,16 +37,16 @@ from carbrand.node.start import start
 from carbrand.parallel.pool import cluster, spread
 from carbrand.photos.clusters import Clusters
 from carbrand.photos.copies_file import Copy, write_copies
-from carbrand.photos.manifest import Row, photos_to_learn_from, read_manifest
+from carbrand.photos.manifest import Row, photos_to_learn_from, photos_to_predict, read_manifest
 from carbrand.photos.photo import open_photo
 from carbrand.photos.resizing import MAX_SIZE_PX, RESIZE_POLICIES
 from carbrand.vectors.alignment import Alignment, grey_thumbnail
+from carbrand.vectors.array_file import map_rows, write_rows
 from carbrand.vectors.feature_store import (
     Recipe,
     StoredPhoto,
     network_file,
-    read_looks,
-    write_looks,
+    vectors_file,
     write_photos,
 )
 from carbrand.vectors.space import Space
@@ -55,6 +57,15 @@ CODE = ("parallel", "photos", "network", "vectors")
 # Vectors (views, d) float32 and the grey thumbnail (s, s) uint8 of a photo.
 Look = tuple[np.ndarray, np.ndarray]
 PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
+# Parameters of a photo as it is, without views: nothing else is looked at of a test photo.
+AS_IT_IS: dict[str, Any] = {
+    "views": 1,
+    "shear": 0.0,
+    "zoom": 0.0,
+    "crop": 1.0,
+    "flip": False,
+    "seed": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -150,11 +161,11 @@ def _network_of_worker(path: Path, params: FeaturesParams) -> Engine:
     return open_network(path, params)
 
 
-def choose_look(path: Path, params: FeaturesParams) -> Callable[[Sequence[Row]], Iterator[Look]]:
-    """How photos are looked at: on the cluster where there is one, or else here."""
+def choose_look(path: Path, params: FeaturesParams) -> Callable[..., Iterator[Look]]:
+    """How photos are looked at, given `params`: on the cluster where there is one, or else here."""
     if cluster():
-        return partial(look_on_cluster, path=path, params=params)
-    return partial(look_at, network=open_network(path, params), params=params)
+        return partial(look_on_cluster, path=path)
+    return partial(look_at, network=open_network(path, params))
 
 
 def recall_or_look(
@@ -174,14 +185,13 @@ def recall_or_look(
 
 
 def recall_or_lay_over(
-    photos: PhotoSet,
-    originals: PhotoSet,
-    candidates: Sequence[Candidate],
-    rows: Sequence[Row],
-    kept: VectorCache,
+    photos: PhotoSet, originals: PhotoSet, candidates: Sequence[Candidate], kept: VectorCache
 ) -> Iterator[Alignment]:
     """What was kept of the pairs of photos, and an overlay of those of which nothing was."""
-    names = [f"{rows[one].pixel_sha256} on {rows[other].pixel_sha256}" for one, other in candidates]
+    names = [
+        f"{photos.rows[one].pixel_sha256} on {originals.rows[other].pixel_sha256}"
+        for one, other in candidates
+    ]
     known = [kept.find(name) for name in names]
     fresh = lay_over(
         photos,
@@ -198,14 +208,10 @@ def recall_or_lay_over(
         yield overlay
 
 
-def find_copies_among(
-    rows: Sequence[Row], photos: PhotoSet, widths: Sequence[int], kept: VectorCache
-) -> list[Pair]:
-    """Pairs of photos, by row, that show the same although no hash told so."""
-    space = Space.of(photos.vectors[:, None], widths)
-    pairs = find_copies(photos, None, space, partial(recall_or_lay_over, rows=rows, kept=kept))
-    known = [row.cluster or row.path for row in rows]
-    return [pair for pair in pairs if known[pair.photo] != known[pair.original]]
+def store(looks: Iterator[Look], rows: Sequence[Row], vectors: Path, thumbnails: Path) -> PhotoSet:
+    """Write vectors (n, views, d) and thumbnails of the photos; what the search needs of them."""
+    write_rows((vectors, thumbnails), track(looks, "Looking at photos", len(rows)), len(rows))
+    return PhotoSet(rows, map_rows(vectors)[:, 0], map_rows(thumbnails))
 
 
 def group(rows: Sequence[Row], pairs: Sequence[Pair]) -> list[str]:
@@ -213,44 +219,88 @@ def group(rows: Sequence[Row], pairs: Sequence[Pair]) -> list[str]:
     clusters = Clusters(len(rows))
     first: dict[str, int] = {}
     for number, row in enumerate(rows):
-        known = first.setdefault(row.cluster or row.path, number)
+        known = first.setdefault(row.hash_group, number)
         clusters.join(np.array([number]), np.array([known]))
     for pair in pairs:
         clusters.join(np.array([pair.photo]), np.array([pair.original]))
     return [rows[label].path for label in clusters.labels()]
 
 
-def describe_copy(rows: Sequence[Row], pair: Pair) -> Copy:
-    """A pair by its paths, with what it means."""
-    photo, original = rows[pair.photo], rows[pair.original]
-    issue = "duplicate" if photo.brand == original.brand else "label_conflict"
+def describe_copy(photo: Row, original: Row, pair: Pair, issue: str) -> Copy:
+    """A pair by its paths."""
     return Copy(photo.path, original.path, issue, pair.similarity, pair.mirrored)
 
 
+def describe_training_copy(rows: Sequence[Row], pair: Pair) -> Copy:
+    """A pair of training photos, with what it means."""
+    photo, original = rows[pair.photo], rows[pair.original]
+    issue = "duplicate" if photo.brand == original.brand else "label_conflict"
+    return describe_copy(photo, original, pair, issue)
+
+
+def find_test_copies(
+    tests: PhotoSet, training: PhotoSet, space: Space, kept: VectorCache
+) -> list[Copy]:
+    """Test photos that are copies of training photos (`leaked`) or of one another (`duplicate`).
+
+    Their brands are not asked: `evaluate` alone may know them.
+    """
+    overlays = partial(recall_or_lay_over, kept=kept)
+    return [
+        describe_copy(tests.rows[pair.photo], (originals or tests).rows[pair.original], pair, issue)
+        for originals, issue in ((training, "leaked"), (None, "duplicate"))
+        for pair in find_copies(tests, originals, space, overlays)
+    ]
+
+
+def look_and_compare(
+    learned: Sequence[Row],
+    predicted: Sequence[Row],
+    params: FeaturesParams,
+    recipe: Recipe,
+    cache: Path,
+    out: Path,
+) -> tuple[list[Pair], list[Copy]]:
+    """Write the vectors of training photos; copies among them, by row, and among test photos."""
+    network = network_file(out)
+    look, plain = choose_look(network, params), replace(params, **AS_IT_IS)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        with VectorCache(cache, describe(network, params)) as kept:
+            looks = recall_or_look(learned, partial(look, params=params), kept)
+            training = store(looks, learned, vectors_file(out), Path(scratch, "training.npy"))
+            space = Space.of(training.vectors[:, None], recipe.widths)
+            pairs = find_copies(training, None, space, partial(recall_or_lay_over, kept=kept))
+        if not predicted:
+            return pairs, []
+        # Another recipe: no parameter of the views makes a test photo be looked at again.
+        with VectorCache(cache, describe(network, plain)) as kept:
+            looks = recall_or_look(predicted, partial(look, params=plain), kept)
+            tests = store(looks, predicted, Path(scratch, "v.npy"), Path(scratch, "tests.npy"))
+            return pairs, find_test_copies(tests, training, space, kept)
+
+
 def main(params_file: Path, manifest: Path, cache: Path, out: Path) -> None:
-    """Read the photos to learn from, write what the backbone sees in them.
+    """Read the photos, write what the backbone sees in those to learn from, and all copies.
 
     `cache` is a folder of vectors from earlier runs, which may be empty.
     """
     params = read_section(params_file, "features", FeaturesParams)
-    rows = photos_to_learn_from(read_manifest(manifest))
+    listed = read_manifest(manifest)
+    rows = photos_to_learn_from(listed)
     out.mkdir(parents=True, exist_ok=True)
     if choose(params.engine) == "keras" and not cluster():
         import_keras()  # before it is imported in another way, to build the network
     recipe = save_network(network_file(out), params)
-    look = choose_look(network_file(out), params)
-    with VectorCache(cache / "vectors.sqlite", describe(network_file(out), params)) as kept:
-        looks = recall_or_look(rows, look, kept)
-        write_looks(out, track(looks, "Looking at photos", len(rows)), len(rows))
-        aspects = [row.width / row.height for row in rows]
-        photos = read_looks(out, np.array(aspects))
-        pairs = find_copies_among(rows, photos, recipe.widths, kept)
+    pairs, test_copies = look_and_compare(
+        rows, photos_to_predict(listed), params, recipe, cache / "vectors.sqlite", out
+    )
     stored = [
-        StoredPhoto(row.path, row.brand, name, aspect)
-        for row, name, aspect in zip(rows, group(rows, pairs), aspects, strict=True)
+        StoredPhoto(row.path, row.brand, name)
+        for row, name in zip(rows, group(rows, pairs), strict=True)
     ]
     write_photos(out, stored, recipe)
-    write_copies(out / "copies.csv", [describe_copy(rows, pair) for pair in pairs])
+    write_copies(out / "copies.csv", [describe_training_copy(rows, pair) for pair in pairs])
+    write_copies(out / "test_copies.csv", test_copies)
     write_origin(out / "origin.json", params, PACKAGES)
 
 

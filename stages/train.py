@@ -1,8 +1,8 @@
 """Train a head on the cached vectors and put it on the backbone: the model that ships.
 
-Reads the folder of features, and what to do with copies among the photos; opens no photo. Training
-that takes long keeps what it has computed in a folder that is safe to delete, and goes on there
-when it was killed.
+Reads the features of training photos and which are copies, and opens no photo. Training that takes
+long keeps what it has computed in a folder that is safe to delete, and goes on there when it was
+killed.
 Writes `model.h5`, `history.csv` (a row per epoch), `summary.json`, `suspects.csv` (training photos
 whose brand looks wrong) and `origin.json`.
 """
@@ -21,18 +21,12 @@ from carbrand.network.views import TEST_VIEWS
 from carbrand.node.errors import UserError
 from carbrand.node.metrics_file import write_metrics
 from carbrand.node.origin import write_origin
-from carbrand.node.params import knob, read_section
+from carbrand.node.params import knob, read_keys, read_section
 from carbrand.node.progress import training_progress
 from carbrand.node.start import start
 from carbrand.node.wording import NO_BREAK, one_line, percent
 from carbrand.photos.copies_file import Copy, read_copies
-from carbrand.photos.rules import (
-    MIN_TRAIN_PHOTOS,
-    CopyRules,
-    paths_left_out,
-    read_rules,
-    stop_at_errors,
-)
+from carbrand.photos.rules import MIN_TRAIN_PHOTOS, TrainingRules, paths_left_out, stop_at_errors
 from carbrand.scores.evaluation import (
     PredictedPhoto,
     expected_calibration_error,
@@ -184,7 +178,7 @@ def _predict_held_out(logits: np.ndarray, features: Features) -> list[PredictedP
     ]
 
 
-def leave_copies_out(features: Features, copies: Sequence[Copy], rules: CopyRules) -> Features:
+def leave_copies_out(features: Features, copies: Sequence[Copy], rules: TrainingRules) -> Features:
     """The features without copies that only vectors showed, as far as the rules say so.
 
     Raises UserError where copies must stop the pipeline, or a brand would be left with one photo.
@@ -203,19 +197,15 @@ def leave_copies_out(features: Features, copies: Sequence[Copy], rules: CopyRule
     return kept
 
 
-def read_kept_features(folder: Path, rules: Path) -> Features:
-    """The features of all photos to learn from."""
-    copies = read_copies(folder / "copies.csv")
-    return leave_copies_out(read_features(folder), copies, read_rules(rules))
-
-
-def main(params: Path, rules: Path, features_folder: Path, kept: Path, out: Path) -> None:
+def main(params: Path, features_folder: Path, kept: Path, out: Path) -> None:
     """Read the features, write the model and what its training looked like.
 
     `kept` is a folder of checkpoints, which may be empty, and is so at the end.
     """
     settings = read_section(params, "train", TrainParams)
-    features = read_kept_features(features_folder, rules)
+    rules = read_keys(params, "validate", TrainingRules)
+    copies = read_copies(features_folder / "copies.csv")
+    features = leave_copies_out(read_features(features_folder), copies, rules)
     checkpoints = Checkpoints(kept)
     head = train(features, settings, checkpoints)
     temperature, calibrated = calibrate(head, features, settings)
@@ -239,4 +229,4 @@ def main(params: Path, rules: Path, features_folder: Path, kept: Path, out: Path
 
 
 if __name__ == "__main__":
-    start(main)
+    start(main, TrainingRules)

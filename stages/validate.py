@@ -1,8 +1,8 @@
 """Look at every photo before any model does: what is wrong with each, what is a copy of what.
 
 Reads the photos of both splits; changes, moves and deletes none of them. Writes `manifest.csv` (one
-row per file), `folders.csv` (what is odd about folders), `rules.json` (how severe copies are, for
-the nodes that find more of them), `summary.json` (counts) and `origin.json`.
+row per file), `folders.csv` (what is odd about folders), `summary.json` (counts) and
+`origin.json`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from carbrand.checks.copies.mark_copies import WAYS_TO_MATCH, join_copies, mark_
 from carbrand.checks.copies.suspicions import mark_suspicions
 from carbrand.checks.copies.window_hash import WindowHashes
 from carbrand.checks.inspection import Inspected, PhotoLimits, inspect_file
-from carbrand.checks.issues import CODES, NEVER_PHOTOS, SEVERITIES, SUSPECTED, UNUSABLE, judge
+from carbrand.checks.issues import CODES, NEVER_PHOTOS, SUSPECTED, UNUSABLE, judge
 from carbrand.checks.layout import check_counts, find_dataset
 from carbrand.checks.splits import FolderLimits, compare_photos
 from carbrand.node.atomic import StopAfterWriting
@@ -44,7 +44,7 @@ from carbrand.photos.folder_findings import (
 )
 from carbrand.photos.manifest import ERROR, EXCLUDED, KEPT, Row, write_manifest
 from carbrand.photos.photo_limits import MAX_PIXELS
-from carbrand.photos.rules import CopyRules, write_rules
+from carbrand.photos.rules import SEVERITIES
 
 MEGAPIXEL = 1_000_000
 
@@ -296,9 +296,6 @@ def main(params_file: Path, train: Path, test: Path, out: Path) -> None:
     write_manifest(out / "manifest.csv", validated.rows)
     write_findings(out / "folders.csv", validated.findings)
     write_metrics(out / "summary.json", summarize(validated))
-    write_rules(
-        out / "rules.json", CopyRules(params.label_conflict, params.leaked, params.duplicate)
-    )
     write_origin(out / "origin.json", params, ("pillow", "imagehash", "simplejpeg", "numpy"))
     errors = find_errors(validated, asdict(params), folders)
     if errors:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from carbrand.network.vector_cache import VectorCache
 from carbrand.node.errors import UserError
 from carbrand.photos.copies_file import Copy, read_copies
 from carbrand.photos.manifest import Row, read_manifest
@@ -19,10 +20,10 @@ from carbrand.photos.rules import CopyRules, paths_left_out, stop_at_errors, wor
 from carbrand.scores.map_file import read_map
 from carbrand.scores.predictions_file import read_predictions
 from carbrand.vectors.alignment import grey_thumbnail
-from carbrand.vectors.feature_store import Features, Recipe, StoredPhoto, read_features
-from carbrand.vectors.leaks import find_leaks, mark_leaks
+from carbrand.vectors.feature_store import Features, Recipe, read_features
+from carbrand.vectors.leaks import judge_copies, mark_leaks
 from carbrand.vectors.space import Space
-from carbrand.vectors.vector_copies import Pair, PhotoSet
+from carbrand.vectors.vector_copies import PhotoSet
 from stages import evaluate, features, train, validate
 from tests.conftest import ROOT, edit_params
 from tests.edits import CROPS, EDITS
@@ -63,7 +64,7 @@ def test_a_conflict_between_two_test_photos_is_no_leak():
 
 
 def test_what_is_to_be_ignored_is_not_told():
-    rules = CopyRules("ignore", "exclude", "ignore")
+    rules = replace(RULES, label_conflict="ignore", duplicate="ignore")
     assert worth_telling([LEAK, DOUBLE, CONFLICT], rules) == [LEAK]
 
 
@@ -86,48 +87,85 @@ BRANDS = ("audi", "lamborghini", "mercedes")
 PLANTED = {**EDITS, **CROPS}
 
 
-def test_every_test_photo_may_prove_to_be_a_copy():
+def test_every_test_photo_may_prove_to_be_a_copy(tmp_path):
     rng = np.random.default_rng(0)
     vectors = rng.normal(0, 1, (6, 20)).astype(np.float32)
     noise = rng.integers(0, 256, (6, 80, 80, 3), dtype=np.uint8)
     thumbnails = np.stack([grey_thumbnail(Image.fromarray(photo)) for photo in noise])
-    training = PhotoSet(vectors, thumbnails, np.ones(6))
-    tests = PhotoSet(vectors[:2], thumbnails[:2], np.ones(2))
-    originals = [StoredPhoto(f"train/a/{number}.jpg", "a", "", 1.0) for number in range(6)]
-    found = find_leaks(ROWS[:2], tests, originals, training, Space.of(vectors[:, None], [20]))
+    learned = [Row(f"train/a/{number}.jpg", "train", "a", 80, 80) for number in range(6)]
+    # Of another brand, which is not looked at.
+    listed = [replace(row, width=80, height=80, brand="b") for row in ROWS[:2]]
+    training = PhotoSet(learned, vectors, thumbnails)
+    tests = PhotoSet(listed, vectors[:2], thumbnails[:2])
+    with VectorCache(tmp_path / "v", {}) as kept:
+        space = Space.of(vectors[:, None], [20])
+        found = features.find_test_copies(tests, training, space, kept)
     assert [(copy.path, copy.copy_of, copy.issue) for copy in found] == [
         (f"test/a/{number}.jpg", f"train/a/{number}.jpg", "leaked") for number in range(2)
     ]
 
 
-def test_a_copy_of_a_leaked_test_photo_leaks_too(monkeypatch):
-    """Known ones (5), those found now (0), and copies of their copies; 3 and 4 are alike only."""
-    alike = {(0, 9), (1, 0), (2, 1), (4, 3), (6, 5)}
+LEARNED = [Row(f"train/{brand}/9.jpg", "train", brand) for brand in "ab"]
 
-    def fake(photos: PhotoSet, originals: PhotoSet | None, _: Space) -> list[Pair]:
-        theirs = photos if originals is None else originals
-        return [
-            Pair(a, b, 0.95, False)
-            for a, photo in enumerate(photos.vectors[:, 0].tolist())
-            for b, other in enumerate(theirs.vectors[:, 0].tolist())
-            if (photo, other) in alike
-        ]
 
-    monkeypatch.setattr("carbrand.vectors.leaks.find_copies", fake)
-    rows = [Row(f"test/a/{number}.jpg", "test", "a") for number in range(7)]
+def found_to_be(
+    rows: list[Row], *alike: tuple[int, int], unlearned: tuple[str, ...] = ()
+) -> set[tuple[str, str, str]]:
+    """What pairs of rows, by number, mean: numbers of the copy and of the original, and the issue.
+
+    9 is the training photo.
+    """
+    paths = {number: row.path for number, row in enumerate(rows)} | {9: LEARNED[0].path}
+    pairs = [Copy(paths[one], paths[other], "duplicate", 0.95, False) for one, other in alike]
+    judged = judge_copies([*rows, *LEARNED], pairs, unlearned)
+    return {(copy.path[-5], copy.copy_of[-5], copy.issue) for copy in judged}
+
+
+def test_a_copy_of_a_leaked_test_photo_leaks_too():
+    """Known ones (5), those found now (0), and copies of their copies, whichever was taken for the
+    original; 3 and 4 are alike only.
+    """
+    rows = [Row(f"test/a/{number}.jpg", "test", "a") for number in range(8)]
     rows[5] = replace(rows[5], issues=("leaked",))
     rows[2] = replace(rows[2], brand="b")
-    vectors, thumbnails = np.arange(7.0)[:, None], np.zeros((7, 8, 8), np.uint8)
-    tests = PhotoSet(vectors, thumbnails, np.ones(7))
-    training = PhotoSet(np.array([[9.0]]), thumbnails[:1], np.ones(1))
-    originals = [StoredPhoto("train/a/9.jpg", "a", "", 1.0)]
-    found = find_leaks(rows, tests, originals, training, Space.of(vectors[:, None], [1]))
-    assert {(copy.path[7], copy.copy_of[-5], copy.issue) for copy in found} == {
-        *(("0", "9", "leaked"), ("1", "0", "leaked"), ("6", "5", "leaked")),
+    found = found_to_be(rows, (0, 9), (1, 0), (2, 1), (4, 3), (6, 5), (6, 7))
+    assert found == {
+        *(("0", "9", "leaked"), ("1", "0", "leaked"), ("6", "5", "leaked"), ("7", "6", "leaked")),
         *(("2", "1", "label_conflict"), ("4", "3", "duplicate")),
     }
-    counted = mark_leaks(rows, found, CopyRules("warn", "exclude", "warn"))
-    assert [row.path[7] for row in counted if row.leaked] == ["0", "1", "2", "5", "6"]
+    copies = [Copy(f"test/a/{a}.jpg", f"test/a/{b}.jpg", c, 0.9, False) for a, b, c in found]
+    rules = replace(RULES, label_conflict="warn", duplicate="warn")
+    counted = mark_leaks(rows, copies, rules)
+    assert [row.path[7] for row in counted if row.leaked] == ["0", "1", "2", "5", "6", "7"]
+
+
+def test_a_leak_that_vectors_show_spreads_to_copies_that_hashes_show():
+    rows = [Row(f"test/a/{number}.jpg", "test", "a") for number in range(4)]
+    rows[0], rows[1] = (replace(row, cluster=rows[0].path) for row in rows[:2])
+    assert found_to_be(rows, (0, 9), (2, 1)) == {("0", "9", "leaked"), ("2", "1", "leaked")}
+    counted = mark_leaks(rows, [LEAK, replace(LEAK, path=rows[0].path)], RULES)
+    assert [row.path[7] for row in counted if row.leaked] == ["0", "1"]
+
+
+def test_a_copy_of_what_nobody_learned_from_is_no_leak():
+    """Two brands for one training photo, both left out."""
+    rows = [Row(f"test/a/{number}.jpg", "test", "a") for number in range(2)]
+    assert found_to_be(rows, (0, 9), (1, 0), unlearned=(LEARNED[0].path,)) == {
+        ("1", "0", "duplicate")
+    }
+
+
+def test_of_several_originals_the_best_of_each_brand_is_told():
+    copies = [
+        Copy(ROWS[0].path, path, "leaked", similarity, False)
+        for path, similarity in (("train/a/9.jpg", 0.95), ("train/b/9.jpg", 0.9))
+    ]
+    worse = replace(copies[0], copy_of="train/a/8.jpg", similarity=0.94)
+    manifest = [*ROWS, *LEARNED, Row("train/a/8.jpg", "train", "a")]
+    assert judge_copies(manifest, [*copies, worse], ()) == [
+        copies[0],
+        replace(copies[1], issue="label_conflict"),
+    ]
 
 
 def test_a_brand_of_copies_of_one_photo_is_too_few_to_learn_and_validate():
@@ -173,7 +211,7 @@ def run_nodes() -> None:
     validate.main(params, Path("Datasets/train"), Path("Datasets/test"), checked)
     features.main(params, checked / "manifest.csv", Path(".vectors"), artifacts / "features")
     learned = artifacts / "features", Path(".training"), artifacts / "train"
-    train.main(params, checked / "rules.json", *learned)
+    train.main(params, *learned)
     evaluate.main(
         *(params, artifacts / "train/model.h5", checked, artifacts / "features"),
         artifacts / "evaluate",

@@ -21,6 +21,12 @@ from tests.local_imports import local_imports
 
 KNOBS = [(name, field) for name in SECTIONS for field in dataclasses.fields(SECTIONS[name])]
 NODES = [name for name in SECTIONS if name != "gate"]
+# Of the section `validate`, by the nodes that find more copies or hear of them.
+SEVERITIES_READ_BY = {
+    "label_conflict": {"train", "evaluate"},
+    "duplicate": {"train", "evaluate"},
+    "leaked": {"evaluate"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +94,17 @@ def test_a_parameter_reruns_its_node_and_one_of_the_gate_reruns_nothing(
     value = yaml.safe_load((shared / "params.yaml").read_text())[section][field.name]
     with put_back_afterwards(shared / "params.yaml"):
         edit_params(shared, **{f"{section}__{field.name}": another_value(field, value)})
-        assert changed_nodes(shared, monkeypatch) == {section} & set(NODES)
+        readers = {section} & set(NODES)
+        if section == "validate":
+            readers |= SEVERITIES_READ_BY.get(field.name, set())
+        assert changed_nodes(shared, monkeypatch) == readers
+
+
+def test_copies_among_test_photos_rerun_no_training(shared, monkeypatch):
+    found = shared / "artifacts/features/test_copies.csv"
+    with put_back_afterwards(found):
+        found.write_text(found.read_text() + "a,b,leaked,1.000,false\n")
+        assert changed_nodes(shared, monkeypatch) == {"evaluate"}
 
 
 def test_nothing_changed_reruns_nothing(shared, monkeypatch):

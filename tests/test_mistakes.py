@@ -135,7 +135,7 @@ def test_a_node_on_its_own_refuses_a_typo_with_status_2(node, finished):
     command = {
         "validate": ["Datasets/train", "Datasets/test", "out"],
         "features": ["artifacts/validate/manifest.csv", ".vectors", "out"],
-        "train": ["artifacts/validate/rules.json", "artifacts/features", ".training", "out"],
+        "train": ["artifacts/features", ".training", "out"],
         "evaluate": [
             *("artifacts/train/model.h5", "artifacts/validate", "artifacts/features", "out"),
         ],

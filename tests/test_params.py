@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from carbrand.node.errors import UserError
-from carbrand.node.params import check_sections, knob, read_section, unchanged_section
+from carbrand.node.params import check_sections, knob, read_keys, read_section, unchanged_section
+from carbrand.photos.rules import CopyRules, TrainingRules
 from carbrand.training.head import SOLVERS
 from stages.__main__ import check_params
 from stages.train import TrainParams
@@ -165,6 +167,28 @@ def test_a_section_that_changes_while_its_node_runs_is_an_error(tmp_path):
         unchanged_section(file, "train"),
     ):
         file.write_text("train: {l2: 2}\nplot: {dpi: 2}\n")
+
+
+def test_some_keys_of_another_section_can_be_read_and_watched(tmp_path):
+    """Whatever else is in it, right or wrong, is for the node whose section it is."""
+    file = tmp_path / "params.yaml"
+    rules = {"label_conflict": "warn", "duplicate": "ignore"}
+    file.write_text(json.dumps({"validate": rules | {"leaked": 3, "nonsense": 1}}))
+    assert read_keys(file, "validate", TrainingRules) == TrainingRules(**rules)
+    with pytest.raises(UserError, match=r"`validate\.leaked` must be one of error, exclude, warn"):
+        read_keys(file, "validate", CopyRules)
+    with unchanged_section(file, "validate", TrainingRules):
+        file.write_text(json.dumps({"validate": rules}))
+    with pytest.raises(UserError, match=r"`validate\.leaked` is missing"):
+        read_keys(file, "validate", CopyRules)
+    with (
+        pytest.raises(UserError, match="`validate` changed while a node that reads it ran"),
+        unchanged_section(file, "validate", TrainingRules),
+    ):
+        file.write_text(json.dumps({"validate": rules | {"duplicate": "warn"}}))
+    file.write_text("train: {}")
+    with pytest.raises(UserError, match="the section `validate` is missing"):
+        read_keys(file, "validate", CopyRules)
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import pytest
 from carbrand.checks.copies.block_match import Match
 from carbrand.checks.copies.edited_copies import EditedPair
 from carbrand.checks.copies.suspicions import mark_suspicions
-from carbrand.checks.issues import SEVERITIES, judge
+from carbrand.checks.issues import judge
 from carbrand.photos.manifest import Row, read_manifest, suspected_leaks, write_manifest
+from carbrand.photos.rules import SEVERITIES
 from carbrand.scores.evaluation import evaluate_photos, make_predicted
 from carbrand.scores.predictions_file import read_predictions, write_predictions
 

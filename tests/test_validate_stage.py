@@ -15,7 +15,7 @@ from carbrand.node.errors import UserError
 from carbrand.photos.folder_findings import read_findings
 from carbrand.photos.manifest import read_manifest
 from carbrand.photos.photo import open_photo
-from carbrand.photos.rules import CopyRules, read_rules
+from carbrand.photos.rules import CopyRules, rules_of_run
 from stages import validate
 from tests.conftest import PAINTS, ROOT, draw_dataset, draw_photo, edit_params
 from tests.edits import EDITS, Edit, jpeg
@@ -421,11 +421,12 @@ def test_findings_about_folders_are_written_and_can_stop_the_pipeline(project):
     assert run(project, few_photos="ignore")[1]["issues"]["few_photos"] == 0
 
 
-def test_the_nodes_after_it_are_told_how_severe_copies_are(project):
+def test_how_severe_copies_are_is_on_record(project):
     run(project, duplicate="warn")
-    assert read_rules(Path("out/rules.json")) == CopyRules("error", "exclude", "warn")
     origin = json.loads(Path("out/origin.json").read_text("utf-8"))
-    assert origin["parameters"]["duplicate"] == "warn"
+    assert rules_of_run(origin["parameters"]) == CopyRules(
+        label_conflict="error", leaked="exclude", duplicate="warn"
+    )
     assert set(origin["versions"]) == {"pillow", "imagehash", "simplejpeg", "numpy", "python"}
 
 

@@ -183,12 +183,12 @@ def test_all_code_that_makes_vectors_is_part_of_the_key():
 
 def test_pairs_that_were_laid_over_one_another_are_not_laid_again(rows, network, params, tmp_path):
     looks = look(rows, network, params, tmp_path)
-    photos = PhotoSet(looks[0][:, 0], looks[1], np.ones(len(rows)))
+    photos = PhotoSet(rows, looks[0][:, 0], looks[1])
     candidates = [(one, other) for one in range(len(rows)) for other in range(one + 1)]
     with VectorCache(tmp_path / "v", RECIPE) as kept:
-        first = list(features.recall_or_lay_over(photos, photos, candidates, rows, kept))
+        first = list(features.recall_or_lay_over(photos, photos, candidates, kept))
         blank = dataclasses.replace(photos, thumbnails=np.zeros_like(photos.thumbnails))
-        again = list(features.recall_or_lay_over(blank, blank, candidates, rows, kept))
+        again = list(features.recall_or_lay_over(blank, blank, candidates, kept))
     assert again == first == list(lay_over(photos, photos, candidates))
     assert sum(overlay.agrees for overlay in first) >= len(rows)  # each on itself
 

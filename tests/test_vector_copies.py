@@ -12,6 +12,7 @@ from carbrand.network.extraction import extract
 from carbrand.node.params import read_section
 from carbrand.photos.copies_file import Copy, read_copies, write_copies
 from carbrand.photos.files import find_files
+from carbrand.photos.manifest import Row
 from carbrand.photos.photo import open_photo
 from carbrand.photos.resizing import resize
 from carbrand.vectors.alignment import align, grey_thumbnail
@@ -81,13 +82,16 @@ def network(tmp_path_factory):
     return open_network(path, params)
 
 
-def photo_set(photos: list[Image.Image], network) -> PhotoSet:
+def photo_set(photos: list[Image.Image], network, split: str = "train") -> PhotoSet:
     views = [[np.asarray(resize(photo, SIZE_PX, "stretch"))] for photo in photos]
     vectors = extract(views, list, network)
     return PhotoSet(
+        [
+            Row(f"{split}/{number}", split, "", photo.width, photo.height)
+            for number, photo in enumerate(photos)
+        ],
         np.concatenate(list(vectors)),
         np.stack([grey_thumbnail(photo) for photo in photos]),
-        np.array([photo.width / photo.height for photo in photos]),
     )
 
 
@@ -103,7 +107,7 @@ def originals(drawings, network) -> PhotoSet:
 @pytest.mark.usefixtures("sample_in_place")
 @pytest.mark.parametrize("edit", ALL)
 def test_every_edited_photo_is_found_and_taken_for_no_other(edit, drawings, originals, network):
-    edited = photo_set([ALL[edit](photo) for photo in drawings], network)
+    edited = photo_set([ALL[edit](photo) for photo in drawings], network, "test")
     found = find_copies(edited, originals, space_of(originals))
     assert [(pair.photo, pair.original) for pair in found] == [(n, n) for n in range(len(drawings))]
     assert all(pair.mirrored == ("mirrored" in edit) for pair in found)
@@ -121,12 +125,31 @@ def test_inside_one_set_the_later_of_two_is_the_copy(drawings, originals, networ
 def test_candidates_are_found_across_blocks(originals, monkeypatch):
     """The blocks of the matrix product are no borders."""
     space = space_of(originals)
-    twice = PhotoSet(*(np.concatenate([part, part]) for part in vars(originals).values()))
+    again = [replace(row, path=f"again/{row.path}") for row in originals.rows]
+    twice = PhotoSet(
+        [*originals.rows, *again],
+        np.concatenate([originals.vectors] * 2),
+        np.concatenate([originals.thumbnails] * 2),
+    )
     whole = find_copies(twice, None, space)
     monkeypatch.setattr("carbrand.vectors.vector_copies._BLOCK", 5)
     assert find_copies(twice, None, space) == whole
     n = len(originals.vectors)
     assert {(pair.photo, pair.original) for pair in whole} == {(n + k, k) for k in range(n)}
+
+
+@pytest.mark.usefixtures("sample_in_place")
+def test_what_hashes_told_is_not_looked_at_again(originals):
+    """Copies of one cluster, and a leaked test photo on whatever else the model has seen."""
+    tests = [
+        replace(row, path=f"test/{row.path}", split="test", cluster="", issues=())
+        for row in originals.rows
+    ]
+    tests[0] = replace(tests[0], cluster=originals.rows[0].path)
+    tests[1] = replace(tests[1], issues=("leaked",))
+    space = space_of(originals)
+    found = find_copies(replace(originals, rows=tests), originals, space)
+    assert [pair.photo for pair in found] == list(range(2, len(tests)))
 
 
 def test_a_vector_without_any_direction_is_near_to_nothing(originals):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.parser import Parser
 
+from carbrand.photos import rules
 from stages.__main__ import DVC_YAML, SECTIONS, read_outputs
 from tests.local_imports import ROOT, local_imports
 
@@ -74,8 +76,18 @@ def test_modules_that_are_no_dependency_hold_nothing(package):
 
 @pytest.mark.parametrize("node", NODES)
 def test_a_node_depends_on_its_section_of_params_and_reads_every_key_of_it(node):
-    assert NODES[node]["params"] == [node]
+    section, *others = NODES[node]["params"]
+    assert section == node
     assert list(PARAMS[node]) == fields(node)
+    assert sorted(others) == sorted(f"validate.{name}" for name in read_of_validate(node))
+
+
+def read_of_validate(node: str) -> list[str]:
+    """The keys of the section `validate` that another node reads, and watches while it runs."""
+    source = (ROOT / "stages" / f"{node}.py").read_text("utf-8")
+    read = re.findall(r'read_keys\(\w+, "validate", (\w+)\)', source)
+    assert read == re.findall(r"start\(main, (\w+)\)", source)
+    return [field.name for kind in read for field in dataclasses.fields(getattr(rules, kind))]
 
 
 @pytest.mark.parametrize(

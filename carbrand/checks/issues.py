@@ -12,8 +12,6 @@ from carbrand.checks.quality import CODES as QUALITY
 from carbrand.photos.manifest import ERROR, EXCLUDED, KEPT, Row
 from carbrand.photos.photo import ODDITIES, PROBLEMS
 
-SEVERITIES = ("error", "exclude", "warn", "ignore")
-
 # Files that nobody meant as photos stay out without a question.
 NEVER_PHOTOS = ("hidden", "not_a_photo")
 # Nothing can be learned from these: to let them pass is no choice.

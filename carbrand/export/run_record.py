@@ -13,7 +13,7 @@ from carbrand.node.metrics_file import read_metrics
 from carbrand.node.origin import Origin, read_origin
 from carbrand.photos.copies_file import Copy, read_copies
 from carbrand.photos.manifest import Row, photos_to_learn_from, read_manifest
-from carbrand.photos.rules import CopyRules, paths_left_out, read_rules
+from carbrand.photos.rules import CopyRules, paths_left_out, rules_of_run
 from carbrand.scores.predictions_file import read_predictions
 from carbrand.scores.run_reader import RunReader
 
@@ -66,7 +66,7 @@ def read_record(model: Path) -> RunRecord:
         rows=tuple(run.find(artifacts / "validate/manifest.csv", read_manifest) or ()),
         train_copies=tuple(run.find(artifacts / "features/copies.csv", read_copies) or ()),
         test_copies=tuple(run.find(artifacts / "evaluate/copies.csv", read_copies) or ()),
-        rules=run.find(artifacts / "validate/rules.json", read_rules),
+        rules=_rules(run, artifacts / "validate/origin.json", origins["validate"]),
         metrics=metrics,
         training=training or {},
         origins={node: origin for node, origin in origins.items() if origin},
@@ -78,6 +78,12 @@ def _was_evaluated(lock: DvcLock, model: Path, path: Path) -> bool:
     seen = lock.seen("evaluate", path.as_posix())
     digest = hashlib.md5(model.read_bytes(), usedforsecurity=False).hexdigest()
     return seen in (None, digest)
+
+
+def _rules(run: RunReader, file: Path, origin: Origin | None) -> CopyRules | None:
+    """How severe copies were in the run, or None where that is not here. Raises UserError."""
+    with run.refused(file):
+        return rules_of_run(origin.parameters) if origin else None
 
 
 def _check_evaluation(

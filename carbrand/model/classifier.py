@@ -26,7 +26,6 @@ from carbrand.node.errors import UserError
 from carbrand.parallel.batches import map_ahead, usable_cores
 from carbrand.photos.photo import UnreadablePhoto, open_photo
 from carbrand.photos.resizing import ResizePolicy
-from carbrand.vectors.alignment import grey_thumbnail
 
 
 @dataclass(frozen=True)
@@ -36,13 +35,12 @@ class Prediction:
     probabilities (brands,) float32, adding up to 1: the mean over the views that the file asks for.
     Of the photo as it is: vector (d,) float32, the pooled features that the head saw; heatmap
     (h, w) float32 in 0…1, where in the square that the model saw the evidence for the predicted
-    brand lies; thumbnail (s, s) uint8, the photo in grey (`alignment.grey_thumbnail`).
+    brand lies.
     """
 
     probabilities: np.ndarray
     vector: np.ndarray
     heatmap: np.ndarray
-    thumbnail: np.ndarray
 
 
 class Classifier:
@@ -81,7 +79,7 @@ class Classifier:
         A file that cannot be read is put into `unreadable` and passed over; without such a list it
         raises UnreadablePhoto.
         """
-        done: deque[tuple[str, np.ndarray]] = deque()
+        done: deque[str] = deque()
         views = TEST_VIEWS[self.test_views]
         look = partial(self._try_to_read, read=read or {})
 
@@ -92,43 +90,38 @@ class Classifier:
                         raise found
                     unreadable.append(found)
                 else:
-                    photo_views, thumbnail = found
-                    done.append((path, thumbnail))
-                    yield from photo_views
+                    done.append(path)
+                    yield from found
 
         outputs = self._network(every_view())
         for first in outputs:
-            path, thumbnail = done.popleft()
-            yield path, self._conclude([first, *islice(outputs, views - 1)], thumbnail)
+            path = done.popleft()
+            yield path, self._conclude([first, *islice(outputs, views - 1)])
 
     def predict_photo(self, photo: Image.Image) -> Prediction:
         """What the model makes of one photo as `open_photo` gives it; threads may ask at once."""
-        views, thumbnail = self._look_at(photo)
-        return self._conclude(list(self._network(views)), thumbnail)
+        return self._conclude(list(self._network(self._views_of(photo))))
 
     def _try_to_read(
         self, path: str, read: Mapping[str, bytes]
-    ) -> tuple[str, tuple[np.ndarray, np.ndarray] | UnreadablePhoto]:
-        """The views of a photo and its thumbnail."""
+    ) -> tuple[str, np.ndarray | UnreadablePhoto]:
+        """The views of a photo."""
         try:
             photo = open_photo(path, read.get(path))
         except UnreadablePhoto as error:
             return path, error
-        return path, self._look_at(photo)
+        return path, self._views_of(photo)
 
-    def _look_at(self, photo: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-        """The views of a photo and its thumbnail."""
-        views = make_test_views(photo, self.size_px, self.resize, self.test_views)
-        return views, grey_thumbnail(photo)
+    def _views_of(self, photo: Image.Image) -> np.ndarray:
+        """What the network sees of a photo, (views, s, s, 3) uint8."""
+        return make_test_views(photo, self.size_px, self.resize, self.test_views)
 
-    def _conclude(
-        self, outputs: Sequence[tuple[np.ndarray, ...]], thumbnail: np.ndarray
-    ) -> Prediction:
+    def _conclude(self, outputs: Sequence[tuple[np.ndarray, ...]]) -> Prediction:
         """outputs: maps, vector and probabilities of each view, the photo as it is first."""
         maps, vector, _ = outputs[0]
         probabilities = np.stack([shares for _, _, shares in outputs]).mean(axis=0)
         heatmap = class_activation(maps, self._map_weights[:, probabilities.argmax()])
-        return Prediction(probabilities, vector, heatmap, thumbnail)
+        return Prediction(probabilities, vector, heatmap)
 
 
 def _read_network(path: Path, photo_shape: tuple[int, int, int], brands: int) -> NetworkFile:

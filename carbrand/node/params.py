@@ -52,6 +52,22 @@ def read_section(path: Path, name: str, section: type[Section]) -> Section:
     return parse_section(read_file(path), path, name, section)
 
 
+def read_keys(path: Path, name: str, keys: type[Section]) -> Section:
+    """Like `read_section`, of a section of another node: only the keys that `keys` has."""
+    content = read_file(path)
+    if name in content:
+        content[name] = _only(keys, content[name])
+    return parse_section(content, path, name, keys)
+
+
+def _only(keys: type | None, values: Any) -> Any:
+    """The values of a section without those that are no field of `keys`, where it is given."""
+    if keys is None or not isinstance(values, dict):
+        return values
+    names = {field.name for field in dataclasses.fields(keys)}
+    return {name: value for name, value in values.items() if name in names}
+
+
 def read_file(path: Path) -> dict[str, Any]:
     """The whole file as a mapping of section names. Raises UserError when it is none."""
     try:
@@ -78,16 +94,18 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def unchanged_section(path: Path, name: str) -> Iterator[None]:
-    """Raise UserError where the section is another one after the block than before it.
+def unchanged_section(path: Path, name: str, keys: type | None = None) -> Iterator[None]:
+    """Raise UserError where the section is another one after the block than before it; of the
+    dataclass `keys`, where it is given, only those values count.
 
     DVC reads the values for dvc.lock when a node has ended, and would record what it did not use.
     """
-    before = read_file(path).get(name)
+    before = _only(keys, read_file(path).get(name))
     yield
-    if read_file(path).get(name) != before:
+    if _only(keys, read_file(path).get(name)) != before:
+        node = "a node that reads it" if keys else f"`{name}`"
         raise UserError(
-            f"{path}: the section `{name}` changed while `{name}` ran, with the values from "
+            f"{path}: the section `{name}` changed while {node} ran, with the values from "
             f"before. Run it again."
         )
 

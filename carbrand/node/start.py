@@ -30,8 +30,11 @@ from carbrand.node.terminal import Parser, print_note
 STARTED_NODES = "CARBRAND_STARTED_NODES"
 
 
-def start(main: Callable[..., None]) -> None:
-    """Call `main` with the paths of the command line, in order, and leave with its exit status."""
+def start(main: Callable[..., None], of_validate: type | None = None) -> None:
+    """Call `main` with the paths of the command line, in order, and leave with its exit status.
+
+    of_validate: a dataclass of the keys of the section `validate` that `main` reads, if any.
+    """
     module = inspect.getmodule(main)
     node = Path(inspect.getfile(main)).stem
     parser = Parser(
@@ -48,7 +51,7 @@ def start(main: Callable[..., None]) -> None:
         parents = parents_up_to_dvc()
         parents.end_with_them()
         _note_start(node)
-        status = exit_status(lambda: _write_whole(main, node, paths, parents))
+        status = exit_status(lambda: _write_whole(main, node, paths, parents, of_validate))
         end_on_signals()
     except Stopped as stopped:
         if parents.alive():  # or else whoever ended them says so
@@ -66,7 +69,17 @@ def _note_start(node: str) -> None:
             file.write(f"{node}\n")
 
 
-def _write_whole(main: Callable[..., None], node: str, paths: list[Path], parents: Parents) -> None:
+def _write_whole(
+    main: Callable[..., None],
+    node: str,
+    paths: list[Path],
+    parents: Parents,
+    of_validate: type | None,
+) -> None:
     params, *inputs, out = paths
-    with atomic_files(out, parents) as fresh, unchanged_section(params, node):
+    with contextlib.ExitStack() as stack:
+        fresh = stack.enter_context(atomic_files(out, parents))
+        stack.enter_context(unchanged_section(params, node))
+        if of_validate:
+            stack.enter_context(unchanged_section(params, "validate", of_validate))
         main(params, *inputs, fresh)

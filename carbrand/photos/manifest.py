@@ -53,6 +53,11 @@ class Row:
         """Whether this is a test photo that the model has seen in training."""
         return "leaked" in self.issues
 
+    @property
+    def hash_group(self) -> str:
+        """The same for all photos that hashes show to be copies of one another."""
+        return self.cluster or self.path
+
 
 COLUMNS = tuple(field.name for field in fields(Row))
 

@@ -1,40 +1,41 @@
-"""How severe copies are: what `validate` was told, for the nodes that find more of them."""
+"""How severe copies are: keys of the section `validate` that later nodes read too."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 
 from carbrand.node.errors import UserError
+from carbrand.node.params import knob
 from carbrand.node.wording import one_line
 from carbrand.photos.copies_file import Copy
 
+SEVERITIES = ("error", "exclude", "warn", "ignore")
 # A brand needs one photo to learn from and one to validate on.
 MIN_TRAIN_PHOTOS = 2
 
 
 @dataclass(frozen=True)
-class CopyRules:
-    """`error`, `exclude`, `warn` or `ignore`, as in the section `validate` of params.yaml."""
+class TrainingRules:
+    """Severities of copies among training photos."""
 
-    label_conflict: str
-    leaked: str
-    duplicate: str
-
-
-def write_rules(path: Path, rules: CopyRules) -> None:
-    """Write `rules` as JSON."""
-    path.write_text(json.dumps(asdict(rules), indent=2) + "\n", encoding="utf-8", newline="\n")
+    label_conflict: str = knob(choices=SEVERITIES)
+    duplicate: str = knob(choices=SEVERITIES)
 
 
-def read_rules(path: Path) -> CopyRules:
-    """What `write_rules` wrote."""
-    return CopyRules(**json.loads(path.read_text(encoding="utf-8")))
+@dataclass(frozen=True)
+class CopyRules(TrainingRules):
+    """Severities of copies, whatever the split."""
+
+    leaked: str = knob(choices=("error", "exclude", "warn"))  # to ignore it would be a lie
 
 
-def stop_at_errors(copies: Sequence[Copy], rules: CopyRules) -> None:
+def rules_of_run(parameters: Mapping[str, str]) -> CopyRules:
+    """The rules that a run had, of all parameters of its node `validate`."""
+    return CopyRules(**{field.name: parameters[field.name] for field in fields(CopyRules)})
+
+
+def stop_at_errors(copies: Sequence[Copy], rules: TrainingRules) -> None:
     """Raise UserError with a line for every copy that must stop the pipeline."""
     severities = asdict(rules)
     lines = [_describe(copy) for copy in copies if severities[copy.issue] == "error"]
@@ -42,7 +43,7 @@ def stop_at_errors(copies: Sequence[Copy], rules: CopyRules) -> None:
         raise UserError(*lines)
 
 
-def paths_left_out(copies: Sequence[Copy], rules: CopyRules) -> set[str]:
+def paths_left_out(copies: Sequence[Copy], rules: TrainingRules) -> set[str]:
     """The photos that stay out: of duplicates the copy, of two brands for one photo both."""
     severities = asdict(rules)
     out = set()
@@ -52,7 +53,7 @@ def paths_left_out(copies: Sequence[Copy], rules: CopyRules) -> set[str]:
     return out
 
 
-def worth_telling(copies: Sequence[Copy], rules: CopyRules) -> list[Copy]:
+def worth_telling(copies: Sequence[Copy], rules: TrainingRules) -> list[Copy]:
     """The copies without those to be ignored."""
     severities = asdict(rules)
     return [copy for copy in copies if severities[copy.issue] != "ignore"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from carbrand.node.origin import read_origin
 from carbrand.photos.copies_file import Copy, read_copies
 from carbrand.photos.folder_findings import read_findings
 from carbrand.photos.manifest import read_manifest
-from carbrand.photos.rules import CopyRules, worth_telling
+from carbrand.photos.rules import rules_of_run, worth_telling
 from carbrand.report.results import (
     Accuracy,
     Honesty,
@@ -70,8 +70,7 @@ def read_results(files: RunFiles) -> Results:
     with run.refused(files.origins["evaluate"]):
         bins = _positive(origins["evaluate"].parameters["ece_bins"])
     with run.refused(files.origins["validate"]):
-        severities = origins["validate"].parameters
-        rules = CopyRules(**{field.name: severities[field.name] for field in fields(CopyRules)})
+        rules = rules_of_run(origins["validate"].parameters)
     results = Results(
         manifest=tuple(manifest),
         folders=tuple(run.read(files.folders, read_findings)),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from carbrand.node.table import read_table, write_table
-from carbrand.vectors.array_file import choose_rows, map_rows, write_rows
-from carbrand.vectors.vector_copies import PhotoSet
+from carbrand.vectors.array_file import choose_rows, map_rows
 
 
 @dataclass(frozen=True)
@@ -65,16 +64,11 @@ class Features:
 
 @dataclass(frozen=True)
 class StoredPhoto:
-    """Whose vectors a row holds; `aspect`: its width / height."""
+    """Whose vectors a row holds."""
 
     path: str
     brand: str
     group: str
-    aspect: float
-
-
-_VECTORS = "vectors.npy"
-_THUMBNAILS = "thumbnails.npy"
 
 
 def network_file(folder: Path) -> Path:
@@ -82,9 +76,9 @@ def network_file(folder: Path) -> Path:
     return folder / "network.h5"
 
 
-def write_looks(folder: Path, looks: Iterable[tuple[np.ndarray, np.ndarray]], count: int) -> None:
-    """Write the vectors (views, d) float32 and thumbnails (s, s) uint8 of `count` photos."""
-    write_rows((folder / _VECTORS, folder / _THUMBNAILS), looks, count)
+def vectors_file(folder: Path) -> Path:
+    """Where the vectors lie in a folder of features, (photos, views, d) float32."""
+    return folder / "vectors.npy"
 
 
 def write_photos(folder: Path, photos: Sequence[StoredPhoto], recipe: Recipe) -> None:
@@ -98,44 +92,13 @@ def write_photos(folder: Path, photos: Sequence[StoredPhoto], recipe: Recipe) ->
 
 def read_features(folder: Path) -> Features:
     """What training needs of what was written."""
-    photos = _read_photos(folder)
+    recipe = json.loads((folder / "recipe.json").read_text("utf-8"))
+    photos = [StoredPhoto(**row) for row in read_table(folder / "photos.csv")[1]]
     return Features(
-        vectors=map_rows(folder / _VECTORS),
+        vectors=map_rows(vectors_file(folder)),
         paths=[photo.path for photo in photos],
         photo_brands=[photo.brand for photo in photos],
         groups=[photo.group for photo in photos],
-        recipe=read_recipe(folder),
+        recipe=Recipe(**recipe | {"widths": tuple(recipe["widths"])}),
         network=network_file(folder),
     )
-
-
-def read_originals(
-    folder: Path, without: Collection[str] = ()
-) -> tuple[list[StoredPhoto], PhotoSet]:
-    """The training photos as they are, to look for copies of them; those of some paths left out."""
-    stored = _read_photos(folder)
-    kept = [row for row, photo in enumerate(stored) if photo.path not in without]
-    photos = [stored[row] for row in kept]
-    aspects = np.array([photo.aspect for photo in photos])
-    return photos, read_looks(folder, aspects, kept)
-
-
-def read_looks(folder: Path, aspects: np.ndarray, rows: Sequence[int] | None = None) -> PhotoSet:
-    """Of the photos as they are, what `write_looks` wrote: of all, or of some rows."""
-    vectors, thumbnails = map_rows(folder / _VECTORS)[:, 0], map_rows(folder / _THUMBNAILS)
-    if rows is not None:
-        vectors, thumbnails = choose_rows(vectors, rows), choose_rows(thumbnails, rows)
-    return PhotoSet(vectors, thumbnails, aspects)
-
-
-def read_recipe(folder: Path) -> Recipe:
-    """How the vectors were made."""
-    content = json.loads((folder / "recipe.json").read_text("utf-8"))
-    return Recipe(**content | {"widths": tuple(content["widths"])})
-
-
-def _read_photos(folder: Path) -> list[StoredPhoto]:
-    return [
-        StoredPhoto(row["path"], row["brand"], row["group"], float(row["aspect"]))
-        for row in read_table(folder / "photos.csv")[1]
-    ]

@@ -16,6 +16,7 @@ import numpy as np
 from carbrand.parallel.batches import map_ahead, usable_cores
 from carbrand.parallel.one_thread import one_thread
 from carbrand.parallel.pool import spread
+from carbrand.photos.manifest import Row
 from carbrand.vectors.alignment import Alignment, align
 from carbrand.vectors.array_file import each_row, let_go
 from carbrand.vectors.space import Space
@@ -33,15 +34,15 @@ _BLOCK = 2048
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """What the search needs of photos, all by row.
+    """What the search needs of photos.
 
-    vectors: (n, d) float32; thumbnails: (n, s, s) uint8, `alignment.grey_thumbnail` of the photos;
-    aspects: (n,) width / height of the photos. The first two may be files mapped into memory.
+    By row of the manifest, vectors: (n, d) float32; thumbnails: (n, s, s) uint8,
+    `alignment.grey_thumbnail` of the photos. Both may be files mapped into memory.
     """
 
+    rows: Sequence[Row]
     vectors: np.ndarray
     thumbnails: np.ndarray
-    aspects: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def find_copies(
     space: Space,
     overlays: Callable[[PhotoSet, PhotoSet, Sequence[Candidate]], Iterator[Alignment]] = lay_over,
 ) -> list[Pair]:
-    """Which of the photos are copies of which originals, sorted by rows.
+    """Which of the photos are copies of which originals, as far as it is news; sorted by rows.
 
     Without `originals` the photos are searched among themselves: the later of two is the copy.
     """
@@ -86,7 +87,8 @@ def find_copies(
         for row, other in _candidates(photos.vectors, others.vectors, space, inside):
             if inside and row < other:
                 row, other = other, row
-            found.add((row, other))
+            if _is_news(photos.rows[row], others.rows[other]):
+                found.add((row, other))
     candidates = sorted(found)
     return [
         Pair(row, other, overlay.similarity, overlay.mirrored)
@@ -97,8 +99,14 @@ def find_copies(
     ]
 
 
+def _is_news(photo: Row, original: Row) -> bool:
+    """Whether hashes have not told yet that they are copies, or that a model has seen both."""
+    both_seen = photo.leaked and (original.leaked or original.split == "train")
+    return photo.hash_group != original.hash_group and not both_seen
+
+
 def _shown(photos: PhotoSet, rows: Sequence[int]) -> Iterator[Shown]:
-    aspects = (float(photos.aspects[row]) for row in rows)
+    aspects = (photos.rows[row].width / photos.rows[row].height for row in rows)
     return zip(each_row(photos.thumbnails, rows), aspects, strict=True)
 
 

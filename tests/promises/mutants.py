@@ -38,8 +38,9 @@ MUTANTS = (
         "preprocessing",
         "prediction hands the model blue first, training red first",
         "carbrand/model/classifier.py",
-        "        return views, grey_thumbnail(photo)\n",
-        "        return views[..., ::-1], grey_thumbnail(photo)\n",
+        "        return make_test_views(photo, self.size_px, self.resize, self.test_views)\n",
+        "        return make_test_views(photo, self.size_px, self.resize, self.test_views)"
+        "[..., ::-1]\n",
         _planted("the_model_sees_a_photo_as_it_was_learned_from"),
     ),
     Mutant(
@@ -196,8 +197,8 @@ MUTANTS = (
         "prediction",
         "predictions read ahead are handed to the wrong photos",
         "carbrand/model/classifier.py",
-        "            path, thumbnail = done.popleft()\n",
-        "            path, thumbnail = done.pop()\n",
+        "            path = done.popleft()\n",
+        "            path = done.pop()\n",
         _test("classifier", "predictions_are_what_the_files_network_says[avg]"),
     ),
     # What is learned.
@@ -249,8 +250,8 @@ MUTANTS = (
         "training",
         "photos that were left out are learned from",
         "stages/features.py",
-        "    rows = photos_to_learn_from(read_manifest(manifest))\n",
-        '    rows = [row for row in read_manifest(manifest) if row.split == "train"]\n',
+        "    rows = photos_to_learn_from(listed)\n",
+        '    rows = [row for row in listed if row.split == "train"]\n',
         _planted("only_kept_training_photos_are_learned_from"),
     ),
     Mutant(
@@ -484,8 +485,8 @@ MUTANTS = (
         "leaks",
         "a copy of a leaked test photo counts as unseen",
         "carbrand/vectors/leaks.py",
-        "    leaks += _find_indirect(rows, photos, space, {copy.path for copy in leaks})\n",
-        "",
+        "        if is_seen(copy.path) != is_seen(copy.copy_of)\n",
+        "        if not judged and is_seen(copy.path) != is_seen(copy.copy_of)\n",
         _test("leaks", "a_copy_of_a_leaked_test_photo_leaks_too"),
     ),
     # What runs again.
@@ -528,11 +529,10 @@ MUTANTS = (
         "reruns",
         "another severity of copies does not rerun train",
         "dvc.yaml",
-        "    deps:\n      - artifacts/validate/rules.json\n",
-        "    deps:\n",
-        _planted(
-            "a_node_opens_no_file_that_is_not_its_dependency[train]",
-            "whatever_a_command_names_is_a_dependency_or_comes_out[train]",
+        "      - train.test_views\n      - validate.label_conflict\n",
+        "      - train.test_views\n",
+        _test(
+            "wiring", "every_parameter_is_declared_leaf_by_leaf_by_the_node_that_reads_it[train]"
         ),
     ),
     Mutant(

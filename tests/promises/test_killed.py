@@ -461,7 +461,7 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 ARGUMENTS = {
     "validate": ["Datasets/train", "Datasets/test"],
     "features": ["artifacts/validate/manifest.csv", ".vectors"],
-    "train": ["artifacts/validate/rules.json", "artifacts/features", ".training"],
+    "train": ["artifacts/features", ".training"],
     "evaluate": ["artifacts/train/model.h5", "artifacts/validate", "artifacts/features"],
     "plot": [
         *(f"artifacts/{name}" for name in ("validate", "features", "train", "evaluate")),
