@@ -494,8 +494,8 @@ MUTANTS = (
         "reruns",
         "train.l2 reruns nothing",
         "dvc.yaml",
-        "    params: [train]\n",
-        "    params: [train.optimizer]\n",
+        "    params: [train, ",
+        "    params: [train.solver, ",
         _test("wiring", "a_node_depends_on_its_section_of_params_and_reads_every_key_of_it[train]"),
     ),
     Mutant(
@@ -529,11 +529,9 @@ MUTANTS = (
         "reruns",
         "another severity of copies does not rerun train",
         "dvc.yaml",
-        "      - train.test_views\n      - validate.label_conflict\n",
-        "      - train.test_views\n",
-        _test(
-            "wiring", "every_parameter_is_declared_leaf_by_leaf_by_the_node_that_reads_it[train]"
-        ),
+        "    params: [train, validate.label_conflict, validate.duplicate]\n",
+        "    params: [train, validate.duplicate]\n",
+        _test("wiring", "a_node_depends_on_its_section_of_params_and_reads_every_key_of_it[train]"),
     ),
     Mutant(
         "reruns",
