@@ -28,18 +28,7 @@ from tools.sample import SIGNATURE
 
 ROOT = Path(__file__).parent.parent
 ARTICLE_PHOTOS = ROOT.parent / "shared" / "datasets" / "car-brands-3"
-# Set for tests that cannot share their process with TensorFlow.
-WITHOUT_TENSORFLOW = "TESTS_WITHOUT_TENSORFLOW"
 PAINTS = {"asta": (200, 30, 30), "bolt": (30, 60, 200), "cirro": (30, 160, 60)}
-
-
-# Files that take longest come first: one that came last would leave all cores but one with nothing
-# to do.
-LONGEST = (
-    *("test_retrain.py", "test_pipeline.py", "test_export.py", "test_lock_merge.py"),
-    *("test_killed.py", "test_object_storage.py", "test_ray_map.py", "test_backbones.py"),
-    *("test_engines.py", "test_same_bits.py", "test_two_at_once.py", "test_mistakes.py"),
-)
 
 
 def pytest_configure() -> None:
@@ -51,16 +40,19 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, lambda _number, _frame: None)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
+@pytest.fixture(scope="session")
+def on_tensorflow() -> None:
+    """For tests that import Keras: those of one process share it, and it has one backend."""
+    import_keras()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _keras_on_tensorflow() -> None:
-    """Tests of one process share one Keras, which can be on one backend only."""
-    if WITHOUT_TENSORFLOW not in os.environ:
-        import_keras()
+@pytest.fixture(autouse=True)
+def _keras_on_tensorflow() -> Iterator[None]:
+    """Name the test after which no other of this process could use TensorFlow."""
+    yield
+    assert "keras" not in sys.modules or sys.modules.get("tensorflow"), (
+        'needs pytest.mark.usefixtures("on_tensorflow")'
+    )
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,11 @@ from carbrand.network.backbones import BACKBONES, build_backbone, build_classifi
 from carbrand.network.keras_import import import_keras
 from carbrand.node.errors import UserError
 
-# Keras's own, once for every array it saves.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("on_tensorflow"),
+    # Keras's own, once for every array it saves.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 LITE0 = "efficientnet_lite0"
 SIZE_PX = 64

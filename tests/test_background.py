@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from tests.conftest import ROOT, WITHOUT_TENSORFLOW, run
+from tests.conftest import ROOT, run
 
 SAYS_HOW_IT_STANDS = "import signal; print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)"
 
@@ -26,7 +25,6 @@ def test_so_it_can_where_the_tests_themselves_cannot():
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", this],
             cwd=ROOT,
-            env=os.environ | {WITHOUT_TENSORFLOW: "1"},
             capture_output=True,
             text=True,
             check=False,

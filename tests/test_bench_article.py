@@ -131,6 +131,7 @@ def kernel(base: Any) -> np.ndarray:
 EXPECTED = {f"{brand}/{number:03}.png": brand for brand in PAINTS for number in range(3)}
 
 
+@pytest.mark.usefixtures("on_tensorflow")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("divide", [True, False])
 def test_the_articles_script_learns_colours_on_a_frozen_base(tmp_path, divide):
@@ -144,6 +145,7 @@ def test_the_articles_script_learns_colours_on_a_frozen_base(tmp_path, divide):
     assert {path.name for path in tmp_path.glob("*.*")} == {"loss.png", "accuracy.png", "model.h5"}
 
 
+@pytest.mark.usefixtures("on_tensorflow")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_guides_way_learns_colours_and_fine_tunes_the_base(tmp_path):
     folder = draw_dataset(tmp_path / "photos", train=12)

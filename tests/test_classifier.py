@@ -21,6 +21,8 @@ from carbrand.training.problem import softmax
 from carbrand.vectors.feature_store import Recipe
 from tests.conftest import draw_photo, run
 
+pytestmark = pytest.mark.usefixtures("on_tensorflow")
+
 BRANDS = ["asta", "bolt", "cirro"]
 SIZE = 32
 LEVELS = ("early",)

@@ -15,6 +15,8 @@ from carbrand.network.efficientnet_lite import Scaling
 from carbrand.network.keras_import import import_keras
 from carbrand.photos.photo import read_photo
 
+pytestmark = pytest.mark.usefixtures("on_tensorflow")
+
 PHOTOS = Path(__file__).parents[1].parent / "shared" / "datasets" / "car-brands-3"
 SPORTS_CAR = 817
 # Blocks, feature map, and parameters: those of the file less the classifier's 1,281,000 and one

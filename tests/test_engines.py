@@ -24,6 +24,8 @@ from carbrand.node.errors import UserError
 from carbrand.parallel.batches import BATCH_SIZE, usable_cores
 from tests.conftest import ROOT, run
 
+pytestmark = pytest.mark.usefixtures("on_tensorflow")
+
 BOTH = ("openvino", "keras")
 SIZE_PX = 64
 

@@ -21,6 +21,8 @@ from carbrand.node.errors import UserError
 from carbrand.photos.photo import read_photo
 from carbrand.scores.predictions_file import read_predictions
 
+pytestmark = pytest.mark.usefixtures("on_tensorflow")
+
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")

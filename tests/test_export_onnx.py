@@ -14,6 +14,8 @@ from carbrand.export.targets import write_onnx
 from carbrand.network.keras_import import import_keras
 from carbrand.network.network_file import NetworkFile, NotANetwork, read_network
 
+pytestmark = pytest.mark.usefixtures("on_tensorflow")
+
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 

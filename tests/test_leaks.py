@@ -28,6 +28,8 @@ from stages import evaluate, features, train, validate
 from tests.conftest import ROOT, edit_params
 from tests.edits import CROPS, EDITS
 
+pytestmark = pytest.mark.usefixtures("on_tensorflow")
+
 RULES = CopyRules(label_conflict="error", leaked="exclude", duplicate="exclude")
 RECIPE = Recipe("pad", 8, (2,))
 LEAK = Copy("test/a/1.jpg", "train/a/1.jpg", "leaked", 0.95, False)

@@ -18,6 +18,8 @@ from carbrand.network.keras_import import import_keras
 from carbrand.network.network_file import KINDS, NotANetwork, read_network
 from carbrand.vectors.feature_store import Recipe
 
+pytestmark = pytest.mark.usefixtures("on_tensorflow")
+
 SIZE_PX = 32
 BRANDS = ["asta", "bolt", "cirro"]
 PHOTO = np.random.default_rng(0).integers(0, 256, (SIZE_PX, SIZE_PX, 3), dtype=np.uint8)

@@ -1,11 +1,11 @@
-"""The tests of tests/on_ray.py pass, in a process without TensorFlow."""
+"""The tests of tests/on_ray.py pass, in a process of their own."""
 
 from __future__ import annotations
 
 import re
 import sys
 
-from tests.conftest import ROOT, WITHOUT_TENSORFLOW, run
+from tests.conftest import ROOT, run
 
 
 def test_a_cluster_gives_what_one_process_gives_and_survives_the_loss_of_a_worker():
@@ -16,7 +16,7 @@ def test_a_cluster_gives_what_one_process_gives_and_survives_the_loss_of_a_worke
         assert "there is a space in its path" in run([sys.executable, "-c", code], ROOT).stderr
         return
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"]
-    result = run([*command, "tests/on_ray.py"], ROOT, {WITHOUT_TENSORFLOW: "1"})
+    result = run([*command, "tests/on_ray.py"], ROOT)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "skipped" not in result.stdout
     tests = re.findall(r"^def test_", (ROOT / "tests/on_ray.py").read_text("utf-8"), re.MULTILINE)

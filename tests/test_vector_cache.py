@@ -23,6 +23,8 @@ from tests.conftest import ROOT, draw_photo
 from tests.local_imports import local_imports
 from tests.test_minimal_rerun import another_value
 
+pytestmark = pytest.mark.usefixtures("on_tensorflow")
+
 RECIPE = {"size_px": 64, "network": "abc"}
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from carbrand.parallel.batches import usable_cores
-from tests.conftest import ROOT, WITHOUT_TENSORFLOW, copy_project
+from tests.conftest import ROOT, copy_project
 from tests.promises.mutants import MUTANTS, Mutant
 
 # What the README promises to have tried.
@@ -84,7 +84,7 @@ class Run:
         )
 
 
-def run_tests(project: Path, names: Collection[str], **settings: str) -> Run:
+def run_tests(project: Path, names: Collection[str]) -> Run:
     """The tests of a copy of the project, which imports its own modules.
 
     But commands that a test starts in another folder import those that are installed: no fault in
@@ -95,7 +95,7 @@ def run_tests(project: Path, names: Collection[str], **settings: str) -> Run:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", *sorted(names)],
         cwd=project,
-        env=env | {"TORTURE": "", "PYTHONDONTWRITEBYTECODE": "1"} | settings,
+        env=env | {"TORTURE": "", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         timeout=1800,
@@ -126,8 +126,7 @@ def test_every_planted_fault_is_caught(
     def try_one(mutant: Mutant) -> tuple[Mutant, Run]:
         folder = tmp_path / str(MUTANTS.index(mutant))
         plant(mutant, copy_project(folder))
-        # The tests of one file import TensorFlow where they need it; others begin 5 s sooner.
-        run = run_tests(folder, mutant.tests, **{WITHOUT_TENSORFLOW: "1"})
+        run = run_tests(folder, mutant.tests)
         shutil.rmtree(folder)
         return mutant, run
 

@@ -20,7 +20,7 @@ from aiohttp.test_utils import TestClient
 from carbrand.export.agreement import Agreement, Tolerance
 from carbrand.model.classifier import Classifier
 from carbrand.network import efficientnet_lite
-from carbrand.network.keras_import import import_keras_to_build
+from carbrand.network.keras_import import import_keras
 from carbrand.network.views import make_test_views
 from carbrand.node import code
 from carbrand.node.errors import UserError, exit_status
@@ -103,6 +103,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         train__epochs=5,
         plot__dpi=50,
     )
+    import_keras()  # on TensorFlow, before a node takes another backend
     watch = Watch()
     opened: dict[str, set[str]] = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -250,7 +251,7 @@ def test_training_looks_at_the_photo_as_prediction_does(photo_file, policy):
 
 def test_the_backbone_sees_numbers_about_zero():
     """As the EfficientNet-Lites were trained: (x - 127) / 128."""
-    keras = import_keras_to_build()
+    keras = import_keras()
     model = efficientnet_lite.build(
         keras, "efficientnet_lite0", 32, efficientnet_lite.Scaling(1.0, 1.0)
     )
