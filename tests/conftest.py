@@ -294,18 +294,6 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
         yield server
 
 
-def find_browser() -> str:
-    """The program; without one, a test is skipped, in CI it fails."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        message = f"no browser on PATH (any of {', '.join(names)})"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return program
-
-
 @pytest.fixture
 def photo_file(tmp_path: Path) -> Callable[..., Path]:
     """Draws a photo into a file of the test's folder: `photo_file("a.png", colour, seed)`."""

@@ -1036,3 +1036,12 @@ def _left_behind() -> Iterator[_Draft]:
         yield _Draft("left_behind", name, apple, ("hidden",))
     for name in ("labels.txt", "notes", "photo.jpg.part", "clip.mov", "boxes.xml"):
         yield _Draft("no_photo_at_all", name, b"no photo", ("not_a_photo",))
+
+
+# Those that `validate` never opens.
+BY_NAME = ("hidden", "not_a_photo")
+
+
+def opened(corpus: list[HostileFile]) -> list[HostileFile]:
+    """Those that `validate` reads."""
+    return [file for file in corpus if not set(file.codes) & set(BY_NAME)]

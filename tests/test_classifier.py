@@ -3,50 +3,29 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
 from carbrand.model.classifier import Classifier
-from carbrand.model.model_file import save_classifier
 from carbrand.network.keras_import import import_keras
 from carbrand.network.pooling import POOLINGS, add_pooling
 from carbrand.network.views import TEST_VIEWS, make_test_views
 from carbrand.node.errors import UserError
 from carbrand.photos.photo import UnreadablePhoto, open_photo, read_photo
 from carbrand.training.problem import softmax
-from carbrand.vectors.feature_store import Recipe
-from tests.conftest import draw_photo, run
+from tests.conftest import draw_photo
+from tests.small_networks import BRANDS, LEVELS, MODEL_PX, make_small_backbone, save_model
 
 pytestmark = pytest.mark.usefixtures("on_tensorflow")
 
-BRANDS = ["asta", "bolt", "cirro"]
-SIZE = 32
-LEVELS = ("early",)
-
 
 @pytest.fixture(scope="module")
-def backbone():
-    """Small, with fixed weights, in the shape of a real one."""
-    keras = import_keras()
-    keras.utils.set_random_seed(0)
-    photos = keras.Input((SIZE, SIZE, 3), name="photos")
-    x = keras.layers.Rescaling(1 / 128, -1, name="scale")(photos)
-    x = keras.layers.Conv2D(6, 3, strides=2, activation="relu", name="early")(x)
-    x = keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="conv")(x)
-    return keras.Model(photos, x, name="backbone")
-
-
-def save(path: Path, backbone, pooling="avg_max", resize="pad", **options) -> Path:
-    network, widths = add_pooling(backbone, pooling, LEVELS)
-    kernel = np.random.default_rng(0).normal(0, 3, (sum(widths), 3)).astype(np.float32)
-    recipe = Recipe(resize, SIZE, tuple(widths))
-    bias = np.array([0.5, 0.0, -0.5], np.float32)
-    save_classifier(path, network, recipe, kernel, bias, BRANDS, **options)
-    return path
+def backbone() -> Any:
+    return make_small_backbone()
 
 
 @pytest.fixture
@@ -61,10 +40,10 @@ def photos(tmp_path) -> list[str]:
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_predictions_are_what_the_files_network_says(tmp_path, backbone, photos, pooling):
-    path = save(tmp_path / "model.h5", backbone, pooling)
+    path = save_model(tmp_path / "model.h5", backbone, pooling)
     classifier = Classifier(path)
     model = import_keras().models.load_model(path, compile=False)
-    batch = np.stack([read_photo(photo, SIZE, "pad") for photo in photos])
+    batch = np.stack([read_photo(photo, MODEL_PX, "pad") for photo in photos])
     expected = model.predict(batch, verbose=0)
     found = list(classifier.predict(photos))
     assert [name for name, _ in found] == photos
@@ -78,8 +57,8 @@ def predict(path: Path, photos: list[str]):
 
 
 def test_the_temperature_divides_the_logits_inside_the_file(tmp_path, backbone, photos):
-    plain = predict(save(tmp_path / "plain.h5", backbone), photos)
-    scaled = predict(save(tmp_path / "scaled.h5", backbone, temperature=2.5), photos)
+    plain = predict(save_model(tmp_path / "plain.h5", backbone), photos)
+    scaled = predict(save_model(tmp_path / "scaled.h5", backbone, temperature=2.5), photos)
     for before, after in zip(plain, scaled, strict=True):
         expected = softmax(np.log(before.probabilities.astype(np.float64)) / 2.5)
         assert np.allclose(after.probabilities, expected, atol=1e-5)
@@ -92,12 +71,12 @@ def test_the_temperature_divides_the_logits_inside_the_file(tmp_path, backbone, 
 
 @pytest.mark.parametrize("kind", TEST_VIEWS)
 def test_probabilities_are_the_mean_over_the_views(tmp_path, backbone, photos, kind):
-    path = save(tmp_path / "model.h5", backbone, test_views=kind)
+    path = save_model(tmp_path / "model.h5", backbone, test_views=kind)
     model = import_keras().models.load_model(path, compile=False)
-    plain = predict(save(tmp_path / "plain.h5", backbone), photos)
+    plain = predict(save_model(tmp_path / "plain.h5", backbone), photos)
     found = predict(path, photos)
     for photo, prediction, as_it_is in zip(photos, found, plain, strict=True):
-        views = make_test_views(open_photo(photo), SIZE, "pad", kind)
+        views = make_test_views(open_photo(photo), MODEL_PX, "pad", kind)
         expected = model.predict(views, verbose=0).mean(axis=0)
         assert np.allclose(prediction.probabilities, expected, atol=1e-6)
         # The rest is that of the photo as it is.
@@ -112,7 +91,7 @@ def test_probabilities_are_the_mean_over_the_views(tmp_path, backbone, photos, k
 def test_an_unreadable_photo_shifts_no_views(tmp_path, backbone, photos, kind):
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no photo")
-    classifier = Classifier(save(tmp_path / "model.h5", backbone, test_views=kind))
+    classifier = Classifier(save_model(tmp_path / "model.h5", backbone, test_views=kind))
     unreadable: list[UnreadablePhoto] = []
     mixed = [photos[0], str(bad), *photos[1:4], str(bad), photos[4]]
     found = dict(classifier.predict(mixed, unreadable))
@@ -124,9 +103,9 @@ def test_an_unreadable_photo_shifts_no_views(tmp_path, backbone, photos, kind):
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_a_prediction_has_a_vector_and_a_heat_map(tmp_path, backbone, photos, pooling):
     """The map is what the head makes of the last maps alone, whatever else is pooled."""
-    path = save(tmp_path / "m.h5", backbone, pooling)
+    path = save_model(tmp_path / "m.h5", backbone, pooling)
     prediction = next(Classifier(path).predict(photos))[1]
-    photo = read_photo(photos[0], SIZE, "pad")[None]
+    photo = read_photo(photos[0], MODEL_PX, "pad")[None]
     maps = backbone.predict(photo, verbose=0)[0]
     vector = add_pooling(backbone, pooling, LEVELS)[0].predict(photo, verbose=0)[0]
     assert np.allclose(prediction.vector, vector, atol=1e-5)
@@ -140,8 +119,8 @@ def test_a_prediction_has_a_vector_and_a_heat_map(tmp_path, backbone, photos, po
 
 
 def test_the_file_knows_brands_size_and_policy(tmp_path, backbone):
-    classifier = Classifier(save(tmp_path / "model.h5", backbone, resize="crop"))
-    assert (classifier.brands, classifier.size_px, classifier.resize) == (BRANDS, SIZE, "crop")
+    classifier = Classifier(save_model(tmp_path / "model.h5", backbone, resize="crop"))
+    assert (classifier.brands, classifier.size_px, classifier.resize) == (BRANDS, MODEL_PX, "crop")
     with h5py.File(tmp_path / "model.h5") as file:
         about = json.loads(file.attrs["carbrand"])
     assert "keras" in about["versions"]
@@ -149,32 +128,12 @@ def test_the_file_knows_brands_size_and_policy(tmp_path, backbone):
 
 
 def test_two_files_of_one_model_have_the_same_bytes(tmp_path, backbone):
-    first = save(tmp_path / "a.h5", backbone).read_bytes()
-    assert save(tmp_path / "b.h5", backbone).read_bytes() == first
-
-
-@pytest.mark.parametrize("pooling", ["avg_max", "levels"])
-def test_the_file_opens_with_plain_keras_elsewhere(tmp_path, backbone, photos, pooling):
-    """Where there is neither this project nor OpenVINO, the same comes out."""
-    path = save(tmp_path / "model.h5", backbone, pooling)
-    np.save(tmp_path / "photos.npy", [read_photo(photo, SIZE, "pad") for photo in photos])
-    program = """
-import sys
-sys.modules["openvino"] = None
-import keras, numpy as np
-model = keras.models.load_model("model.h5")
-assert not any(type(layer).__module__.startswith(("carbrand", "stages")) for layer in model.layers)
-assert (model.input_shape, model.output_shape) == ((None, 32, 32, 3), (None, 3))
-np.save("probabilities.npy", model.predict(np.load("photos.npy"), verbose=0))
-"""
-    result = run([sys.executable, "-c", program], tmp_path, env={"KERAS_BACKEND": "tensorflow"})
-    assert result.returncode == 0, result.stderr
-    here = [prediction.probabilities for prediction in predict(path, photos)]
-    np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), here, atol=1e-5)
+    first = save_model(tmp_path / "a.h5", backbone).read_bytes()
+    assert save_model(tmp_path / "b.h5", backbone).read_bytes() == first
 
 
 def test_an_unreadable_photo_is_passed_over_or_raised(tmp_path, backbone, photos):
-    classifier = Classifier(save(tmp_path / "model.h5", backbone))
+    classifier = Classifier(save_model(tmp_path / "model.h5", backbone))
     bad = tmp_path / "bad.jpg"
     bad.write_text("no photo")
     mixed = [photos[0], str(bad), photos[1]]
@@ -224,7 +183,7 @@ def test_what_is_no_model_is_one_line(tmp_path, content):
     ],
 )
 def test_a_model_that_contradicts_itself_is_refused(tmp_path, backbone, change):
-    path = save(tmp_path / "model.h5", backbone)
+    path = save_model(tmp_path / "model.h5", backbone)
     with h5py.File(path, "r+") as file:
         about = json.loads(file.attrs["carbrand"])
         file.attrs["carbrand"] = json.dumps(about | change if change else [])
@@ -233,7 +192,7 @@ def test_a_model_that_contradicts_itself_is_refused(tmp_path, backbone, change):
 
 
 def test_a_network_of_other_layers_is_refused(tmp_path, backbone):
-    path = save(tmp_path / "model.h5", backbone)
+    path = save_model(tmp_path / "model.h5", backbone)
     with h5py.File(path, "r+") as file:
         config = file.attrs["model_config"].replace('"Dense"', '"Lambda"')
         file.attrs["model_config"] = config
@@ -242,7 +201,7 @@ def test_a_network_of_other_layers_is_refused(tmp_path, backbone):
 
 
 def test_a_model_under_another_name_is_one_line(tmp_path, backbone):
-    path = save(tmp_path / "model.h5", backbone).rename(tmp_path / "model.bin")
+    path = save_model(tmp_path / "model.h5", backbone).rename(tmp_path / "model.bin")
     with pytest.raises(UserError, match=r"must be named .h5"):
         Classifier(path)
 
@@ -250,7 +209,7 @@ def test_a_model_under_another_name_is_one_line(tmp_path, backbone):
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_pooling_takes_means_and_maxima_and_says_how_many(backbone, pooling):
     keras = import_keras()
-    batch = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3))
+    batch = np.random.default_rng(0).integers(0, 256, (2, MODEL_PX, MODEL_PX, 3))
     last = backbone.predict(batch, verbose=0)
     inner = keras.Model(backbone.inputs, backbone.get_layer("early").output)
     early = inner.predict(batch, verbose=0).max(axis=(1, 2))

@@ -13,7 +13,7 @@ import pytest
 
 from carbrand.cli import build_parser
 from tests.conftest import edit_params, run
-from tests.test_errors import run_unread
+from tests.test_unread import run_unread
 
 
 def carbrand(project: Path, *arguments: str):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,52 +12,21 @@ import numpy as np
 import pytest
 
 from carbrand.network.backbones import BACKBONES, build_backbone, levels_of
-from carbrand.network.engines import _GPU_DEVICES, ENGINES, Engine, choose, open_engine
+from carbrand.network.engines import ENGINES, Engine, choose, open_engine
 from carbrand.network.extraction import extract
 from carbrand.network.keras_import import import_keras
 from carbrand.network.network_file import read_network
 from carbrand.network.pooling import add_pooling
 from carbrand.node.errors import UserError
 from carbrand.parallel.batches import BATCH_SIZE, usable_cores
-from tests.conftest import ROOT, run
+from tests.small_networks import SIZE_PX, SMALL_OUTPUTS, draw, save_lite0, save_small_network
 
 pytestmark = pytest.mark.usefixtures("on_tensorflow")
 
 BOTH = ("openvino", "keras")
-SIZE_PX = 64
 
 OPENVINO_IS_THERE = importlib.util.find_spec("openvino") is not None
 needs_openvino = pytest.mark.skipif(not OPENVINO_IS_THERE, reason="needs OpenVINO")
-
-
-def draw(number: int, size_px: int = SIZE_PX) -> np.ndarray:
-    rng = np.random.default_rng(number)
-    return rng.integers(0, 256, (size_px, size_px, 3), dtype=np.uint8)
-
-
-def save_small_network(path: Path) -> Path:
-    """A network of fixed random weights, with maps and a vector to ask for."""
-    keras = import_keras()
-    keras.utils.set_random_seed(0)
-    photos = keras.Input((32, 32, 3), name="photos")
-    scaled = keras.layers.Rescaling(1 / 128, offset=-1, name="scale")(photos)
-    maps = keras.layers.Conv2D(24, 3, strides=2, activation="relu", name="z_conv")(scaled)
-    wide = keras.layers.DepthwiseConv2D(3, padding="same", name="wide")(maps)
-    vector = keras.layers.GlobalAveragePooling2D(name="a_pool")(wide)
-    keras.Model(photos, vector, name="small").save(path)
-    return path
-
-
-# The later one first.
-SMALL_OUTPUTS = ("a_pool", "z_conv")
-
-
-def save_lite0(path: Path) -> Path:
-    """Lite0 as `features` makes it by default; the output is the layer `pool`."""
-    backbone = build_backbone("efficientnet_lite0", SIZE_PX, "imagenet")
-    network, _ = add_pooling(backbone, "levels", levels_of("efficientnet_lite0"))
-    network.save(path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -215,63 +181,6 @@ def test_photos_of_another_kind_or_size_are_refused(lite0: Engine) -> None:
         list(lite0([draw(0, 32)]))
 
 
-IN_A_FRESH_PROCESS = """
-import hashlib, os, sys
-if sys.argv[1] == "one core":
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
-from pathlib import Path
-from carbrand.network.engines import open_engine
-from carbrand.network.network_file import read_network
-from tests.test_engines import SMALL_OUTPUTS, draw
-assert "openvino" not in sys.modules
-
-watched = []
-def watch(event, arguments):
-    if event.startswith(("socket.", "urllib.", "http.", "subprocess.", "os.mkdir", "os.rename")):
-        watched.append((event, *map(str, arguments)))
-    if event == "open" and str(arguments[0]).startswith(os.environ["HOME"]):
-        watched.append((event, *map(str, arguments)))
-sys.addaudithook(watch)
-
-small, large = map(Path, sys.argv[2:])
-assert len(list(open_engine("openvino", read_network(small), SMALL_OUTPUTS)([draw(0, 32)]))) == 1
-digest = hashlib.sha256()
-network = read_network(large)
-for (vector,) in open_engine("openvino", network, ["pool"])([draw(number) for number in range(9)]):
-    digest.update(vector.tobytes())
-assert not watched, watched
-assert not {"openvino_telemetry", "keras", "tensorflow"} & set(sys.modules)
-print(digest.hexdigest())
-"""
-
-
-def in_a_fresh_process(cores: str, folder: Path) -> str:
-    """What a process of so many cores prints, if nothing else comes out of it."""
-    home = folder / "home"
-    home.mkdir()
-    networks = save_small_network(folder / "small.h5"), save_lite0(folder / "lite0.h5")
-    # On CI telemetry would be off by itself.
-    environment = {"HOME": str(home), "PYTHONPATH": str(ROOT)} | dict.fromkeys(
-        ("CI", "TF_BUILD"), ""
-    )
-    done = run(
-        [sys.executable, "-c", IN_A_FRESH_PROCESS, cores, *map(str, networks)], ROOT, environment
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert not (home / "intel").exists()  # where its makers' telemetry keeps its number
-    return done.stdout.strip()
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are not to be limited here")
-def test_bytes_do_not_depend_on_cores_and_nothing_is_sent_written_or_said(
-    lite0: Engine, tmp_path: Path
-) -> None:
-    digest = hashlib.sha256()
-    for (vector,) in lite0([draw(number) for number in range(9)]):
-        digest.update(vector.tobytes())
-    assert in_a_fresh_process("one core", tmp_path) == digest.hexdigest()
-
-
 def test_without_openvino_keras_is_taken_and_asking_for_it_says_how_to_mend(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)  # Python's way to say "not there"
     assert choose("auto") == "keras"
@@ -285,25 +194,6 @@ def test_an_unknown_engine_is_named() -> None:
     with pytest.raises(UserError, match=r"no engine torch\. Known: auto, openvino, keras"):
         choose("torch")
     assert ENGINES[0] == "auto"
-
-
-@needs_openvino
-@pytest.mark.skipif(
-    sys.platform != "linux" or any(Path(device).exists() for device in _GPU_DEVICES),
-    reason="only TensorFlow knows whether it can use a GPU",
-)
-def test_the_question_for_the_engine_needs_no_tensorflow() -> None:
-    ask = "import sys; from carbrand.network.engines import choose; print(choose('auto'));"
-    ask += "assert not {'tensorflow', 'keras', 'openvino'} & set(sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", ask],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert done.stdout == "openvino\n"
 
 
 def test_extract_gives_the_views_of_each_photo_together_and_in_order() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +26,7 @@ from carbrand.vectors.array_file import map_rows, write_rows
 from carbrand.vectors.feature_store import Features, Recipe
 from carbrand.vectors.space import Space
 from stages.train import TrainParams, summarize, train
-from tests.conftest import ROOT, run
+from tests.conftest import ROOT
 
 PARAMS = HeadParams(
     solver="lbfgs",
@@ -448,48 +446,3 @@ def test_of_2_photos_beside_200_the_balanced_accuracy_says_that_the_2_are_never_
     summary = summarize(head, features, 1.0, logits)
     assert summary["val_accuracy"] == pytest.approx(0.990, abs=1e-3)
     assert summary["val_balanced_accuracy"] == 0.5
-
-
-# Prints a digest of all that a head is, however many cores there are.
-ON_CORES = """
-import hashlib, os, sys
-photos, views, width, cores = map(int, sys.argv[1:5])
-if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
-import numpy as np
-from carbrand.training.head import HeadParams, assign_folds, balance, train_head
-
-labels = np.arange(photos) % 3
-folds = assign_folds(labels, [str(number) for number in range(photos)], 5, 0)
-digest = hashlib.sha256()
-for seed in range(int(sys.argv[6])):
-    noise = np.random.default_rng(seed).normal(0, 1, (photos, views, width))
-    vectors = (3 * np.eye(3, width)[labels][:, None] + noise).astype(np.float32)
-    params = HeadParams(sys.argv[5], int(sys.argv[7]), 32, 0.1, 0.0003, 0.1, 0)
-    head = train_head(vectors, labels, folds, balance(labels, 3), 3, [width], params)
-    for array in (head.kernel, head.bias, head.held_out_logits):
-        digest.update(array.tobytes())
-    for epoch in head.history:
-        digest.update(repr([float(value) for value in vars(epoch).values()]).encode())
-print(digest.hexdigest())
-"""
-
-
-@pytest.mark.parametrize(
-    ("photos", "views", "width", "solver", "seeds", "epochs"),
-    [
-        (64, 4, 3072, "lbfgs", 2, 50),
-        (3000, 1, 600, "lbfgs", 1, 10),
-        (3000, 1, 600, "adam", 1, 1),
-    ],
-)
-def test_the_number_of_cores_does_not_show(tmp_path, photos, views, width, solver, seeds, epochs):
-    digests = set()
-    for cores in (1, 2):
-        numbers = map(str, (photos, views, width, cores, solver, seeds, epochs))
-        threads = {name: str(cores) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
-        environment = {"PYTHONPATH": os.fspath(ROOT), **threads}
-        result = run([sys.executable, "-c", ON_CORES, *numbers], tmp_path, environment)
-        assert result.returncode == 0, result.stderr
-        digests.add(result.stdout)
-    assert len(digests) == 1

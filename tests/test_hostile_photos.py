@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +15,12 @@ from carbrand.photos.photo import PROBLEMS, UnreadablePhoto, leads_outside, open
 from carbrand.photos.photo import read_file as read_bytes
 from carbrand.photos.resizing import RESIZE_POLICIES
 from carbrand.report.thumbnail import thumbnail
-from tests.conftest import ROOT, run
-from tests.hostile_photos import HostileFile, build_corpus
-
-# Those that `validate` never opens.
-BY_NAME = ("hidden", "not_a_photo")
-MOST_SECONDS, MOST_MEGABYTES = 2.0, 1000
+from tests.hostile_photos import HostileFile, build_corpus, opened
 
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> list[HostileFile]:
     return build_corpus(tmp_path_factory.mktemp("hostile") / "corpus")
-
-
-def opened(corpus: list[HostileFile]) -> list[HostileFile]:
-    return [file for file in corpus if not set(file.codes) & set(BY_NAME)]
 
 
 def judge(file: HostileFile) -> str:
@@ -106,50 +94,3 @@ def test_the_corpus_is_the_same_each_time(corpus, tmp_path):
     for first, second in zip(corpus, again, strict=True):
         if first.path.is_file() and first.path.stat().st_size < 10**8:
             assert first.path.read_bytes() == second.path.read_bytes(), first.path.name
-
-
-def test_nothing_takes_long_or_much_memory(corpus):
-    folder = corpus[0].path.parent.parent
-    result = run([sys.executable, "-m", "tests.test_hostile_photos", str(folder)], ROOT)
-    assert result.returncode == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert told["seconds"] < MOST_SECONDS, told
-    assert told["megabytes"] < MOST_MEGABYTES, told
-    assert told["files"] == len(opened(corpus))
-
-
-def _peak_megabytes() -> float:
-    """Of this process. On Linux `getrusage` counts what its parent held when it started it."""
-    import resource
-
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text("ascii").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024**2 if sys.platform == "darwin" else 1024)
-
-
-def read_all(folder: Path) -> None:
-    """In a process of its own: print how long the slowest file takes, and the peak of memory."""
-    slowest, files = (0.0, ""), 0
-    # The corpus is there already; what is a photo is told by the folder.
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir() and not path.is_symlink():
-            continue
-        if path.parent.name in ("left_behind", "no_photo_at_all"):
-            continue
-        start = time.process_time()  # others may be busy on this machine
-        try:
-            data = read_bytes(path)
-            measure(open_photo(path, data))
-            is_damaged(data)
-        except UnreadablePhoto:
-            pass
-        slowest, files = max(slowest, (time.process_time() - start, path.name)), files + 1
-    told = {"seconds": slowest[0], "slowest": slowest[1], "megabytes": _peak_megabytes()}
-    print(json.dumps(told | {"files": files}))
-
-
-if __name__ == "__main__":
-    read_all(Path(sys.argv[1]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from carbrand.report.last_lines import (
 )
 from carbrand.report.run_files import read_results
 from stages.plot import files_of_run
-from tests.conftest import edit_params, run
 from tests.made_up_run import MADE_BY, MadeUpRun
 
 FILES = files_of_run(*(Path("artifacts", node) for node in MADE_BY))
@@ -175,19 +173,3 @@ def test_hints_of_dvc_are_left_out_and_nothing_else(monkeypatch, capsys):
     assert capsys.readouterr().out == "Data and pipelines are up to date.\n\n"
     assert not logger.isEnabledFor(logging.INFO)
     assert logger.isEnabledFor(logging.WARNING)
-
-
-def test_a_run_ends_with_what_it_found_and_without_hints(finished):
-    """As does one in which nothing ran; a single node and a rehearsal say nothing of it."""
-    edit_params(finished, plot__dpi=51)
-    stages = [sys.executable, "-m", "stages"]
-    rehearsal = run([*stages, "--dry"], finished)
-    assert "report  " not in rehearsal.stdout
-    first, second = run(stages, finished), run(stages, finished)
-    for result in (first, second):
-        assert (result.returncode, result.stderr) == (0, "")
-        assert result.stdout.endswith("report        artifacts/plot/report.html\n")
-        assert not [hint for hint in ("dvc push", "git add", "autostage") if hint in result.stdout]
-    assert first.stdout.split("\n\n")[-1] == second.stdout.split("\n\n")[-1]
-    assert "Data and pipelines are up to date." in second.stdout
-    assert "test accuracy" not in run([*stages, "validate"], finished).stdout

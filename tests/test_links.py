@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import stages.__main__ as stages
 from carbrand.node.errors import UserError
 from carbrand.photos.links import SHOWN, describe_unfit, find_unfit
 from carbrand.photos.manifest import ERROR, KEPT, Row, read_manifest, write_manifest
-from tests.conftest import draw_dataset, draw_photo, run
+from tests.conftest import draw_dataset, draw_photo
 
 OUTSIDE = "a link to a file outside the folders of photos"
 NOWHERE = "a link that leads nowhere"
@@ -136,24 +135,3 @@ def test_many_are_counted():
 
 def test_what_is_not_there_has_nothing_unfit(tmp_path):
     assert find_unfit(tmp_path / "none", None) == {}
-
-
-def test_a_run_stops_at_a_link_before_any_node(finished):
-    outside = finished.parent / "outside"
-    shutil.move(finished / "Datasets/train/asta", outside)
-    (finished / "Datasets/train/asta").mkdir()
-    for photo in outside.iterdir():
-        (finished / "Datasets/train/asta" / photo.name).symlink_to(photo)
-    result = run([sys.executable, "-m", "stages"], finished)
-    assert result.returncode == 2
-    lines = result.stderr.splitlines()
-    assert len(lines) == 6
-    assert all(line.startswith("error: Datasets/train/asta/") for line in lines)
-    assert all(OUTSIDE in line for line in lines)
-    rows = read_manifest(finished / stages.MANIFEST)
-    assert sum(row.status == ERROR for row in rows) == 6
-    shutil.rmtree(finished / "Datasets/train/asta")
-    shutil.move(outside, finished / "Datasets/train/asta")
-    result = run([sys.executable, "-m", "stages"], finished)
-    assert result.returncode == 0, result.stderr
-    assert all(row.status == KEPT for row in read_manifest(finished / stages.MANIFEST))

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from carbrand.network.keras_import import import_keras
+from carbrand.photos.manifest import ERROR, KEPT, read_manifest
+from stages.__main__ import MANIFEST
 from tests.conftest import ROOT, copy_project, edit_params, git, run
 
 PNGS = [
@@ -155,3 +157,40 @@ def test_the_sample_is_neither_trivial_nor_hopeless():
     metrics = json.loads((ROOT / "artifacts/evaluate/metrics.json").read_text("utf-8"))
     assert metrics["images"] >= 45
     assert 0.6 < metrics["accuracy"] < 1.0
+
+
+def test_a_run_stops_at_a_link_before_any_node(finished):
+    outside = finished.parent / "outside"
+    shutil.move(finished / "Datasets/train/asta", outside)
+    (finished / "Datasets/train/asta").mkdir()
+    for photo in outside.iterdir():
+        (finished / "Datasets/train/asta" / photo.name).symlink_to(photo)
+    result = run([sys.executable, "-m", "stages"], finished)
+    assert result.returncode == 2
+    lines = result.stderr.splitlines()
+    assert len(lines) == 6
+    assert all(line.startswith("error: Datasets/train/asta/") for line in lines)
+    assert all("a link to a file outside the folders of photos" in line for line in lines)
+    rows = read_manifest(finished / MANIFEST)
+    assert sum(row.status == ERROR for row in rows) == 6
+    shutil.rmtree(finished / "Datasets/train/asta")
+    shutil.move(outside, finished / "Datasets/train/asta")
+    result = run([sys.executable, "-m", "stages"], finished)
+    assert result.returncode == 0, result.stderr
+    assert all(row.status == KEPT for row in read_manifest(finished / MANIFEST))
+
+
+def test_a_run_ends_with_what_it_found_and_without_hints(finished):
+    """As does one in which nothing ran; a single node and a rehearsal say nothing of it."""
+    edit_params(finished, plot__dpi=51)
+    stages = [sys.executable, "-m", "stages"]
+    rehearsal = run([*stages, "--dry"], finished)
+    assert "report  " not in rehearsal.stdout
+    first, second = run(stages, finished), run(stages, finished)
+    for result in (first, second):
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.endswith("report        artifacts/plot/report.html\n")
+        assert not [hint for hint in ("dvc push", "git add", "autostage") if hint in result.stdout]
+    assert first.stdout.split("\n\n")[-1] == second.stdout.split("\n\n")[-1]
+    assert "Data and pipelines are up to date." in second.stdout
+    assert "test accuracy" not in run([*stages, "validate"], finished).stdout

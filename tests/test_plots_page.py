@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, find_browser, git
+from tests.browser import DESKTOP_PX, Browser, find_browser
+from tests.conftest import ROOT, git
 from tests.recipes import follow, give_environment
-from tests.test_report import DESKTOP_PX, Browser
 
 PAGE = ROOT / ".dvc" / "plots" / "page.html"
 SEEN = """

@@ -13,9 +13,7 @@ import pytest
 import yaml
 
 from carbrand.network.engines import _GPU_DEVICES, open_engine
-from carbrand.network.keras_import import _NOISE, import_keras
 from carbrand.network.network_file import read_network
-from carbrand.node.errors import UserError
 from tests.conftest import ROOT, draw_dataset, edit_params, run
 
 needs_openvino = pytest.mark.skipif(
@@ -60,33 +58,6 @@ def test_a_user_who_asks_for_the_log_gets_it(tmp_path: Path) -> None:
     done = work(f"{tmp_path}/m.h5", TF_CPP_MIN_LOG_LEVEL="0")
     assert done.stdout == "done\n"
     assert len(done.stderr.splitlines()) > 1
-
-
-def test_another_backend_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    monkeypatch.delitem(sys.modules, "keras", raising=False)
-    with pytest.raises(UserError, match="KERAS_BACKEND is jax, expected tensorflow"):
-        import_keras()
-
-
-@pytest.mark.parametrize(
-    ("line", "noise"),
-    [
-        (b"I0000 00:00:1795367695.212002    8035 cpu_feature_guard.cc:227] This TensorFlow", True),
-        (b"W0000 00:00:1795367695.212002    8035 gpu.cc:1] Cannot dlopen some GPU", True),
-        (b"2026-01-02 03:04:05.678901: I tensorflow/core/util/port.cc:153] oneDNN", True),
-        (b"WARNING: All log messages before absl::InitializeLog() is called are", True),
-        (b"To enable the following instructions: AVX2 AVX512F", True),
-        (b"E0000 00:00:1795367850.872067    8390 cuda.cc:1] failed call to cuInit", False),
-        (b"2026-01-02 03:04:05.678901: E tensorflow/core/a.cc:1] broken", False),
-        (b"F0000 00:00:1795367850.872067    8390 a.cc:1] cannot go on", False),
-        (b"ImportError: libcudart.so.12: cannot open shared object file", False),
-        (b"WARNING: your disk is full", False),
-        (b"Illegal instruction", False),
-    ],
-)
-def test_only_known_chatter_counts_as_noise(line: bytes, noise: bool) -> None:
-    assert bool(_NOISE.match(line)) is noise
 
 
 BUILD = """
@@ -194,3 +165,34 @@ def test_where_keras_looks_the_vectors_are_the_same_to_1e_4(validated: Path) -> 
     off = np.linalg.norm(one - other, axis=-1) / np.linalg.norm(other, axis=-1)
     assert off.max() <= 1e-4
     assert "keras" in needed_by_node(validated, "train")
+
+
+@needs_openvino
+@pytest.mark.skipif(
+    sys.platform != "linux" or any(Path(device).exists() for device in _GPU_DEVICES),
+    reason="only TensorFlow knows whether it can use a GPU",
+)
+def test_the_question_for_the_engine_needs_no_tensorflow() -> None:
+    ask = "import sys; from carbrand.network.engines import choose; print(choose('auto'));"
+    ask += "assert not {'tensorflow', 'keras', 'openvino'} & set(sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", ask],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "openvino\n"
+
+
+def test_the_check_does_not_import_tensorflow() -> None:
+    code = (
+        "import sys; from carbrand.network.backbones import check_weights; "
+        "check_weights('efficientnet_lite2', 'imagenet'); "
+        "heavy = {'tensorflow', 'keras', 'openvino'}; "
+        "print(heavy & {*sys.modules}, [name for name in sys.modules if 'pytorch' in name])"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "set() []\n"

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import http.client
 import io
 import json
-import os
-import re
 import signal
 import socket
 import struct
-import subprocess
 import sys
-import threading
 import zlib
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 
 from carbrand.model.classifier import Classifier
@@ -33,78 +24,8 @@ from carbrand.model.heatmap import spread_over_photo
 from carbrand.photos.photo import open_photo
 from carbrand.report.thumbnail import heat_overlay
 from carbrand.serve.answer import MAX_PIXELS, Answerer
-from carbrand.serve.server import build
-from carbrand.serve.start_page import render_page
-from carbrand.serve.upload import PHOTOS_HELD, Uploads
-from carbrand.serve.workers import Workers
-from tests.conftest import PAINTS, SET_BY_TESTS, draw_photo, run
-
-MODEL = "artifacts/train/model.h5"
-PATIENCE_S = 120.0
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running `carbrand serve`."""
-
-    process: subprocess.Popen[str]
-    address: str
-    port: int
-
-    def ask(
-        self,
-        body: Any = b"",
-        method: str = "POST",
-        path: str = "/predict",
-        **headers: str,
-    ) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers in small letters, and body. `Content_Type=…` sets a header."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
-        with closing(connection):
-            sent = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, path, body, sent)
-            response = connection.getresponse()
-            received = {name.lower(): value for name, value in response.getheaders()}
-            return response.status, received, response.read()
-
-    def predict(self, photo: bytes, **headers: str) -> dict[str, Any]:
-        status, _, body = self.ask(photo, **headers)
-        assert status == 200, body
-        return json.loads(body)
-
-    def end(self, by: signal.Signals) -> tuple[int, str, str]:
-        """Exit status and what was printed after the line with the address."""
-        self.process.send_signal(by)
-        said, complained = self.process.communicate(timeout=PATIENCE_S)
-        return self.process.returncode, said, complained
-
-
-def start(project: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
-    clean = {name: value for name, value in os.environ.items() if name not in SET_BY_TESTS}
-    return subprocess.Popen(
-        [sys.executable, "-m", "carbrand.cli", "serve", *arguments],
-        cwd=project,
-        env=clean | env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-@contextmanager
-def serving(project: Path, *arguments: str, **env: str) -> Iterator[Server]:
-    """A server on any free port, until it has ended."""
-    process = start(project, "--port", "0", *arguments, **env)
-    try:
-        assert process.stdout
-        line = process.stdout.readline()
-        found = re.search(r" on (http://.*:(\d+)/) ", line)
-        assert found, process.communicate(timeout=PATIENCE_S)
-        yield Server(process, found[1], int(found[2]))
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.communicate(timeout=PATIENCE_S)
+from tests.conftest import PAINTS, draw_photo, run
+from tests.serving import MODEL, PATIENCE_S, a_photo, as_bytes, serving, start
 
 
 @pytest.fixture(scope="module")
@@ -137,16 +58,6 @@ def odd_photos(tmp_path_factory) -> list[Path]:
     clear.save(folder / "clear.png")
     green.save(folder / "web.webp")
     return sorted(folder.iterdir())
-
-
-def as_bytes(photo: Image.Image, format: str = "PNG") -> bytes:
-    file = io.BytesIO()
-    photo.save(file, format)
-    return file.getvalue()
-
-
-def a_photo(seed: int = 0) -> bytes:
-    return as_bytes(draw_photo((200, 30, 30), seed))
 
 
 def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
@@ -373,15 +284,6 @@ def test_every_answer_forbids_what_it_does_not_need(server, method, path):
     assert not any(name.startswith("access-control") for name in headers)
 
 
-def test_the_page_needs_no_other_file_and_escapes_brands():
-    page = render_page(["<b>", "bolt & sons"], 20).html.decode("utf-8")
-    assert "&lt;b&gt;</span>, <span" in page
-    assert "bolt &amp; sons" in page
-    assert not re.search(r'(?:src|href)="(?!data:)', page)
-    assert "http" not in page
-    assert "@import" not in page
-
-
 def test_nothing_of_a_photo_is_written_or_printed(project, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in project.rglob("*")}
     with serving(project, TMPDIR=str(tmp_path)) as server:
@@ -462,117 +364,3 @@ def test_beyond_loopback_it_warns_and_answers_to_any_name(project):
         _, _, complained = server.end(signal.SIGTERM)
     assert complained.startswith("warning: ")
     assert complained.count("\n") == 1
-
-
-# What depends on the moment is tested with a function that answers when it is told to.
-
-
-class Answering:
-    """Takes photos, and answers when it may."""
-
-    def __init__(self) -> None:
-        self.may = threading.Event()
-        self.begun: list[bytes] = []
-
-    def __call__(self, photo: bytes) -> dict[str, Any]:
-        self.begun.append(photo)
-        assert self.may.wait(PATIENCE_S)
-        return {"brand": photo.decode()}
-
-
-def visit(uploads: Uploads, workers: Workers, talk: Callable[[TestClient, Answering], Any]) -> None:
-    async def main() -> None:
-        answering = Answering()
-        page = render_page(["asta"], 1)
-        application = build(answering, page, uploads, workers, local=True)
-        server = TestServer(application)
-        try:
-            async with server:
-                await server.start_server(handler_cancellation=True)
-                async with TestClient(server) as client:
-                    await talk(client, answering)
-        finally:
-            answering.may.set()
-            workers.stop()
-
-    asyncio.run(main())
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async def wait() -> None:
-        while not true():
-            await asyncio.sleep(0.01)
-
-    await asyncio.wait_for(wait(), PATIENCE_S)
-
-
-def test_when_the_queue_is_full_the_next_is_told_to_come_back_later():
-    async def talk(client: TestClient, answering: Answering) -> None:
-        asked = [asyncio.create_task(client.post("/predict", data=b"%d" % n)) for n in range(3)]
-        done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
-        (turned_away,) = [await task for task in done]
-        assert turned_away.status == 503
-        assert turned_away.headers["Retry-After"] == "1"
-        assert "Try again" in (await turned_away.json())["error"]
-        answering.may.set()
-        assert [(await task).status for task in waiting] == [200, 200]
-        assert (await client.post("/predict", data=b"later")).status == 200
-
-    visit(Uploads(100), Workers(threads=1, waiting=1), talk)
-
-
-def test_who_goes_away_while_waiting_is_never_begun_and_leaves_their_place():
-    async def talk(client: TestClient, answering: Answering) -> None:
-        first = asyncio.create_task(client.post("/predict", data=b"first"))
-        await until(lambda: answering.begun == [b"first"])
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(client.post("/predict", data=b"gone"), 0.5)
-        answer = None
-        while answer is None or answer.status == 503:  # until the place is seen to be free
-            last = asyncio.create_task(client.post("/predict", data=b"last"))
-            await asyncio.wait([last], timeout=0.2)
-            if not last.done():
-                answering.may.set()
-            answer = await last
-        assert (await answer.json())["brand"] == "last"
-        assert (await (await first).json())["brand"] == "first"
-        assert answering.begun == [b"first", b"last"]
-
-    visit(Uploads(100), Workers(threads=1, waiting=1), talk)
-
-
-def test_a_photo_that_does_not_come_in_is_given_up():
-    async def talk(client: TestClient, _answering: Answering) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
-        writer.write(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc")
-        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
-        writer.close()
-
-    visit(Uploads(100, timeout_s=0.2), Workers(1), talk)
-
-
-def test_photos_that_come_in_may_not_fill_the_memory_and_free_it_again():
-    async def talk(client: TestClient, answering: Answering) -> None:
-        asked = [
-            asyncio.create_task(client.post("/predict", data=b"%d" % n * 100))
-            for n in range(PHOTOS_HELD)
-        ]
-        await until(lambda: len(answering.begun) == PHOTOS_HELD)
-        assert (await client.post("/predict", data=b"x")).status == 503
-        answering.may.set()
-        assert {(await task).status for task in asked} == {200}
-        assert (await client.post("/predict", data=b"x" * 100)).status == 200
-
-    visit(Uploads(100), Workers(PHOTOS_HELD), talk)
-
-
-def test_a_fault_of_the_server_is_told_and_costs_one_request(caplog):
-    async def talk(client: TestClient, answering: Answering) -> None:
-        answering.may.set()
-        failed = await client.post("/predict", data=b"\xff")  # which `decode` does not like
-        assert failed.status == 500
-        assert "terminal says why" in (await failed.json())["error"]
-        assert "UnicodeDecodeError" in caplog.text
-        assert (await client.post("/predict", data=b"good")).status == 200
-
-    visit(Uploads(100), Workers(1), talk)

@@ -7,17 +7,13 @@ import json
 import random
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient
 
-from carbrand.serve.connection import where_it_failed
-from carbrand.serve.upload import MOST_PARTS, Uploads
-from carbrand.serve.workers import Workers
-from tests.test_serve import Answering, Server, a_photo, serving, visit
+from carbrand.serve.upload import MOST_PARTS
+from tests.serving import Server, a_photo, serving
 
 SECRET = "secret-holiday"
 FORM = "multipart/form-data; boundary=cut"
@@ -211,39 +207,3 @@ def test_no_mutated_request_is_a_fault_of_the_server(server):
     assert statuses.count(0) < 40
     assert statuses.count(415) > 20
     assert statuses.count(400) > 100
-
-
-def test_a_fault_of_the_server_is_told_without_what_was_sent(caplog):
-    async def ask(client: TestClient, _answering: Answering) -> None:
-        assert (await client.post("/predict", data=SECRET.encode())).status == 500
-        assert "KeyError" in caplog.text
-        assert "ValueError" in caplog.text
-        assert "in fail" in caplog.text
-        assert SECRET not in caplog.text
-
-    nothing: dict[bytes, object] = {}
-    with failing(nothing.__getitem__):
-        visit(Uploads(100), Workers(1), ask)
-
-
-@contextmanager
-def failing(how: Callable[[bytes], object]) -> Iterator[None]:
-    def fail(_self: Answering, photo: bytes) -> object:
-        try:
-            return how(photo)
-        except KeyError as error:
-            raise ValueError(photo) from error
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Answering, "__call__", fail)
-        yield
-
-
-def test_a_traceback_names_places_and_kinds_only():
-    try:
-        raise web.HTTPBadRequest(text=SECRET)
-    except web.HTTPException as error:
-        said = where_it_failed(error)
-    assert said.endswith("HTTPBadRequest")
-    assert "test_serve_hostile.py" in said
-    assert f'"{SECRET}"' not in said

@@ -19,8 +19,9 @@ from urllib.request import Request, urlopen
 import aiohttp
 import pytest
 
-from tests.conftest import PAINTS, draw_photo, find_browser
-from tests.test_serve import serving
+from tests.browser import find_browser
+from tests.conftest import PAINTS, draw_photo
+from tests.serving import serving
 
 PHONE_PX, DESKTOP_PX = 375, 1200
 PATIENCE_S = 60.0

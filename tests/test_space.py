@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import numpy as np
 import pytest
 
 from carbrand.vectors import space
 from carbrand.vectors.array_file import map_rows, write_rows
 from carbrand.vectors.space import Space, portions
-from tests.conftest import ROOT, run
 
 WIDTHS = [3, 4, 1]
 
@@ -86,27 +82,3 @@ def test_vectors_in_a_file_have_the_same_space_to_the_bit(tmp_path):
     here, there = Space.of(vectors, WIDTHS), Space.of(map_rows(tmp_path / "v.npy"), WIDTHS)
     assert here.mean.tobytes() == there.mean.tobytes()
     assert here.scale.tobytes() == there.scale.tobytes()
-
-
-# A file of 1 GB, all 0 but for its last row, of which next to nothing lies on the disk.
-LARGE = """
-import resource
-import numpy as np
-from carbrand.vectors.array_file import map_rows
-from carbrand.vectors.space import Space
-
-file = np.lib.format.open_memmap("v.npy", "w+", np.float32, (65536, 2, 2048))
-file[-1] = 65536.0
-del file
-used = next(line for line in open("/proc/self/status") if line.startswith("VmData"))
-limit = int(used.split()[1]) * 1024 + 300 * 1024**2
-resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-space = Space.of(map_rows("v.npy"), [2048])
-print(float(space.mean.min()), float(space.mean.max()))
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory is Linux's")
-def test_a_file_of_1_gb_is_read_in_less_than_300_mb(tmp_path):
-    result = run([sys.executable, "-c", LARGE], tmp_path, {"PYTHONPATH": os.fspath(ROOT)})
-    assert result.stdout == "1.0 1.0\n", result.stderr

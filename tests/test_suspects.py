@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +25,7 @@ from carbrand.training.suspects import (
 from carbrand.vectors.array_file import map_rows, write_rows
 from carbrand.vectors.feature_store import Features, Recipe
 from stages.features import FeaturesParams, look_at, open_network, save_network
-from tests.conftest import ROOT, run
+from tests.conftest import ROOT
 
 NAMES = ["asta", "bolt", "cirro"]
 
@@ -198,35 +196,6 @@ def test_vectors_in_a_file_give_the_same_bits_as_in_memory(tmp_path, photos):
         believe(each, labels, groups, 3, [40]) for each in (vectors, map_rows(tmp_path / "v.npy"))
     )
     assert here.tobytes() == there.tobytes()
-
-
-# Prints a digest of what is believed, however many cores there are.
-ON_CORES = """
-import hashlib, os, sys
-photos, views, width, cores = map(int, sys.argv[1:])
-if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
-import numpy as np
-from carbrand.training.suspects import believe
-
-labels = np.arange(photos) % 3
-noise = np.random.default_rng(0).normal(0, 1, (photos, views, width))
-vectors = (3 * np.eye(3, width)[labels][:, None] + noise).astype(np.float32)
-believed = believe(vectors, labels, [str(number) for number in range(photos)], 3, [width])
-print(hashlib.sha256(believed.tobytes()).hexdigest())
-"""
-
-
-@pytest.mark.parametrize("shape", [(64, 4, 3072), (3000, 1, 600)])
-def test_the_number_of_cores_does_not_show(tmp_path, shape):
-    digests = set()
-    for cores in (1, 2):
-        threads = {name: str(cores) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
-        command = [sys.executable, "-c", ON_CORES, *map(str, (*shape, cores))]
-        result = run(command, tmp_path, {"PYTHONPATH": os.fspath(ROOT), **threads})
-        assert result.returncode == 0, result.stderr
-        digests.add(result.stdout)
-    assert len(digests) == 1
 
 
 @pytest.mark.parametrize("photos", [3, 4])

@@ -7,6 +7,7 @@ test that would have caught it has to be there then.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,16 @@ class Mutant:
     tests: tuple[str, ...]
 
 
+_TESTS = Path(__file__).parent.parent
+
+
 def _test(module: str, *names: str) -> tuple[str, ...]:
-    return tuple(f"tests/test_{module}.py::test_{name}" for name in names)
+    (file,) = (path.relative_to(_TESTS.parent) for path in _TESTS.rglob(f"test_{module}.py"))
+    return tuple(f"{file.as_posix()}::test_{name}" for name in names)
 
 
 def _planted(*names: str) -> tuple[str, ...]:
-    return tuple(f"tests/promises/test_planted_faults.py::test_{name}" for name in names)
+    return _test("planted_faults", *names)
 
 
 MUTANTS = (
