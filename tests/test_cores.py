@@ -15,80 +15,58 @@ from carbrand.network.network_file import read_network
 from tests.conftest import ROOT, run
 from tests.small_networks import draw, save_lite0, save_small_network
 
-# Prints a digest of all that a head is, however many cores there are.
-HEAD = """
+# Prints digests of all that heads are, and of what is believed of photos, however many cores there
+# are.
+LEARNED = """
 import hashlib, os, sys
-photos, views, width, cores = map(int, sys.argv[1:5])
 if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[1])])
 import numpy as np
 from carbrand.training.head import HeadParams, assign_folds, balance, train_head
-
-labels = np.arange(photos) % 3
-folds = assign_folds(labels, [str(number) for number in range(photos)], 5, 0)
-digest = hashlib.sha256()
-for seed in range(int(sys.argv[6])):
-    noise = np.random.default_rng(seed).normal(0, 1, (photos, views, width))
-    vectors = (3 * np.eye(3, width)[labels][:, None] + noise).astype(np.float32)
-    params = HeadParams(sys.argv[5], int(sys.argv[7]), 32, 0.1, 0.0003, 0.1, 0)
-    head = train_head(vectors, labels, folds, balance(labels, 3), 3, [width], params)
-    for array in (head.kernel, head.bias, head.held_out_logits):
-        digest.update(array.tobytes())
-    for epoch in head.history:
-        digest.update(repr([float(value) for value in vars(epoch).values()]).encode())
-print(digest.hexdigest())
-"""
-
-
-@pytest.mark.parametrize(
-    ("photos", "views", "width", "solver", "seeds", "epochs"),
-    [
-        (64, 4, 3072, "lbfgs", 2, 50),
-        (3000, 1, 600, "lbfgs", 1, 10),
-        (3000, 1, 600, "adam", 1, 1),
-    ],
-)
-def test_the_number_of_cores_does_not_show_in_a_head(
-    tmp_path, photos, views, width, solver, seeds, epochs
-):
-    digests = set()
-    for cores in (1, 2):
-        numbers = map(str, (photos, views, width, cores, solver, seeds, epochs))
-        threads = {name: str(cores) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
-        environment = {"PYTHONPATH": os.fspath(ROOT), **threads}
-        result = run([sys.executable, "-c", HEAD, *numbers], tmp_path, environment)
-        assert result.returncode == 0, result.stderr
-        digests.add(result.stdout)
-    assert len(digests) == 1
-
-
-# Prints a digest of what is believed, however many cores there are.
-BELIEF = """
-import hashlib, os, sys
-photos, views, width, cores = map(int, sys.argv[1:])
-if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
-import numpy as np
 from carbrand.training.suspects import believe
 
-labels = np.arange(photos) % 3
-noise = np.random.default_rng(0).normal(0, 1, (photos, views, width))
-vectors = (3 * np.eye(3, width)[labels][:, None] + noise).astype(np.float32)
-believed = believe(vectors, labels, [str(number) for number in range(photos)], 3, [width])
-print(hashlib.sha256(believed.tobytes()).hexdigest())
+def draw(photos, views, width, seed):
+    labels = np.arange(photos) % 3
+    noise = np.random.default_rng(seed).normal(0, 1, (photos, views, width))
+    return (3 * np.eye(3, width)[labels][:, None] + noise).astype(np.float32), labels
+
+def learn(photos, views, width, seed, solver, epochs):
+    vectors, labels = draw(photos, views, width, seed)
+    folds = assign_folds(labels, [str(number) for number in range(photos)], 5, 0)
+    params = HeadParams(solver, epochs, 32, 0.1, 0.0003, 0.1, 0)
+    head = train_head(vectors, labels, folds, balance(labels, 3), 3, [width], params)
+    for array in (head.kernel, head.bias, head.held_out_logits):
+        yield array.tobytes()
+    for epoch in head.history:
+        yield repr([float(value) for value in vars(epoch).values()]).encode()
+
+def believed(photos, views, width):
+    vectors, labels = draw(photos, views, width, 0)
+    alone = [str(number) for number in range(photos)]
+    yield believe(vectors, labels, alone, 3, [width]).tobytes()
+
+def say(what, parts):
+    print(what, hashlib.sha256(b"".join(parts)).hexdigest())
+
+say("few photos, L-BFGS", learn(64, 4, 3072, 0, "lbfgs", 50))
+say("few photos of another seed, L-BFGS", learn(64, 4, 3072, 1, "lbfgs", 50))
+say("many photos, L-BFGS", learn(3000, 1, 600, 0, "lbfgs", 10))
+say("many photos, Adam", learn(3000, 1, 600, 0, "adam", 1))
+say("suspects among few photos", believed(64, 4, 3072))
+say("suspects among many photos", believed(3000, 1, 600))
 """
 
 
-@pytest.mark.parametrize("shape", [(64, 4, 3072), (3000, 1, 600)])
-def test_the_number_of_cores_does_not_show_in_what_is_believed(tmp_path, shape):
-    digests = set()
-    for cores in (1, 2):
-        threads = {name: str(cores) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
-        command = [sys.executable, "-c", BELIEF, *map(str, (*shape, cores))]
-        result = run(command, tmp_path, {"PYTHONPATH": os.fspath(ROOT), **threads})
+def test_the_number_of_cores_does_not_show_in_what_is_learned_and_believed(tmp_path):
+    said = []
+    for cores in ("1", "2"):
+        threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), cores)
+        environment = {"PYTHONPATH": os.fspath(ROOT), **threads}
+        result = run([sys.executable, "-c", LEARNED, cores], tmp_path, environment)
         assert result.returncode == 0, result.stderr
-        digests.add(result.stdout)
-    assert len(digests) == 1
+        said.append(result.stdout.splitlines())
+    assert len(said[0]) == 6
+    assert said[0] == said[1]
 
 
 VECTORS = """

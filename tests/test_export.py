@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,13 +64,15 @@ def project(_finished: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def exported(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(project: Path, made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """The finished project's model in all formats."""
-    output = tmp_path_factory.mktemp("exported") / "export"
-    photos = project / "Datasets/train"
-    for outcome in export_model(project / MODEL, list(FORMATS.values()), output, photos):
-        assert outcome.kept, outcome.in_words()
-    return output
+
+    def make(output: Path) -> None:
+        photos = project / "Datasets/train"
+        for outcome in export_model(project / MODEL, list(FORMATS.values()), output, photos):
+            assert outcome.kept, outcome.in_words()
+
+    return made_once("exported", make)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -43,12 +43,15 @@ def numbers(value: object) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def article(article_photos, tmp_path_factory) -> Path:
+def article(article_photos, made_once) -> Path:
     """The project as it is, default params, on the article's own photos; no Git around it."""
-    project = copy_project(tmp_path_factory.mktemp("with space") / "car brands")
-    shutil.copytree(article_photos, project / "Datasets")
-    repro(project)
-    return project
+
+    def make(project: Path) -> None:
+        copy_project(project)
+        shutil.copytree(article_photos, project / "Datasets")
+        repro(project)
+
+    return made_once("with space", make)
 
 
 def test_the_articles_photos_give_honest_numbers(article):

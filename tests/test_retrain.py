@@ -76,25 +76,28 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def start(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def start(_finished: Path, made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """A bare repository and a DVC remote in which the pipeline ran on main.
 
     Its gate is one that 9 test photos can satisfy. The project beside them ran with the changes
     that the tests make, too, which it told nobody.
     """
-    folder = tmp_path_factory.mktemp("start")
-    git(folder, "init", "-q", "--bare", "-b", "main", "origin")
-    project = Path(shutil.copytree(_finished, folder / "project", symlinks=True))
-    edit_params(project, gate__margin=0.4, gate__min_support=3, gate__floor=0.0)
-    run_dvc(project, "remote", "add", "-d", "store", "../store")
-    finish(project)
-    git(project, "push", "-q", str(folder / "origin"), "main")
-    for change in (add_photos, swap_brands):
-        change(project)
-        run_pipeline(project)
-        git(project, "reset", "-q", "--hard")
-        git(project, "clean", "-qfd", "Datasets")
-    return folder
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        git(folder, "init", "-q", "--bare", "-b", "main", "origin")
+        project = Path(shutil.copytree(_finished, folder / "project", symlinks=True))
+        edit_params(project, gate__margin=0.4, gate__min_support=3, gate__floor=0.0)
+        run_dvc(project, "remote", "add", "-d", "store", "../store")
+        finish(project)
+        git(project, "push", "-q", str(folder / "origin"), "main")
+        for change in (add_photos, swap_brands):
+            change(project)
+            run_pipeline(project)
+            git(project, "reset", "-q", "--hard")
+            git(project, "clean", "-qfd", "Datasets")
+
+    return made_once("start", make)
 
 
 @pytest.fixture
