@@ -211,6 +211,7 @@ def _finish(project: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     git(project, "add", "-A")
     git(project, "commit", "-qm", "first run")
+    git(project, "gc", "-q")  # one file in place of hundreds: nearly every test copies them
 
 
 @pytest.fixture(scope="session")
