@@ -7,12 +7,11 @@ Writes `loss.png`, `accuracy.png`, `confusion.png`, `brands.png`, `reliability.p
 
 from __future__ import annotations
 
-import platform
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from carbrand.node.errors import UserError
-from carbrand.node.origin import Origin, version_of
+from carbrand.node.origin import origin_of
 from carbrand.node.params import knob, read_section
 from carbrand.node.start import start
 from carbrand.report import figures
@@ -40,7 +39,6 @@ class PlotParams:
 def draw(results: Results, params: PlotParams, datasets: str) -> dict[str, bytes]:
     """Every file by its name; the same bytes for the same results."""
     confusion = figures.confusion(results, params.dpi)
-    versions = {name: version_of(name) for name in PACKAGES}
     limits = Limits(
         photos=params.photos,
         mistakes=params.mistakes,
@@ -48,7 +46,7 @@ def draw(results: Results, params: PlotParams, datasets: str) -> dict[str, bytes
         suspects=params.suspects,
         thumbnail_px=params.thumbnail_px,
     )
-    own = Origin(asdict(params), versions | {"python": platform.python_version()})
+    own = origin_of(params, PACKAGES)
     return {
         "loss.png": figures.loss_curves(results, params.dpi),
         "accuracy.png": figures.accuracy_curves(results, params.dpi),

@@ -29,13 +29,15 @@ def read_origin(path: Path) -> Origin:
     return Origin(dict(content["parameters"]), dict(content["versions"]))
 
 
-def write_origin(path: Path, params: Any, packages: Sequence[str]) -> None:
-    """Write `params`, a dataclass, and the versions of `packages` and of Python, as JSON."""
+def origin_of(params: Any, packages: Sequence[str]) -> Origin:
+    """That of `params`, a dataclass, with the versions of `packages` and of Python."""
     versions = {name: version_of(name) for name in packages}
-    origin = {
-        "parameters": asdict(params),
-        "versions": versions | {"python": platform.python_version()},
-    }
+    return Origin(asdict(params), versions | {"python": platform.python_version()})
+
+
+def write_origin(path: Path, params: Any, packages: Sequence[str]) -> None:
+    """Write it as JSON."""
+    origin = asdict(origin_of(params, packages))
     text = json.dumps(origin, indent=2, ensure_ascii=False, sort_keys=True)
     path.write_text(text + "\n", encoding="utf-8", newline="\n")
 

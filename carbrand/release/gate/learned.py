@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from carbrand.checks.copies.hash_search import find_near
 from carbrand.node.errors import UserError
 from carbrand.photos.manifest import KEPT, Row, read_manifest
 from carbrand.scores.evaluation import PredictedPhoto
+from carbrand.scores.run_reader import RunReader
 
 # Bits of 64 by which the hashes of a photo and of its copy, saved anew or resized, differ at most.
 # Here a photo too many is left out rather than one too few: the other one may be gone, so that no
@@ -58,13 +58,11 @@ def read_manifests(old: Path, new: Path) -> Manifests:
 
 
 def _read(path: Path) -> dict[str, Row]:
+    run = RunReader(mend="`make repro` makes it anew.")
     try:
-        return {row.path: row for row in read_manifest(path)}
+        return {row.path: row for row in run.read(path, read_manifest)}
     except FileNotFoundError:
         raise UserError(f"{path} is not here. `dvc pull {path}`, or `make repro`.") from None
-    except (ValueError, TypeError, KeyError, csv.Error) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} is damaged ({reason}). `make repro` makes it anew.") from None
 
 
 def _is_learned(row: Row) -> bool:
