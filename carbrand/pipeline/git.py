@@ -83,6 +83,10 @@ class Repository:
             raise GitFailed(arguments, " ".join(" ".join(lines).split()))
         return _text(done.stdout)
 
+    def entries(self, *arguments: str) -> list[str]:
+        """What Git prints with `-z`, a text for each entry."""
+        return [entry for entry in self.run(*arguments).split("\0") if entry]
+
     def find(self, name: str) -> str | None:
         """The full hash of a commit or tree, or None where Git knows none of that name."""
         try:
@@ -104,13 +108,11 @@ class Repository:
 
     def changed(self) -> list[str]:
         """Files that Git knows and that are not as in HEAD, staged or not."""
-        listed = self.run("diff", "--name-only", "--relative", "--no-renames", "-z", "HEAD")
-        return [path for path in listed.split("\0") if path]
+        return self.entries("diff", "--name-only", "--relative", "--no-renames", "-z", "HEAD")
 
     def tracked(self, pattern: str) -> list[str]:
         """Files that Git knows, by a pattern such as `*.dvc`."""
-        listed = self.run("ls-files", "-z", "--", pattern)
-        return [path for path in listed.split("\0") if path]
+        return self.entries("ls-files", "-z", "--", pattern)
 
     def snapshot(self, paths: Sequence[str]) -> str:
         """The tree that a commit of `paths`, as they lie there, would have: its hash.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Iterable, Sequence
@@ -17,7 +16,7 @@ from carbrand.node.wording import one_line
 from carbrand.pipeline.dvc_file import read_dvc_file
 from carbrand.pipeline.git import Repository
 from carbrand.pipeline.line_ends import find_crlf
-from carbrand.pipeline.status import PIPELINE, ask_dvc, in_a_few_words
+from carbrand.pipeline.status import PIPELINE, in_a_few_words, read_status
 
 PARAMS = "params.yaml"
 # Why a file is kept by neither, with what mends it; {} is the files, or the folder of them.
@@ -118,8 +117,7 @@ def _listed(repository: Repository, *arguments: str) -> list[str]:
     """Files as `git ls-files` lists them; what does not begin with a dash is a path."""
     options = [argument for argument in arguments if argument.startswith("-")]
     paths = [f":(literal){argument}" for argument in arguments if not argument.startswith("-")]
-    listed = repository.run("ls-files", "-z", *options, "--", *paths)
-    return [path for path in listed.split("\0") if path]
+    return repository.entries("ls-files", "-z", *options, "--", *paths)
 
 
 def _places(project: Path, file: str) -> Iterable[str]:
@@ -134,17 +132,8 @@ def _kept_otherwise(project: Path, dvc_files: Sequence[str]) -> list[str]:
     """What lies here in another state than the .dvc files say; what is not here is no matter."""
     if not dvc_files:
         return []
-    done = ask_dvc(project, ("dvc", "status", "--json", *dvc_files))
-    if done.returncode != 0:
-        raise UserError(f"`dvc status` failed: {' '.join(done.stderr.split())}")
-    entries = [entry for node in json.loads(done.stdout).values() for entry in node]
-    outs = [entry.get("changed outs", {}) for entry in entries if isinstance(entry, dict)]
-    return [
-        Path(path).as_posix()
-        for changed in outs
-        for path, state in changed.items()
-        if state == "modified"
-    ]
+    differences = read_status(project, dvc_files)
+    return [found.path for found in differences if found.written and found.state == "modified"]
 
 
 def _leads_to(project: Path, link: str, kept: set[str], by_dvc: Sequence[str]) -> bool:

@@ -36,13 +36,13 @@ def find_crlf(project: Path) -> list[str]:
     Without Git, there is nothing to agree with.
     """
     try:
-        listed = Repository(project).run(
+        listed = Repository(project).entries(
             *("ls-files", "--eol", "-z", "--cached", "--others", "--exclude-standard"),
             *("--", *FOLDERS),
         )
     except UserError:
         return []
-    entries = map(_entry, listed.split("\0"))
+    entries = map(_entry, listed)
     # A set: Git lists a file in conflict once for each side.
     return sorted({path for path, *kinds in entries if _is_spoilt(*kinds)})
 

@@ -54,9 +54,12 @@ def ask_dvc(project: Path, command: Sequence[str]) -> subprocess.CompletedProces
     )
 
 
-def read_status(project: Path) -> list[Difference]:
-    """All differences, in the order of the nodes. Raises UserError where DVC cannot say."""
-    done = ask_dvc(project, ("dvc", "status", "--json", PIPELINE))
+def read_status(project: Path, files: Sequence[str] = (PIPELINE,)) -> list[Difference]:
+    """All differences, in the order of the nodes. Raises UserError where DVC cannot say.
+
+    files: dvc.yaml, or .dvc files; one of these is a node that writes what DVC keeps by it.
+    """
+    done = ask_dvc(project, ("dvc", "status", "--json", *files))
     if done.returncode != 0:
         raise UserError(f"`dvc status` failed: {' '.join(done.stderr.split())}")
     nodes = json.loads(done.stdout)
