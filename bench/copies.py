@@ -22,7 +22,7 @@ from carbrand.checks.copies.edit_candidates import Candidate
 from carbrand.checks.copies.edited_copies import EditedPair, best_match, find_edited
 from carbrand.checks.copies.fingerprint import fingerprint, working_copy
 from carbrand.checks.copies.near_duplicates import find_near_duplicates
-from carbrand.checks.copies.window_hash import WindowHashes, pictures, window_hashes
+from carbrand.checks.copies.window_hash import pictures, window_hashes
 from carbrand.checks.inspection import hash_pixels
 from carbrand.network.engines import Engine
 from carbrand.network.extraction import extract
@@ -72,7 +72,7 @@ def by_hash(originals: list[Image.Image], copies: list[Image.Image]) -> tuple[fl
 class Parts:
     """What is remembered of the parts of photos, and what a close look at each shows."""
 
-    hashes: list[WindowHashes]
+    hashes: list[np.ndarray]
     shown: list[list[np.ndarray]]
 
     @classmethod

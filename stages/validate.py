@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from carbrand.checks.copies.block_match import Match
 from carbrand.checks.copies.edit_candidates import Candidate
 from carbrand.checks.copies.edited_copies import EditedPair, find_edited, look_at_files
 from carbrand.checks.copies.hash_search import MAX_DISTANCE
 from carbrand.checks.copies.mark_copies import WAYS_TO_MATCH, join_copies, mark_copies
 from carbrand.checks.copies.suspicions import mark_suspicions
-from carbrand.checks.copies.window_hash import WindowHashes
 from carbrand.checks.inspection import Inspected, PhotoLimits, inspect_file
 from carbrand.checks.issues import CODES, NEVER_PHOTOS, SUSPECTED, UNUSABLE, judge
 from carbrand.checks.layout import check_counts, find_dataset
@@ -183,7 +184,7 @@ def judge_photos(
 
 
 def find_edited_photos(
-    rows: Sequence[Row], windows: Sequence[WindowHashes], joined: Clusters, max_pixels: int
+    rows: Sequence[Row], windows: Sequence[np.ndarray], joined: Clusters, max_pixels: int
 ) -> list[EditedPair]:
     """Pairs of rows, by number, of which one is an edited copy of the other, or may be."""
 

@@ -12,14 +12,13 @@ import pytest
 from PIL import Image
 
 from carbrand.checks.copies.block_match import PICTURE_PX, Match
-from carbrand.checks.copies.edit_candidates import Candidate
+from carbrand.checks.copies.edit_candidates import Candidate, find_candidates
 from carbrand.checks.copies.edited_copies import EditedPair, best_match, find_edited
 from carbrand.checks.copies.fingerprint import working_copy
 from carbrand.checks.copies.window_hash import (
-    NO_HASHES,
+    HASH,
     VERSIONS,
     WINDOWS,
-    WindowHashes,
     pictures,
     window_hashes,
 )
@@ -39,7 +38,7 @@ class Seen:
     """Photos in memory, what is remembered of each, and what a close look at each shows."""
 
     photos: list[Image.Image]
-    hashes: list[WindowHashes]
+    hashes: list[np.ndarray]
     shown: list[list[np.ndarray]]
 
     @classmethod
@@ -125,15 +124,15 @@ def test_the_hashes_of_every_version_follow_from_those_of_the_photo():
 def by_window(grey: Image.Image) -> dict[int, int]:
     """The hashes of the whole picture's windows by their numbers."""
     found = window_hashes(grey)
-    whole = (found.boxes == 0) & ~found.tilted
-    return dict(zip(found.windows[whole].tolist(), found.hashes[whole].tolist(), strict=True))
+    whole = (found["box"] == 0) & ~found["tilted"]
+    return dict(zip(found["window"][whole].tolist(), found["hash"][whole].tolist(), strict=True))
 
 
 def test_plain_photos_have_no_hashes_and_are_no_pairs():
     plain = [Image.new("RGB", (60, 40), colour) for colour in ("white", "black", "grey")]
-    assert [len(window_hashes(photo.convert("L")).hashes) for photo in plain] == [0, 0, 0]
+    assert [len(window_hashes(photo.convert("L"))) for photo in plain] == [0, 0, 0]
     assert search(Seen.of(plain)) == []
-    assert find_edited([NO_HASHES], Clusters(1), [True], lambda _: []) == []
+    assert find_edited([np.empty(0, HASH)], Clusters(1), [True], lambda _: []) == []
 
 
 def test_photos_of_any_shape_can_be_compared():
@@ -157,6 +156,19 @@ def test_of_many_copies_of_one_photo_each_is_looked_at_once():
     find_edited(hashes, known, [True] * 60, look)
     assert known.labels().tolist() == [0] * 30 + [30] * 30
     assert len(looks) <= 60 * 8
+
+
+def test_among_many_photos_one_window_that_agrees_by_chance_is_not_enough():
+    def photo(*hashes: tuple[int, int]) -> np.ndarray:
+        return np.array([(value, window, 0, False) for value, window in hashes], HASH)
+
+    top, bottom, few_bits, many_bits = 2**40, 2**50, 0b10, 0b111110
+    alone = [photo((top, 2)), photo((top ^ many_bits, 2))]
+    near = [photo((top, 2)), photo((top ^ few_bits, 2))]
+    twice = [photo((top, 2), (bottom, 3)), photo((top ^ many_bits, 2), (bottom ^ many_bits, 3))]
+    many = [np.empty(0, HASH)] * 4000
+    assert [len(find_candidates(pair)) for pair in (alone, near, twice)] == [1, 1, 1]
+    assert [len(find_candidates(pair + many)) for pair in (alone, near, twice)] == [0, 1, 1]
 
 
 def test_no_test_photo_decides_which_training_photos_are_copies():

@@ -12,6 +12,7 @@ from carbrand.checks.copies.fingerprint import SIGNATURE_PX, Frame, fingerprint
 from carbrand.checks.copies.hash_search import MAX_DISTANCE, find_near
 from carbrand.checks.copies.mark_copies import mark_copies
 from carbrand.checks.copies.near_duplicates import find_near_duplicates
+from carbrand.checks.copies.window_hash import VERSIONS
 from carbrand.photos.clusters import Clusters
 from carbrand.photos.files import find_files
 from carbrand.photos.manifest import Row
@@ -168,6 +169,18 @@ def test_the_hash_search_finds_all_pairs_and_no_other(distance):
     assert len(pairs) == len(found)  # each once
     assert found == brute_force(queries, hashes, distance)
     assert len(found) >= 400 * (distance + 1) // 15
+
+
+def test_the_hash_search_finds_queries_that_were_changed_by_a_mask():
+    masks = np.array([version.changed_signs() for version in VERSIONS[:4]], np.uint64)
+    hashes = np.random.default_rng(3).integers(0, 2**64, 200, dtype=np.uint64)
+    queries = hashes ^ masks[np.arange(200) % len(masks)] ^ np.uint64(0b1011)
+    pairs = [
+        pair
+        for rows, others in find_near(queries, hashes, 3, masks)
+        for pair in zip(rows.tolist(), others.tolist(), strict=True)
+    ]
+    assert sorted(pairs) == [(number, number) for number in range(200)]
 
 
 def test_the_hash_search_looks_at_few_of_all_pairs():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from carbrand.checks.copies.fingerprint import Frame, fingerprint, perceptual_hash, working_copy
-from carbrand.checks.copies.window_hash import NO_HASHES, WindowHashes, window_hashes
+from carbrand.checks.copies.window_hash import HASH, window_hashes
 from carbrand.checks.quality import measure, quality_issues
 from carbrand.photos.decode.damage import is_damaged, rest_is_missing
 from carbrand.photos.decode.formats import extension_fits
@@ -43,7 +44,7 @@ class Inspected:
 
     row: Row
     frames: tuple[Frame, ...] = ()
-    windows: WindowHashes = NO_HASHES
+    windows: np.ndarray = field(default_factory=lambda: np.empty(0, HASH))
 
 
 def inspect_file(file: FoundFile, limits: PhotoLimits) -> Inspected:

@@ -30,7 +30,7 @@ def content_boxes(grey: Image.Image) -> tuple[Box, ...]:
     There are several ways to see bars, as photos on a plain ground have lines like these too: one
     of them leaves the same of the photo, or all of it, and of its screenshot.
     """
-    pixels = np.asarray(grey, np.int16)
+    pixels = np.asarray(grey)
     ways = (_within_bars, _within_empty_bars, _busiest, _between_lines_of_the_edge)
     whole = (0, 0, grey.width, grey.height)
     return tuple(dict.fromkeys((whole, *(_inside(pixels, way) for way in ways))))
@@ -39,7 +39,7 @@ def content_boxes(grey: Image.Image) -> tuple[Box, ...]:
 def _inside(pixels: np.ndarray, span_of: Callable[[np.ndarray], Span]) -> Box:
     """The box that is left of the rows, and then of their columns."""
     top, bottom = _large(span_of(pixels), pixels)
-    columns = pixels[top:bottom].T
+    columns = np.ascontiguousarray(pixels[top:bottom].T)
     left, right = _large(span_of(columns), columns)
     return left, top, right, bottom
 
@@ -55,10 +55,13 @@ def _within_bars(lines: np.ndarray) -> Span:
 
 def _bar(lines: np.ndarray) -> int:
     """How many lines the bar at the beginning has."""
-    of_colour = _share_of(lines, np.median(lines[0]), _TOLERANCE)
-    if of_colour[0] < _EMPTY_EDGE:
+    if not _begins_plain(lines, _TOLERANCE):
         return 0
-    return int(np.argmin(of_colour >= _PLAIN))  # 0 where all of it is a bar
+    return int(np.argmin(_share_of(lines, lines[0], _TOLERANCE) >= _PLAIN))  # 0: all is a bar
+
+
+def _begins_plain(lines: np.ndarray, tolerance: int) -> bool:
+    return bool(_share_of(lines[:1], lines[0], tolerance)[0] >= _EMPTY_EDGE)
 
 
 def _within_empty_bars(lines: np.ndarray) -> Span:
@@ -70,28 +73,29 @@ def _empty_bar(lines: np.ndarray) -> int:
     bar = lines[: _bar(lines)]
     if not len(bar):
         return 0
-    empty = _share_of(bar, np.median(lines[0]), _DRAWN_TOLERANCE) >= _EMPTY
+    empty = _share_of(bar, lines[0], _DRAWN_TOLERANCE) >= _EMPTY
     return int(np.flatnonzero(empty)[-1]) + 1 if empty.any() else 0
 
 
 def _busiest(lines: np.ndarray) -> Span:
     """The longest run of lines that are not plain, in whatever colour."""
-    return _longest(_share_of(lines, np.median(lines, axis=1, keepdims=True), _TOLERANCE) < _PLAIN)
+    return _longest(_share_of(lines, lines, _TOLERANCE) < _PLAIN)
 
 
 def _between_lines_of_the_edge(lines: np.ndarray) -> Span:
     """The longest run of lines without much of the colour of the outermost."""
-    first, last = (
-        _share_of(lines, np.median(line), _DRAWN_TOLERANCE) for line in (lines[0], lines[-1])
-    )
-    if max(first[0], last[-1]) < _EMPTY_EDGE:
-        return 0, len(lines)
-    return _longest(np.where(first[0] >= _EMPTY_EDGE, first, last) < _WRITTEN_ON)
+    for edge in (lines, lines[::-1]):
+        if _begins_plain(edge, _DRAWN_TOLERANCE):
+            return _longest(_share_of(lines, edge[0], _DRAWN_TOLERANCE) < _WRITTEN_ON)
+    return 0, len(lines)
 
 
-def _share_of(lines: np.ndarray, colour: float | np.ndarray, tolerance: int) -> np.ndarray:
-    """The share of each line that has the colour, (lines,)."""
-    return (np.abs(lines - colour) <= tolerance).mean(axis=1)
+def _share_of(lines: np.ndarray, coloured: np.ndarray, tolerance: int) -> np.ndarray:
+    """The share of each line that has its own median colour, or that of one line, (lines,)."""
+    # A stable sort of bytes takes a quarter of the time of a median.
+    colour = np.sort(coloured, axis=-1, kind="stable")[..., [coloured.shape[-1] // 2]]
+    strays = np.maximum(lines, colour) - np.minimum(lines, colour)
+    return (strays <= tolerance).mean(axis=1)
 
 
 def _longest(chosen: np.ndarray) -> Span:

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from carbrand.checks.copies.hash_search import find_near
-from carbrand.checks.copies.window_hash import VERSIONS, Version, WindowHashes
+from carbrand.checks.copies.hash_search import find_near, nearest_mask
+from carbrand.checks.copies.window_hash import HASH, VERSIONS, WINDOWS, transposed
 
 # Bits of 64. Up to 7, one of four pieces differs in one bit at most, which makes the search quick.
 _DISTANCE = 7
+# Copies agree in several windows, other photos in one by chance, and the more often the more photos
+# there are: of a pair that agrees in one, below 1,000 photos so many bits may differ, one less from
+# there on and at each doubling, but never fewer than the second.
+_MOST_BITS_ALONE, _FEWEST_BITS_ALONE = 7, 3
 # Where all photos look alike (a camera that never moves), each is compared with so many others,
 _MOST_CANDIDATES = 8
 # each pair in so many ways,
@@ -24,8 +28,14 @@ _MOST_OVERLAYS = 4
 _MOST_OF_ONE_HASH = 8
 # Rows that are held before all but the nearest candidates are dropped: 200 MB.
 _HELD = 2_000_000
-# Columns of what is held; the last is the distance in bits.
-_COLUMNS = ("first", "second", "first_box", "second_box", "version", "changed_first", "bits")
+# Windows that a version without transposition may change for one another.
+_SAME_SHAPE = ([0], [1], [2, 3], [4, 5])
+# Columns of what is held: two photos, how they lie upon one another, the distance in bits, and how
+# many windows agree.
+_COLUMNS = (
+    *("first", "second", "version", "first_box", "second_box", "changed_first"),
+    *("bits", "windows"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,85 +60,80 @@ class Candidate:
     overlays: tuple[Overlay, ...]
 
 
-def find_candidates(photos: Sequence[WindowHashes]) -> list[Candidate]:
-    """The pairs that are worth a close look, by their numbers; their likeliest overlays first."""
-    everything = _Frames.of(photos)
+def find_candidates(photos: Sequence[np.ndarray]) -> list[Candidate]:
+    """The pairs that are worth a close look, by their numbers; their likeliest overlays first.
+
+    `photos`: the HASHes of each.
+    """
+    frames = np.concatenate([np.empty(0, HASH), *photos])
+    owners = np.repeat(np.arange(len(photos)), [len(own) for own in photos])
     held = [np.empty((0, len(_COLUMNS)), np.int32)]
-    for number, version in enumerate(VERSIONS):
-        for rows in _near(everything, number, version):
-            held.append(rows)
-            if sum(map(len, held)) > _HELD:
-                held = [_nearest(np.concatenate(held))]
-    return list(_candidates(_nearest(np.concatenate(held))))
+    for rows in _near(frames, owners, _rare(frames, owners)):
+        held.append(rows)
+        if sum(map(len, held)) > _HELD:
+            held = [_nearest(np.concatenate(held))]
+    alone = max(_FEWEST_BITS_ALONE, _MOST_BITS_ALONE - (len(photos) // 1000).bit_length())
+    return list(_candidates(_nearest(np.concatenate(held), alone)))
 
 
-@dataclass(frozen=True)
-class _Frames:
-    """The hashes of all photos in one row, (k,) each."""
+def _rare(frames: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """The numbers of frames without those whose hash many photos before have."""
+    order = np.lexsort((owners, frames["tilted"], frames["window"], frames["hash"]))
+    return np.sort(order[_ranks(frames["hash"][order]) < _MOST_OF_ONE_HASH])
 
-    hashes: np.ndarray
-    windows: np.ndarray
-    boxes: np.ndarray
-    tilted: np.ndarray
-    owners: np.ndarray
 
-    @classmethod
-    def of(cls, photos: Sequence[WindowHashes]) -> _Frames:
-        counts = [len(photo.hashes) for photo in photos]
-
-        def joined(name: str, kind: type) -> np.ndarray:
-            return np.concatenate([np.empty(0, kind), *(getattr(photo, name) for photo in photos)])
-
-        return cls(
-            joined("hashes", np.uint64),
-            joined("windows", np.uint8),
-            joined("boxes", np.uint8),
-            joined("tilted", bool),
-            np.repeat(np.arange(len(photos)), counts),
+def _near(frames: np.ndarray, owners: np.ndarray, offered: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows of _COLUMNS for all frames that in any version are near to others."""
+    asked = np.flatnonzero(~frames["tilted"])
+    for turned in (False, True):
+        numbers = np.array([n for n, it in enumerate(VERSIONS) if it.transposed == turned])
+        masks = np.array([VERSIONS[number].changed_signs() for number in numbers])
+        moved = np.stack(
+            [VERSIONS[number].of_windows(np.arange(len(WINDOWS))) for number in numbers]
         )
-
-    def rare(self) -> np.ndarray:
-        """The numbers of frames without those whose hash many photos before have."""
-        order = np.lexsort((self.owners, self.tilted, self.windows, self.hashes))
-        ends = np.flatnonzero(np.diff(self.hashes[order]) != 0) + 1
-        starts = np.concatenate([[0], ends])
-        rank = np.arange(len(order)) - np.repeat(starts, np.diff([*starts, len(order)]))
-        return np.sort(order[rank < _MOST_OF_ONE_HASH])
-
-
-def _near(frames: _Frames, number: int, version: Version) -> Iterator[np.ndarray]:
-    """Rows of _COLUMNS for all frames that in this version are near to others."""
-    asked = np.flatnonzero(~frames.tilted)
-    offered = frames.rare()
-    hashes = version.of_hashes(frames.hashes[asked])
-    windows = version.of_windows(frames.windows[asked])
-    for rows, places in find_near(hashes, frames.hashes[offered], _DISTANCE):
-        a, b = asked[rows], offered[places]
-        owners, others = frames.owners[a], frames.owners[b]
-        # The inverse version finds the pair from the other side as well, but for tilted frames.
-        new = (owners < others) | ((owners > others) & frames.tilted[b])
-        fits = np.flatnonzero(new & (windows[rows] == frames.windows[b]))
-        a, b, owners, others = a[fits], b[fits], owners[fits], others[fits]
-        changed_first = owners < others
-        yield np.column_stack(
-            [
-                np.minimum(owners, others),
-                np.maximum(owners, others),
-                np.where(changed_first, frames.boxes[a], frames.boxes[b]),
-                np.where(changed_first, frames.boxes[b], frames.boxes[a]),
-                np.full(len(fits), number),
-                changed_first,
-                np.bitwise_count(hashes[rows[fits]] ^ frames.hashes[b]),
-            ]
-        ).astype(np.int32)
+        for windows in _SAME_SHAPE:
+            a = asked[np.isin(frames["window"][asked], windows)]
+            b = offered[np.isin(frames["window"][offered], moved[:, windows])]
+            hashes = frames["hash"][a]
+            hashes = transposed(hashes) if turned else hashes
+            others = frames["hash"][b]
+            for rows, places in find_near(hashes, others, _DISTANCE, masks):
+                differences = hashes[rows] ^ others[places]
+                which = nearest_mask(differences, masks)
+                bits = np.bitwise_count(differences ^ masks[which])
+                asks, offers = a[rows], b[places]
+                fits = moved[which, frames["window"][asks]] == frames["window"][offers]
+                found = np.column_stack([asks, offers, numbers[which], bits])[fits]
+                yield _rows(frames, owners, found)
 
 
-def _nearest(rows: np.ndarray) -> np.ndarray:
-    """The likeliest overlays of each pair, of the nearest pairs of each photo; nearest first."""
-    bits = rows[:, -1]
-    rows = rows[np.lexsort((*rows.T[-2::-1], bits))]
-    _, firsts = np.unique(rows[:, :-1], axis=0, return_index=True)
-    rows = rows[np.sort(firsts)]
+def _rows(frames: np.ndarray, owners: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Rows of _COLUMNS of those that ask, those that are offered, the version and the bits."""
+    ends, boxes = owners[found[:, :2]], frames["box"][found[:, :2]]
+    # The inverse version finds the pair from the other side as well, but for tilted frames.
+    changed_first = ends[:, 0] < ends[:, 1]
+    new = changed_first | ((ends[:, 0] > ends[:, 1]) & frames["tilted"][found[:, 1]])
+    inorder = np.where(changed_first[:, None], [[0, 1]], [[1, 0]])
+    first_second = np.take_along_axis(ends, inorder, 1)
+    boxes = np.take_along_axis(boxes, inorder, 1)
+    one = np.ones(len(found))
+    columns = [first_second, found[:, 2], boxes, changed_first, found[:, 3], one]
+    return np.column_stack(columns)[new].astype(np.int32)
+
+
+def _nearest(rows: np.ndarray, most_bits_alone: int = _DISTANCE) -> np.ndarray:
+    """The likeliest overlays of each pair, of the nearest pairs of each photo; nearest first.
+
+    most_bits_alone: in how many bits a pair may differ that agrees in one window only.
+    """
+    rows = rows[np.lexsort((*rows.T[:6][::-1], rows[:, 6]))]
+    _, firsts, same = np.unique(rows[:, :6], axis=0, return_index=True, return_inverse=True)
+    windows = np.bincount(same, rows[:, 7])
+    rows = rows[firsts]
+    rows[:, 7] = windows
+    _, same = np.unique(rows[:, :3], axis=0, return_inverse=True)
+    rows = rows[(rows[:, 6] <= most_bits_alone) | (np.bincount(same, rows[:, 7])[same] > 1)]
+    rows = rows[np.lexsort((*rows.T[:6][::-1], rows[:, 6]))]
     _, pairs = np.unique(rows[:, :2], axis=0, return_inverse=True)
     rows = rows[_ranks(pairs) < _MOST_OVERLAYS]
     _, firsts, pairs = np.unique(rows[:, :2], axis=0, return_index=True, return_inverse=True)
@@ -158,6 +163,6 @@ def _candidates(rows: np.ndarray) -> Iterator[Candidate]:
         first, second = own[0, :2].tolist()
         overlays = tuple(
             Overlay(first_box, second_box, version, bool(changed_first))
-            for _, _, first_box, second_box, version, changed_first, *_ in own.tolist()
+            for _, _, version, first_box, second_box, changed_first, *_ in own.tolist()
         )
         yield Candidate(first, second, overlays)

@@ -17,7 +17,7 @@ import numpy as np
 from carbrand.checks.copies.block_match import NO_MATCH, Match, match
 from carbrand.checks.copies.edit_candidates import Candidate, Overlay, find_candidates
 from carbrand.checks.copies.fingerprint import working_copy
-from carbrand.checks.copies.window_hash import VERSIONS, WindowHashes, pictures
+from carbrand.checks.copies.window_hash import VERSIONS, pictures
 from carbrand.photos.clusters import Clusters
 from carbrand.photos.photo import open_photo
 from carbrand.photos.photo_limits import MAX_PIXELS
@@ -42,7 +42,7 @@ Look = Callable[[Sequence[Candidate]], Iterable[Match]]
 
 
 def find_edited(
-    photos: Sequence[WindowHashes], known: Clusters, learned: Sequence[bool], look: Look
+    photos: Sequence[np.ndarray], known: Clusters, learned: Sequence[bool], look: Look
 ) -> list[EditedPair]:
     """Pairs that match, but for those that `known` holds together already.
 

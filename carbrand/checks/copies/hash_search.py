@@ -17,40 +17,63 @@ import numpy as np
 _PIECES, _PIECE_BITS = 4, 16
 # Up to here the pieces differ in at most 2 bits: 137 neighbours each; 3 bits would be 697.
 MAX_DISTANCE = 11
-# Candidates compared at once: 50 MB, whatever the number of hashes.
-_AT_ONCE = 1_000_000
+# Candidates compared at once: 10 MB, whatever the number of hashes.
+_AT_ONCE = 200_000
+_AS_THEY_ARE = np.zeros(1, np.uint64)
 
 
 def find_near(
-    queries: np.ndarray, hashes: np.ndarray, distance: int
+    queries: np.ndarray, hashes: np.ndarray, distance: int, masks: np.ndarray = _AS_THEY_ARE
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Blocks of pairs (indices of queries, indices of hashes) at most `distance` bits apart.
 
     `queries` (m,), `hashes` (n,): uint64. `distance`: MAX_DISTANCE at most. A pair comes once.
+    `masks` (k,): a query may be changed by any one of them, at no cost: each changes all bits of a
+    piece that any of them changes, or none.
     """
     if not 0 <= distance <= MAX_DISTANCE:
         raise ValueError(f"distance must be from 0 to {MAX_DISTANCE}, got {distance}")
-    masks = _masks(distance // _PIECES)
     for piece in range(_PIECES):
         shift = np.uint64(piece * _PIECE_BITS)
-        table = _Table(_pieces(hashes, shift))
+        folds = np.unique(_pieces(masks, shift))
+        table = _Table(_fold(_pieces(hashes, shift), folds))
         wanted = _pieces(queries, shift)
-        for mask in masks:
-            for rows, found in table.look_up(wanted ^ mask):
+        for bits in _few_bits(distance // _PIECES):
+            for rows, found in table.look_up(_fold(wanted ^ bits, folds)):
                 differences = queries[rows] ^ hashes[found]
-                near = np.bitwise_count(differences) <= distance
+                near = np.flatnonzero(_fewest_bits(differences, masks) <= distance)
+                left = differences[near] ^ masks[nearest_mask(differences[near], masks)]
                 for earlier in range(piece):  # the pair came when that piece was looked up
-                    bits = np.bitwise_count(_pieces(differences, np.uint64(earlier * _PIECE_BITS)))
-                    near &= bits > distance // _PIECES
-                if near.any():
+                    count = np.bitwise_count(_pieces(left, np.uint64(earlier * _PIECE_BITS)))
+                    new = count > distance // _PIECES
+                    near, left = near[new], left[new]
+                if len(near):
                     yield rows[near], found[near]
+
+
+def nearest_mask(differences: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """The number of the mask that leaves the fewest bits of each, (n,)."""
+    return np.bitwise_count(differences[:, None] ^ masks).argmin(axis=1)
+
+
+def _fewest_bits(differences: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """How many bits the best of the masks leaves of each, (n,); without memory for all of them."""
+    fewest = np.bitwise_count(differences ^ masks[0])
+    for mask in masks[1:]:
+        np.minimum(fewest, np.bitwise_count(differences ^ mask), out=fewest)
+    return fewest
+
+
+def _fold(pieces: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """The same number for all that the masks make of a piece."""
+    return np.min([pieces ^ mask for mask in masks], axis=0)
 
 
 def _pieces(hashes: np.ndarray, shift: np.uint64) -> np.ndarray:
     return ((hashes >> shift) & np.uint64(2**_PIECE_BITS - 1)).astype(np.int64)
 
 
-def _masks(bits: int) -> list[int]:
+def _few_bits(bits: int) -> list[int]:
     """All numbers of 16 bits of which at most `bits` are set."""
     return [
         sum(1 << place for place in places)

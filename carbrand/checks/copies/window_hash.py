@@ -8,9 +8,7 @@ caption or a logo changes the hash of the whole, but not those of the windows be
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -30,31 +28,24 @@ WINDOWS = {
     "right": (0.5, 0.0, 1.0, 1.0),
 }
 _NAMES = tuple(WINDOWS)
+# From where to where a window goes, across or down.
+_SPANS = ((0.0, 1.0), (0.15625, 0.84375), (0.0, 0.5), (0.5, 1.0))
+_ACROSS = np.array([_SPANS.index((left, right)) for left, _, right, _ in WINDOWS.values()])
+_DOWN = np.array([_SPANS.index((top, bottom)) for _, top, _, bottom in WINDOWS.values()])
 # Degrees by which photos are also remembered turned: hashes bear a degree or two beside that.
 _TILTS = (-4.6, -2.3, 2.3, 4.6)
-_TILTED_PX = 128
 _FREQUENCIES = 8
 _SAMPLES = 32
 _ODD = np.arange(_FREQUENCIES) % 2 == 1
-_SHIFTS = np.arange(63, -1, -1, dtype=np.uint64).reshape(_FREQUENCIES, _FREQUENCIES)
+# The bits of a hash: 16 each of even and odd frequencies down and across. A version has all of the
+# 16 changed, or none.
+_ORDER = np.arange(_FREQUENCIES**2).reshape(4, 2, 4, 2).transpose(1, 3, 0, 2).ravel()
+# Where each bit of a transposed picture's hash comes from.
+_TURNED = np.argsort(_ORDER)[np.arange(64).reshape(8, 8).T.ravel()[_ORDER]]
 
-
-@dataclass(frozen=True)
-class WindowHashes:
-    """Of one photo: hashes (k,) uint64; windows (k,) and boxes (k,) uint8, the numbers of the
-    window and of the content box that each is of; tilted (k,) bool, those of the photo turned by
-    some degrees.
-    """
-
-    hashes: np.ndarray
-    windows: np.ndarray
-    boxes: np.ndarray
-    tilted: np.ndarray
-
-
-NO_HASHES = WindowHashes(
-    np.empty(0, np.uint64), np.empty(0, np.uint8), np.empty(0, np.uint8), np.empty(0, bool)
-)
+# One hash: of which window of which content box, both by number; `tilted`: of the photo turned by
+# some degrees.
+HASH = np.dtype([("hash", "u8"), ("window", "u1"), ("box", "u1"), ("tilted", "?")])
 
 
 @dataclass(frozen=True)
@@ -68,7 +59,7 @@ class Version:
 
     def of_hashes(self, hashes: np.ndarray) -> np.ndarray:
         """The hashes that this version of each photo would have, (n,) uint64."""
-        return (_transposed(hashes) if self.transposed else hashes) ^ self._changed_signs()
+        return (transposed(hashes) if self.transposed else hashes) ^ self.changed_signs()
 
     def of_windows(self, windows: np.ndarray) -> np.ndarray:
         """Where each window would be then, (n,)."""
@@ -81,11 +72,12 @@ class Version:
         shown = shown[::-1] if self.upside_down else shown
         return 255 - shown if self.negative else shown
 
-    def _changed_signs(self) -> np.uint64:
+    def changed_signs(self) -> np.uint64:
+        """The bits of a hash that change, but for those that a transposition swaps."""
         signs = np.zeros((_FREQUENCIES, _FREQUENCIES), bool)
         signs ^= _ODD[None, :] & self.mirrored
         signs ^= _ODD[:, None] & self.upside_down
-        return _pack(signs ^ self.negative)
+        return _pack((signs ^ self.negative)[None])[0]
 
     def _moved(self, window: str) -> int:
         left, top, right, bottom = WINDOWS[window]
@@ -107,56 +99,76 @@ VERSIONS = tuple(
 )
 
 
+def transposed(hashes: np.ndarray) -> np.ndarray:
+    """The hashes of transposed pictures, (n,) uint64."""
+    bits = np.unpackbits(hashes.astype(">u8")[:, None].view(np.uint8), axis=1)
+    return _from_bits(bits[:, _TURNED])
+
+
 def pictures(grey: Image.Image) -> list[np.ndarray]:
     """The photo and what is left of it without bars, (PICTURE_PX, PICTURE_PX) uint8 each."""
-    return [_small(grey, box) for box in content_boxes(grey)]
+    square = (PICTURE_PX, PICTURE_PX)
+    return [
+        np.asarray(grey.resize(square, Image.Resampling.BOX, box=box))
+        for box in content_boxes(grey)
+    ]
 
 
-def window_hashes(grey: Image.Image) -> WindowHashes:
-    """The hashes of all windows with contrast."""
-    found = [
-        (_hash(picture, window), number, box, False)
-        for box, picture in enumerate(pictures(grey))
-        for number, window in enumerate(_NAMES)
-        if _has_contrast(picture, window)
-    ]
-    found += [
-        (_hash(picture, "whole"), _NAMES.index(window), 0, True)
-        for picture, window in _tilted(grey)
-        if picture.std() >= LEAST_CONTRAST
-    ]
-    if not found:
-        return NO_HASHES
-    hashes, windows, boxes, tilted = zip(*found, strict=True)
-    return WindowHashes(
-        np.array(hashes, np.uint64),
-        np.array(windows, np.uint8),
-        np.array(boxes, np.uint8),
-        np.array(tilted, bool),
+def window_hashes(grey: Image.Image) -> np.ndarray:
+    """The hashes of all windows with contrast, (k,) HASH."""
+    shown = np.stack(pictures(grey)).astype(float)
+    hashes = np.zeros((len(shown), len(WINDOWS)), HASH)
+    frequencies = (_WAVES @ shown @ _WAVES.T).reshape(-1, *(len(_SPANS), _FREQUENCIES) * 2)
+    hashes["hash"] = _pack(frequencies.transpose(0, 1, 3, 2, 4)[:, _DOWN, _ACROSS] > 0)
+    hashes["window"] = np.arange(len(WINDOWS))
+    hashes["box"] = np.arange(len(shown))[:, None]
+    return np.concatenate([hashes[_contrasts(shown) >= LEAST_CONTRAST], _tilted(shown[0], grey)])
+
+
+def _contrasts(shown: np.ndarray) -> np.ndarray:
+    """The standard deviation of each window, (n, windows)."""
+    sums, squares, pixels = (
+        (_INSIDE @ values @ _INSIDE.T)[..., _DOWN, _ACROSS]
+        for values in (shown, shown**2, np.ones_like(shown))
     )
+    return np.sqrt(np.maximum(squares / pixels - (sums / pixels) ** 2, 0.0))
 
 
-def _tilted(grey: Image.Image) -> Iterator[tuple[np.ndarray, str]]:
-    """Parts of the tilted photo, and which window of a tilted copy would show the same.
+def _tilted(picture: np.ndarray, grey: Image.Image) -> np.ndarray:
+    """Hashes of parts of the tilted photo, by the window of a tilted copy that shows the same.
 
     The copy may have kept its size, or lost its corners, or grown so that none is lost.
     """
-    small = grey.copy()
-    small.thumbnail((_TILTED_PX, _TILTED_PX), Image.Resampling.BOX)
+    places = (_CENTRED @ _tilts(grey.size).transpose(0, 2, 1) + 0.5) * _SAMPLES - 0.5
+    shown = _sample(picture.reshape(_SAMPLES, 2, _SAMPLES, 2).mean(axis=(1, 3)), places)
+    shown = shown.reshape(-1, _SAMPLES, _SAMPLES)
+    hashes = np.zeros(len(shown), HASH)
+    hashes["hash"] = _pack(_DCT @ shown @ _DCT.T > 0)
+    hashes["window"] = [_NAMES.index("centre"), _NAMES.index("whole")] * len(_TILTS)
+    hashes["tilted"] = True
+    return hashes[shown.std(axis=(1, 2)) >= LEAST_CONTRAST]
+
+
+def _tilts(size: tuple[int, int]) -> np.ndarray:
+    """(2 tilts, 2, 2): from a point of a part, right and down of its centre, to one of the photo;
+    in shares of both. Of each tilt the centre, and all that is left without corners.
+    """
+    centre = _SPANS[1][1] - _SPANS[1][0]
+    maps = []
     for degrees in _TILTS:
-        turned = small.rotate(degrees, Image.Resampling.BILINEAR)
-        left, top, right, bottom = WINDOWS["centre"]
-        yield _part(turned, right - left, bottom - top), "centre"
-        yield _part(turned, *_upright_inside(small.size, degrees)), "whole"
+        sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+        shape = size[1] / size[0]
+        turn = np.array([[cosine, -sine * shape], [sine / shape, cosine]])
+        maps += [turn * centre, turn * _upright_inside(size, abs(sine), cosine)]
+    return np.array(maps)
 
 
-def _upright_inside(size: tuple[int, int], degrees: float) -> tuple[float, float]:
+def _upright_inside(size: tuple[int, int], sine: float, cosine: float) -> tuple[float, float]:
     """The sides, in shares, of the largest upright rectangle inside of a turned one.
 
     For small angles, where it touches all four of its sides.
     """
     width, height = size
-    sine, cosine = math.sin(math.radians(abs(degrees))), math.cos(math.radians(abs(degrees)))
     if min(size) <= 2 * sine * cosine * max(size):
         return cosine, cosine
     scale = 1 / (cosine**2 - sine**2)
@@ -166,36 +178,16 @@ def _upright_inside(size: tuple[int, int], degrees: float) -> tuple[float, float
     )
 
 
-def _part(photo: Image.Image, width: float, height: float) -> np.ndarray:
-    """The middle of a photo, `width` and `height` in shares."""
-    wide, high = photo.width * width, photo.height * height
-    left, top = (photo.width - wide) / 2, (photo.height - high) / 2
-    return _small(photo, (left, top, left + wide, top + high))
-
-
-def _small(photo: Image.Image, box: tuple[float, float, float, float]) -> np.ndarray:
-    square = (PICTURE_PX, PICTURE_PX)
-    return np.asarray(photo.resize(square, Image.Resampling.BOX, box=box))
-
-
-def _has_contrast(picture: np.ndarray, window: str) -> bool:
-    left, top, right, bottom = (round(PICTURE_PX * share) for share in WINDOWS[window])
-    return bool(picture[top:bottom, left:right].std() >= LEAST_CONTRAST)
-
-
-def _hash(picture: np.ndarray, window: str) -> np.uint64:
-    down, across = _operators(window)
-    return _pack(down @ picture @ across > 0)
-
-
-@cache
-def _operators(window: str) -> tuple[np.ndarray, np.ndarray]:
-    """(frequencies, PICTURE_PX) and its like for columns: a picture to frequencies of a window."""
-    from scipy.fft import dct
-
-    left, top, right, bottom = WINDOWS[window]
-    waves = dct(np.eye(_SAMPLES), axis=0)[:_FREQUENCIES]
-    return waves @ _means(top, bottom), (waves @ _means(left, right)).T
+def _sample(picture: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The picture (s, s) between its pixels, at places (..., 2) right and down, in pixels."""
+    side = len(picture)
+    places = places.clip(0, side - 1.001)
+    corners = places.astype(np.intp)
+    right, down = np.moveaxis(places - corners, -1, 0)
+    flat, first = picture.ravel(), corners[..., 1] * side + corners[..., 0]
+    above = flat[first] * (1 - right) + flat[first + 1] * right
+    below = flat[first + side] * (1 - right) + flat[first + side + 1] * right
+    return above * (1 - down) + below * down
 
 
 def _means(first: float, last: float) -> np.ndarray:
@@ -207,15 +199,24 @@ def _means(first: float, last: float) -> np.ndarray:
     return np.maximum(0.0, ends - starts)
 
 
-def _pack(signs: np.ndarray) -> np.uint64:
-    """64 bits, row by row, of (8, 8) bool; the mean, which is always positive, says nothing."""
-    bits = signs.astype(np.uint64) << _SHIFTS
-    bits[0, 0] = 0
-    return bits.sum(dtype=np.uint64)
+def _pack(signs: np.ndarray) -> np.ndarray:
+    """(...) uint64 of (..., 8, 8) bool; the mean, which is always positive, says nothing."""
+    bits = signs.reshape(*signs.shape[:-2], -1)[..., _ORDER]
+    bits[..., 0] = False
+    return _from_bits(bits)
 
 
-def _transposed(hashes: np.ndarray) -> np.ndarray:
-    turned = np.zeros_like(hashes)
-    for shift, other in zip(_SHIFTS.ravel(), _SHIFTS.T.ravel(), strict=True):
-        turned |= ((hashes >> shift) & np.uint64(1)) << other
-    return turned
+def _from_bits(bits: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(np.packbits(bits, axis=-1)).view(">u8")[..., 0].astype(np.uint64)
+
+
+# (frequencies, samples): the lowest frequencies of a line; and of each span of a picture's line,
+# (spans * frequencies, PICTURE_PX).
+_DCT = np.cos(np.pi / 2 / _SAMPLES * np.outer(np.arange(_FREQUENCIES), 2 * np.arange(_SAMPLES) + 1))
+_WAVES = np.concatenate([_DCT @ _means(*span) for span in _SPANS])
+# (spans, PICTURE_PX): which pixels of a line are in a span.
+_INSIDE = np.array([_means(*span).sum(axis=0) for span in _SPANS])
+# (samples, 2): right and down of the centre.
+_CENTRED = np.stack(
+    np.meshgrid(*[(np.arange(_SAMPLES) + 0.5) / _SAMPLES - 0.5] * 2), axis=2
+).reshape(-1, 2)
