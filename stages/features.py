@@ -175,12 +175,12 @@ def recall_or_look(
     known = [kept.has(row.pixel_sha256) for row in rows]
     fresh = look([row for row, is_known in zip(rows, known, strict=True) if not is_known])
     for row, is_known in zip(rows, known, strict=True):
-        entry = kept.find(row.pixel_sha256) if is_known else next(fresh)
+        entry = kept.get(row.pixel_sha256) if is_known else next(fresh)
         if entry is None:  # damaged
             entry = next(look([row]))
         vectors, thumbnail = entry
         if not is_known:
-            kept.keep(row.pixel_sha256, vectors, thumbnail)
+            kept.set(row.pixel_sha256, vectors, thumbnail)
         yield vectors, thumbnail
 
 
@@ -192,7 +192,7 @@ def recall_or_lay_over(
         f"{photos.rows[one].pixel_sha256} on {originals.rows[other].pixel_sha256}"
         for one, other in candidates
     ]
-    known = [kept.find(name) for name in names]
+    known = [kept.get(name) for name in names]
     fresh = lay_over(
         photos,
         originals,
@@ -201,7 +201,7 @@ def recall_or_lay_over(
     for name, entry in zip(names, known, strict=True):
         if entry is None:
             overlay = next(fresh)
-            kept.keep(name, np.array([overlay.similarity, overlay.agrees, overlay.mirrored]))
+            kept.set(name, np.array([overlay.similarity, overlay.agrees, overlay.mirrored]))
         else:
             similarity, agrees, mirrored = entry[0].tolist()
             overlay = Alignment(similarity, bool(agrees), bool(mirrored))

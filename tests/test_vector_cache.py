@@ -42,71 +42,71 @@ def same(found: tuple[np.ndarray, ...] | None, expected: tuple[np.ndarray, ...])
 def test_what_is_kept_is_found_again(tmp_path):
     file = tmp_path / "folder" / "v.sqlite"
     with VectorCache(file, RECIPE) as cache:
-        assert cache.find("p1") is None
-        cache.keep("p1", *arrays(1))
-        cache.keep("p2", *arrays(2))
+        assert cache.get("p1") is None
+        cache.set("p1", *arrays(1))
+        cache.set("p2", *arrays(2))
     with VectorCache(file, RECIPE) as cache:
-        assert same(cache.find("p1"), arrays(1))
-        assert same(cache.find("p2"), arrays(2))
-        assert cache.find("p3") is None
+        assert same(cache.get("p1"), arrays(1))
+        assert same(cache.get("p2"), arrays(2))
+        assert cache.get("p3") is None
 
 
 @pytest.mark.parametrize("change", [{"size_px": 65}, {"network": "abd"}, {"more": 1}])
 def test_another_recipe_finds_nothing(change, tmp_path):
     with VectorCache(tmp_path / "v", RECIPE) as cache:
-        cache.keep("p", *arrays(1))
+        cache.set("p", *arrays(1))
     with VectorCache(tmp_path / "v", RECIPE | change) as cache:
-        assert cache.find("p") is None
+        assert cache.get("p") is None
 
 
 def test_another_version_finds_nothing(tmp_path, monkeypatch):
     with VectorCache(tmp_path / "v", RECIPE) as cache:
-        cache.keep("p", *arrays(1))
+        cache.set("p", *arrays(1))
     monkeypatch.setattr(vector_cache, "version_of", lambda name: f"{name} of tomorrow")
     with VectorCache(tmp_path / "v", RECIPE) as cache:
-        assert cache.find("p") is None
+        assert cache.get("p") is None
 
 
 def test_a_changed_byte_is_not_believed(tmp_path):
     with VectorCache(tmp_path / "v", RECIPE) as cache:
-        cache.keep("p", *arrays(1))
+        cache.set("p", *arrays(1))
     database = sqlite3.connect(tmp_path / "v")
     (content,) = database.execute("SELECT content FROM entries").fetchone()
     database.execute("UPDATE entries SET content = ?", (content[:-1] + bytes([content[-1] ^ 1]),))
     database.commit()
     database.close()
     with VectorCache(tmp_path / "v", RECIPE) as cache:
-        assert cache.find("p") is None
+        assert cache.get("p") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all" * 300])
 def test_a_damaged_file_is_begun_anew(content, tmp_path):
     (tmp_path / "v").write_bytes(content)
     with VectorCache(tmp_path / "v", RECIPE) as cache:
-        assert cache.find("p") is None
-        cache.keep("p", *arrays(1))
+        assert cache.get("p") is None
+        cache.set("p", *arrays(1))
     with VectorCache(tmp_path / "v", RECIPE) as cache:
-        assert same(cache.find("p"), arrays(1))
+        assert same(cache.get("p"), arrays(1))
 
 
 def test_a_torn_file_is_no_trouble(tmp_path):
     with VectorCache(tmp_path / "v", RECIPE) as cache:
         for number in range(200):
-            cache.keep(f"p{number}", *arrays(number))
+            cache.set(f"p{number}", *arrays(number))
     whole = (tmp_path / "v").read_bytes()
     for length in range(0, len(whole), len(whole) // 23):
         (tmp_path / "v").write_bytes(whole[:length])
         with VectorCache(tmp_path / "v", RECIPE) as cache:
-            found = cache.find("p150")
+            found = cache.get("p150")
             assert found is None or same(found, arrays(150))
-            cache.keep("p150", *arrays(150))
+            cache.set("p150", *arrays(150))
 
 
 def test_where_nothing_can_be_written_it_is_done_without(tmp_path):
     (tmp_path / "v").mkdir()  # no file can be here
     with VectorCache(tmp_path / "v", RECIPE) as cache:
-        cache.keep("p", *arrays(1))
-        assert same(cache.find("p"), arrays(1))
+        cache.set("p", *arrays(1))
+        assert same(cache.get("p"), arrays(1))
 
 
 def test_the_oldest_entries_go_when_there_are_too_many_bytes(tmp_path):
@@ -115,9 +115,9 @@ def test_the_oldest_entries_go_when_there_are_too_many_bytes(tmp_path):
         if number % 250 == 0:
             with VectorCache(tmp_path / "v", RECIPE, max_bytes=300 * each) as cache:
                 for fresh in range(number, number + 250):
-                    cache.keep(f"p{fresh}", *arrays(fresh))
+                    cache.set(f"p{fresh}", *arrays(fresh))
     with VectorCache(tmp_path / "v", RECIPE) as cache:
-        kept = [number for number in range(500) if cache.find(f"p{number}") is not None]
+        kept = [number for number in range(500) if cache.get(f"p{number}") is not None]
     assert kept == list(range(500 - len(kept), 500))
     assert 200 <= len(kept) <= 300
 
@@ -202,9 +202,9 @@ def test_no_parameter_finds_what_another_value_kept(field, params, tmp_path):
         params, **{field.name: another_value(field, getattr(params, field.name))}
     )
     with VectorCache(tmp_path / "v", dataclasses.asdict(params)) as cache:
-        cache.keep("p", *arrays(1))
+        cache.set("p", *arrays(1))
     with VectorCache(tmp_path / "v", dataclasses.asdict(changed)) as cache:
-        assert cache.find("p") is None
+        assert cache.get("p") is None
 
 
 def test_another_weight_makes_another_network(network, params, tmp_path):

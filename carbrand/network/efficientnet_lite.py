@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, 1 and 2 in Keras, and how the weights of their PyTorch port fit in.
+"""EfficientNet-Lite0, 1 and 2 in Keras, and the mapping of their PyTorch port's weights.
 
 The network: Tan and Le 2019 (arXiv:1905.11946), for edge devices without squeeze-excite and with
 ReLU6 for swish, as tensorflow/tpu publishes it under efficientnet/lite. The files of weights carry
@@ -31,7 +31,7 @@ _STEM_CHANNELS = 32
 _HEAD_CHANNELS = 1280
 _CLASSES = 1000  # of ImageNet
 
-# What our layers are called in the files, within a block and outside.
+# From names of our layers to those in the files, within a block and outside.
 _IN_BLOCK = {
     "expand_conv": "_expand_conv",
     "expand_bn": "_bn0",
@@ -52,7 +52,7 @@ _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 @dataclass(frozen=True)
 class Scaling:
-    """How many times wider (channels) and deeper (repeats) than EfficientNet-Lite0."""
+    """Factors of channels (width) and repeats (depth), relative to EfficientNet-Lite0."""
 
     width: float
     depth: float
@@ -115,7 +115,7 @@ def _block(
     expansion: int,
     channels: int,
 ) -> Any:
-    """MBConv: widen, convolve every channel by itself, narrow; add the input where shapes allow."""
+    """MBConv: expand, depthwise convolution, project; residual connection where shapes allow."""
     x = inputs
     if expansion != 1:
         x = _conv_bn(layers, x, f"{name}_expand", expansion * inputs.shape[-1])
@@ -159,10 +159,9 @@ def _relu6(layers: ModuleType, x: Any, name: str) -> Any:
 
 
 def differences(model: Any, state: Mapping[str, np.ndarray]) -> list[str]:
-    """What is missing, unknown or of another shape or dtype in a file of weights for `model`.
+    """Tensors that are missing, unknown or of another shape or dtype in weights for `model`.
 
-    The classifier and the counters of the batch norms must be there too, though nothing reads
-    them: a file is the one it should be, or it is not used.
+    The classifier and the counters of the batch norms are required too, though nothing reads them.
     """
     expected = _expected_state(model)
     received = {name: (array.shape, array.dtype.name) for name, array in state.items()}

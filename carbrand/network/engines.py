@@ -1,6 +1,6 @@
-"""What runs a frozen network over photos: OpenVINO on a processor, Keras on a GPU or anywhere.
+"""Inference with a frozen network: OpenVINO on a processor, Keras on a GPU or anywhere.
 
-Both engines have one signature and give the same vectors to 1e-4; only here is one chosen.
+Both engines have one signature and give the same vectors to 1e-4. Only this module chooses.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from carbrand.parallel.batches import BATCH_SIZE, in_batches, usable_cores
 
 ENGINES = ("auto", "openvino", "keras")
 
-# Photos (s, s, 3) uint8 in order; of each, in order, one array per output of the model, without
-# the axis of the batch. A bounded number of photos is held at a time.
+# From photos (s, s, 3) uint8 to, for each in order, one array per output, without the batch axis.
+# A bounded number of photos is in memory at a time.
 Engine = Callable[[Iterable[np.ndarray]], Iterator[tuple[np.ndarray, ...]]]
 
 # Without one of these Linux has no GPU that TensorFlow could use: NVIDIA, NVIDIA in WSL, AMD.
@@ -31,7 +31,7 @@ _GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 
 def choose(engine: str) -> str:
-    """The engine that `engine`, one of ENGINES, stands for on this machine.
+    """Resolve `engine`, one of ENGINES, to openvino or keras on this machine.
 
     auto is keras where TensorFlow has a GPU or OpenVINO is not installed, else openvino. Imports
     TensorFlow only where there may be a GPU. Raises UserError.
@@ -86,14 +86,14 @@ def _open_keras(network: NetworkFile, outputs: Sequence[str]) -> Engine:
 def _open_openvino(network: NetworkFile, outputs: Sequence[str]) -> Engine:
     """One photo per request, one thread per request, as many at once as there are cores.
 
-    A thread of its own looks at every photo, so its vectors follow from nothing but the photo:
-    neither from its neighbours nor from the number of cores.
+    Every photo is computed by one thread alone, so its vectors depend on nothing but the photo:
+    neither on its neighbours nor on the number of cores.
     """
     compiled = compile_network(network, outputs, usable_cores())
     places = range(len(outputs))
 
     def run(photos: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:
-        # Twice as many as run at once: none waits until its successor has been filled in.
+        # Twice as many as run at once, so that no core waits for a request to be filled in.
         idle = [compiled.create_infer_request() for _ in range(2 * usable_cores())]
         busy: deque[Any] = deque()
         try:
@@ -109,7 +109,7 @@ def _open_openvino(network: NetworkFile, outputs: Sequence[str]) -> Engine:
                 yield _results(busy[0], places)
                 busy.popleft()
         finally:
-            # Nobody wants them any more, but they must not outlive their model.
+            # Their results are not needed, but they must not outlive their model.
             for request in busy:
                 request.wait()
 

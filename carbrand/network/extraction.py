@@ -20,10 +20,10 @@ def extract(
     views_of: Callable[[Photo], Sequence[np.ndarray] | np.ndarray],
     network: Engine,
 ) -> Iterator[np.ndarray]:
-    """The vectors of each photo, (views, d) float32, in order, as soon as they are there.
+    """The vectors of each photo, (views, d) float32, in order, as soon as they are computed.
 
-    `views_of` gives a photo's views, one or more of (s, s, 3) uint8; it is called in threads, ahead
-    of the network. `network` has one output, (d,) per view.
+    views_of: from a photo to its views, one or more of (s, s, 3) uint8; called in threads, ahead of
+    the network. network: has one output, (d,) per view.
     """
     counts: deque[int] = deque()
 

@@ -1,12 +1,12 @@
-"""The weights in a Keras .h5 file, layer by layer, read as arrays and as nothing else.
+"""Reader of the weights in a Keras .h5 file, layer by layer, as arrays and nothing else.
 
 Three layouts are known: `model.save("x.h5")`, the older `save_weights` (which the files of
 keras.applications use), and Keras 3's `save_weights("x.weights.h5")`. All three name the layers.
-A model's configuration in the file is never looked at: Keras would build what it says.
+A model's configuration in the file is not read: Keras would build what is in it.
 
-What is checked here is what a well-formed file says and, before the HDF5 library sees it, what is
-known to make that run for ever or take all memory. It can still be crashed by a file made or
-damaged for that, so a file from a stranger deserves its published hash.
+The content of well-formed files is checked, and before the HDF5 library opens a file, what is known
+to make that library loop for ever or take all memory. A file made or damaged for the purpose can
+still crash it, so check the published hash of a file from a stranger.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SHOWN = 3  # problems of one kind that fit on one line
 _MAX_REASON = 1000  # characters
 _MAX_HEAPS = 1000  # of 4 KB and more; ResNet50 has two
 _VIRTUAL = (b"\x03\x03", b"\x04\x03")  # layout messages, version and class
-_LONG = 2**17  # no bytes before the shape of an array say more
+_LONG = 2**17  # the bytes before the shape of an array are below this number
 
 # How a file begins that h5py makes unless it is told otherwise: versions 0 and 1 of the superblock,
 # with numbers of 8 bytes, places counted from the start of the file (HDF5 format 3.0, II.A).
@@ -64,7 +64,7 @@ def read_layers(
     try:
         with open_h5(path) as file:
             stored = stored_layers(path, file)
-            _compare(path, what, stored, expected, ignored)
+            _check_layers(path, what, stored, expected, ignored)
             arrays = {
                 layer: [
                     read_array(path, f"{layer}, weight {i}", d) for i, d in enumerate(stored[layer])
@@ -78,7 +78,7 @@ def read_layers(
 
 
 def open_h5(path: Path) -> h5py.File:
-    """The file, open for reading. Raises H5_ERRORS, also where the library would never return."""
+    """Open the file for reading. Raises H5_ERRORS, also where the library would never return."""
     _check_bytes(path.read_bytes())
     return h5py.File(path, "r")
 
@@ -86,9 +86,9 @@ def open_h5(path: Path) -> h5py.File:
 def _check_bytes(data: bytes) -> None:
     """Raise OSError for what would make the HDF5 library run for ever or take all memory.
 
-    Texts of any length lie in global heaps (HDF5 format 3.0, III.E), and an attribute holds where:
-    length, address of the heap, number in it. The library walks a heap by what its objects say they
-    need, and takes the memory that an attribute says a text needs.
+    Texts of variable length are in global heaps (HDF5 format 3.0, III.E); an attribute has the
+    length of one, the address of its heap and its number there. The library walks a heap by the
+    sizes stored in it, and allocates the length stored in an attribute.
     """
     base = _SUPERBLOCKS.get(data[8]) if data.startswith(b"\x89HDF\r\n\x1a\n") and data[8:] else None
     if base is None or data[13:15] != b"\x08\x08" or data[base : base + 8] != bytes(8):
@@ -97,13 +97,13 @@ def _check_bytes(data: bytes) -> None:
         raise OSError("it keeps names in a heap that Keras does not use")
     heaps: dict[int, set[int]] = {}
     end = 0
-    for at in _places(data, _HEAP):
+    for at in _find_all(data, _HEAP):
         if at < end or len(heaps) == _MAX_HEAPS:
             raise OSError("its heaps of texts overlap, or are too many")
         heaps[at], end = _walk_heap(data, at)
     room = len(data)
     for heap, numbers in heaps.items():
-        for at in _places(data, struct.pack("<Q", heap)):
+        for at in _find_all(data, struct.pack("<Q", heap)):
             length, number = struct.unpack("<I8xI", data[at - 4 : at + 12].ljust(16, b"\0"))
             # The shape of an array looks the same, but lies at a multiple of 8; and so does the
             # layout of a virtual array, which is refused by those who read arrays.
@@ -115,7 +115,7 @@ def _check_bytes(data: bytes) -> None:
             raise OSError("its texts are longer than the file")
 
 
-def _places(data: bytes, wanted: bytes) -> Iterator[int]:
+def _find_all(data: bytes, wanted: bytes) -> Iterator[int]:
     at = data.find(wanted)
     while at >= 0:
         yield at
@@ -252,7 +252,7 @@ def _dataset(path: Path, group: h5py.Group, name: str) -> h5py.Dataset:
     return member
 
 
-def _compare(
+def _check_layers(
     path: Path,
     what: str,
     stored: Mapping[str, list[h5py.Dataset]],
@@ -269,7 +269,7 @@ def _compare(
         layer: [d.shape or () for d in stored[layer]] for layer in expected if layer not in missing
     }
     misshaped = [
-        f"{layer} (expected {_list(expected[layer])}, received {_list(received)})"
+        f"{layer} (expected {_format_shapes(expected[layer])}, received {_format_shapes(received)})"
         for layer, received in shapes.items()
         if received != expected[layer]
     ]
@@ -286,7 +286,7 @@ def _compare(
         _refuse(path, f"they are not those of {what}; {'; '.join(problems)}")
 
 
-def _list(shapes: list[Shape]) -> str:
+def _format_shapes(shapes: list[Shape]) -> str:
     return " ".join("×".join(map(str, shape)) or "scalar" for shape in shapes) or "nothing"
 
 

@@ -1,8 +1,7 @@
-"""Keras, imported late, in silence and repeatable; on TensorFlow only where that is needed.
+"""Import of Keras: late, without noise, deterministic, and on TensorFlow only where needed.
 
-`import tensorflow` takes seconds and writes a dozen lines of C++ log to stderr that tell a user
-nothing. Whoever trains or runs a network with Keras calls `import_keras()`; whoever only puts one
-together, or saves it, `import_keras_to_build()`; whoever does neither, pays nothing.
+`import tensorflow` takes seconds and logs a dozen useless lines of C++ to stderr. To train or run a
+network with Keras call `import_keras()`; to build or save one, `import_keras_to_build()`.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ from carbrand.node.errors import UserError
 # several; what goes wrong in earnest is raised as a Python exception. A value the user set wins.
 LOG_LEVEL = ("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# Keras imports these where they are installed, for features nobody uses here (plots of photos,
+# Keras imports these if they are installed, for features that are not used here (plots of photos,
 # scikit-learn wrappers, data frames): 0.3 s for matplotlib alone, 3 s for all three.
-_NEEDLESS = ("matplotlib", "pandas", "sklearn")
+_OPTIONAL_IMPORTS = ("matplotlib", "pandas", "sklearn")
 
 # What TensorFlow's libraries write before TF_CPP_MIN_LOG_LEVEL takes effect: information and
 # warnings in both of its log formats, and what belongs to them. Errors (E, F) are not in it.
@@ -53,8 +52,8 @@ def import_keras() -> ModuleType:
     Raises UserError where KERAS_BACKEND asks for another backend.
     """
     if "keras" not in sys.modules:
-        _ask_for_tensorflow()
-        with _without(_NEEDLESS), _startup_noise_dropped():
+        _require_tensorflow_backend()
+        with _imports_blocked(_OPTIONAL_IMPORTS), _startup_noise_dropped():
             import keras
     else:
         import keras
@@ -71,10 +70,10 @@ def import_keras() -> ModuleType:
 
 
 def import_keras_to_build() -> ModuleType:
-    """The module `keras` to put networks together and save them, at a quarter of the cost.
+    """The module `keras` to build and save networks, at a quarter of the cost of `import_keras`.
 
-    On whatever it was imported before; else on OpenVINO, and then this process cannot use
-    TensorFlow any more; where that is not installed, on TensorFlow. Raises UserError as
+    On the backend it was imported with before; else on OpenVINO, and then this process cannot use
+    TensorFlow any more; where OpenVINO is not installed, on TensorFlow. Raises UserError as
     `import_keras`.
     """
     if "keras" in sys.modules:
@@ -83,13 +82,13 @@ def import_keras_to_build() -> ModuleType:
         return keras
     if importlib.util.find_spec("openvino") is None:
         return import_keras()
-    _ask_for_tensorflow()
+    _require_tensorflow_backend()
     os.environ["KERAS_BACKEND"] = "openvino"
     # Keras would import it to save an .h5, for a question that only it can pose.
     sys.modules["tensorflow"] = None  # type: ignore[assignment]
     import_openvino()
     try:
-        with _without(_NEEDLESS):
+        with _imports_blocked(_OPTIONAL_IMPORTS):
             import keras
     finally:
         os.environ["KERAS_BACKEND"] = "tensorflow"  # of processes that this one starts
@@ -99,7 +98,7 @@ def import_keras_to_build() -> ModuleType:
     return keras
 
 
-def _ask_for_tensorflow() -> None:
+def _require_tensorflow_backend() -> None:
     backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise UserError(_wrong_backend(backend))
@@ -110,8 +109,8 @@ def _wrong_backend(backend: str) -> str:
 
 
 @contextlib.contextmanager
-def _without(names: tuple[str, ...]) -> Iterator[None]:
-    """Inside, `import` of these top-level modules fails as if they were not installed."""
+def _imports_blocked(names: tuple[str, ...]) -> Iterator[None]:
+    """A context in which these top-level modules cannot be imported, as if not installed."""
     blocked = [name for name in names if name not in sys.modules]
     # None in sys.modules is Python's documented way to say "not there".
     sys.modules.update(dict.fromkeys(blocked))  # type: ignore[arg-type]
@@ -124,13 +123,13 @@ def _without(names: tuple[str, ...]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _startup_noise_dropped() -> Iterator[None]:
-    """Hold back what is written to file descriptor 2 inside; at the end, pass on all but noise.
+    """A context that buffers file descriptor 2 and at its end writes all of it but noise.
 
-    The oneDNN notice is written by static initialisers whatever TF_CPP_MIN_LOG_LEVEL says, so
-    only the descriptor itself helps.
+    Static initialisers write the oneDNN notice whatever TF_CPP_MIN_LOG_LEVEL is, so only
+    redirecting the descriptor itself helps.
     """
     name, value = LOG_LEVEL
-    if os.environ.setdefault(name, value) != value:  # the user wants to see more
+    if os.environ.setdefault(name, value) != value:  # the user asked for more
         yield
         return
     try:
@@ -148,21 +147,21 @@ def _startup_noise_dropped() -> Iterator[None]:
             os.dup2(stderr, 2)
             os.close(stderr)
             held.seek(0)
-            _pass_on(held.read())
+            _write_without_noise(held.read())
 
 
-def _pass_on(written: bytes) -> None:
+def _write_without_noise(written: bytes) -> None:
     rest = b"".join(line for line in written.splitlines(True) if not _NOISE.match(line))
     if rest:
         with contextlib.suppress(OSError):
             os.write(2, rest)
 
 
-def _is_worth_showing(record: logging.LogRecord) -> bool:
+def _is_unexpected(record: logging.LogRecord) -> bool:
     message = record.getMessage()
     return not any(expected in message for expected in _EXPECTED_WARNINGS)
 
 
 def _drop_expected_warnings() -> None:
     for name in ("absl", "tensorflow"):
-        logging.getLogger(name).addFilter(_is_worth_showing)  # the same filter twice counts once
+        logging.getLogger(name).addFilter(_is_unexpected)  # the same filter twice counts once

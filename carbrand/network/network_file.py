@@ -1,7 +1,7 @@
-"""A network in a Keras .h5 file, read without Keras: its layers, how they are joined, its weights.
+"""Reader of networks in Keras .h5 files, without Keras: layers, connections and weights.
 
-For running a network nothing of Keras is needed, whose import and set-up take seconds. Layers of
-any other kind than ours are refused, so nothing in the file is ever built that is not known here.
+Keras, whose import takes seconds, is not needed to run a network. Only layers of KINDS are read, so
+nothing else in a file is ever built.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ KINDS = frozenset(
         *("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Concatenate", "Dense"),
     }
 )
-# What these settings, where a layer has them, are in every network of ours.
-_ALWAYS = {
+# Accepted values of settings, for layers that have them; the first one is the default.
+_REQUIRED_SETTINGS = {
     "data_format": ("channels_last",),
     "groups": (1,),
     "keepdims": (False,),
@@ -34,15 +34,15 @@ _ALWAYS = {
 
 
 class NotANetwork(ValueError):
-    """The file holds no network of layers that are known here."""
+    """The file holds no network of known layers."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: what kind, the names of those it reads, Keras's settings, and float32 weights.
+    """One layer: its class, names of its input layers, its config in Keras, and float32 weights.
 
-    Weights are named as Keras names them (`kernel`, `bias`, `gamma`, …). channels: those of the
-    first layer that it reads; 0 where it reads none.
+    Weights have Keras's names (`kernel`, `bias`, `gamma`, …). channels: of its first input; 0 where
+    it has none.
     """
 
     name: str
@@ -55,10 +55,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """The layers by name, each after those it reads; `output` is the last one's name.
-
-    path: where all of it was read.
-    """
+    """The layers by name in topological order; output: the last one's name; path: the file."""
 
     path: Path
     layers: Mapping[str, Layer]
@@ -66,7 +63,7 @@ class NetworkFile:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """That of a photo, (height, width, 3)."""
+        """(height, width, 3) of a photo."""
         first = next(layer for layer in self.layers.values() if layer.kind == "InputLayer")
         return tuple(first.settings["batch_shape"][1:])
 
@@ -81,7 +78,7 @@ def read_network(path: Path) -> NetworkFile:
                 for name, arrays in stored_layers(path, file).items()
             }
         layers = {layer.name: layer for layer in _read_layers(config["layers"], weights)}
-        network = NetworkFile(path, layers, _only_output(config["output_layers"], layers))
+        network = NetworkFile(path, layers, _single_output(config["output_layers"], layers))
         _check_input(network)
     except (*H5_ERRORS, AttributeError, IndexError, StopIteration, UserError) as error:
         raise NotANetwork(f"{path}: {error}") from None
@@ -95,7 +92,7 @@ def _check_input(network: NetworkFile) -> None:
         raise NotANetwork("expected one input, photos")
 
 
-def _only_output(places: Any, layers: Mapping[str, Layer]) -> str:
+def _single_output(places: Any, layers: Mapping[str, Layer]) -> str:
     """Keras writes one output as [name, 0, 0], or as a list of such."""
     place = places if isinstance(places[0], str) else places[0]
     if len(places) not in (1, 3) or place[0] not in layers or place[1:] != [0, 0]:
@@ -114,7 +111,7 @@ def _read_layers(entries: Any, weights: Mapping[str, Mapping[str, np.ndarray]]) 
             raise NotANetwork(f"the layer {name} of kind {kind} is not known")
         if len(entry["inbound_nodes"]) != (kind != "InputLayer"):
             raise NotANetwork(f"the layer {name} is not used once")
-        for setting, values in _ALWAYS.items():
+        for setting, values in _REQUIRED_SETTINGS.items():
             if settings.get(setting, values[0]) not in values:
                 raise NotANetwork(f"the layer {name} has the {setting} {settings[setting]}")
         known.add(name)
@@ -122,7 +119,7 @@ def _read_layers(entries: Any, weights: Mapping[str, Mapping[str, np.ndarray]]) 
 
 
 def _sources(node: Any) -> Iterator[Mapping[str, Any]]:
-    """The descriptions of tensors in what Keras writes of a call, however deep in lists."""
+    """The input tensors in Keras's description of a call, however deep they are nested."""
     if isinstance(node, Mapping):
         if "keras_history" in node:
             yield node

@@ -1,4 +1,4 @@
-"""From the maps of a backbone to one vector per photo."""
+"""Pooling of a backbone's feature maps to one vector per photo."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 from carbrand.network.keras_import import import_keras_to_build
 
-# The layers that pool the last maps, in the order in which their features lie in a vector.
+# The layers that pool the last maps, in the order of their features in a vector.
 LAST_POOLS = ("pool_avg", "pool_max")
-# What is taken of the last maps.
+# By pooling, what is computed of the last maps.
 _KINDS = {"avg": ("avg",), "max": ("max",), "avg_max": ("avg", "max"), "levels": ("avg", "max")}
 POOLINGS = tuple(_KINDS)
 
 
 def add_pooling(backbone: Any, pooling: str, levels: Sequence[str]) -> tuple[Any, list[int]]:
-    """The network from photos to vectors (n, d), and how wide each kind of features in them is.
+    """The network from photos to vectors (n, d), and the number of features of each kind in d.
 
-    The backbone's last maps, averaged and/or maximised; with the pooling `levels` also the maxima
-    of the earlier maps that the layers `levels` give: emblems are small and made of simple shapes.
+    Average and/or maximum of the last maps; the pooling `levels` adds the maxima of the earlier
+    maps of the layers `levels`: emblems are small and made of simple shapes.
     """
     keras = import_keras_to_build()
     layers = keras.layers

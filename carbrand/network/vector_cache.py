@@ -1,8 +1,8 @@
-"""Vectors kept per photo, so that a photo added to ten thousand costs one photo.
+"""A cache of vectors by photo, so that a photo added to ten thousand costs one photo.
 
-An entry is found by everything that its vectors follow from: the photo's pixels, the network with
-its weights, what is done to the photo before, and the versions that do it. Whatever changes, the
-key is another one, so nothing stale can be found. Safe to delete; a damaged file is begun anew.
+The key of an entry is a hash of everything that its vectors depend on: the photo's pixels, the
+network with its weights, the preprocessing, and the versions of packages. A change of any gives
+another key, so no entry is ever stale. Safe to delete; a damaged file is replaced.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ import numpy as np
 
 from carbrand.node.origin import version_of
 
-# What may change the bits of a vector besides the parameters.
+# Packages whose versions may change the bits of a vector.
 _PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
-# The oldest entries go when there is more: some 100,000 photos of 4 views.
+# Beyond this the oldest entries are evicted: some 100,000 photos of 4 views.
 MAX_BYTES = 4_000_000_000
-# Entries written to disk together.
-_TOGETHER = 64
+# Entries per transaction.
+_COMMIT_EVERY = 64
 
 
 class VectorCache:
-    """The entries in the SQLite file `path`, made where it is not, for one way to look at photos.
+    """The entries of one recipe in the SQLite file `path`, which is created if it is missing.
 
-    `recipe` is all that the vectors of a photo follow from besides its pixels, as JSON values.
+    recipe: all that the vectors of a photo depend on besides its pixels, as JSON values.
     """
 
     def __init__(self, path: Path, recipe: Mapping[str, Any], max_bytes: int = MAX_BYTES) -> None:
@@ -41,15 +41,15 @@ class VectorCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._database = _open(str(path))
-        except sqlite3.OperationalError:  # in use for long, or not to be written: done without
+        except sqlite3.OperationalError:  # locked for long, or read-only: no cache
             self._database = _open(":memory:")
         except sqlite3.DatabaseError:
             path.unlink()
             self._database = _open(str(path))
-        self._waiting = 0
+        self._uncommitted = 0
 
     def __enter__(self) -> VectorCache:
-        """Use it in a `with` statement: what is kept is on disk at the end."""
+        """Use it in a `with` statement: at its end all entries are committed."""
         return self
 
     def __exit__(
@@ -58,14 +58,14 @@ class VectorCache:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with suppress(sqlite3.DatabaseError):  # a full disk: then nothing is kept
+        with suppress(sqlite3.DatabaseError):  # a full disk: then nothing is cached
             self._database.commit()
             if kind is None:
-                self._bound()
+                self._evict_oldest()
         self._database.close()
 
     def has(self, pixel_sha256: str) -> bool:
-        """Whether something is kept of a photo. (It may be damaged: `find` tells.)"""
+        """Whether there is an entry for a photo. (It may be damaged: `get` checks.)"""
         with suppress(sqlite3.DatabaseError):
             found = self._database.execute(
                 "SELECT 1 FROM entries WHERE key = ?", (self._key(pixel_sha256),)
@@ -73,8 +73,8 @@ class VectorCache:
             return found.fetchone() is not None
         return False
 
-    def find(self, pixel_sha256: str) -> tuple[np.ndarray, ...] | None:
-        """The arrays kept of a photo, or None."""
+    def get(self, pixel_sha256: str) -> tuple[np.ndarray, ...] | None:
+        """The arrays of a photo; None on a miss, or where the entry is damaged."""
         with suppress(sqlite3.DatabaseError):
             row = self._database.execute(
                 "SELECT checksum, content FROM entries WHERE key = ?", (self._key(pixel_sha256),)
@@ -83,21 +83,21 @@ class VectorCache:
                 return _unpack(row[1])
         return None
 
-    def keep(self, pixel_sha256: str, *arrays: np.ndarray) -> None:
-        """Keep the arrays of a photo."""
+    def set(self, pixel_sha256: str, *arrays: np.ndarray) -> None:
+        """Store the arrays of a photo."""
         content = _pack(arrays)
         entry = (self._key(pixel_sha256), hashlib.sha256(content).digest(), content)
         with suppress(sqlite3.DatabaseError):
             self._database.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", entry)
-            self._waiting += 1
-            if self._waiting % _TOGETHER == 0:
+            self._uncommitted += 1
+            if self._uncommitted % _COMMIT_EVERY == 0:
                 self._database.commit()
 
     def _key(self, pixel_sha256: str) -> bytes:
         return hashlib.sha256(f"{pixel_sha256} {self._recipe}".encode()).digest()
 
-    def _bound(self) -> None:
-        """Drop the entries that were written first, as far as there are too many bytes."""
+    def _evict_oldest(self) -> None:
+        """Delete the entries that were written first until `max_bytes` hold."""
         size = "SELECT coalesce(sum(length(content)), 0) FROM entries"
         (total,) = self._database.execute(size).fetchone()
         while total > self._max_bytes:
@@ -117,7 +117,7 @@ def _open(path: str) -> sqlite3.Connection:
 
 
 def _pack(arrays: tuple[np.ndarray, ...]) -> bytes:
-    """Each array after a line that says its type and shape."""
+    """Each array after a line with its dtype and shape."""
     parts = []
     for array in arrays:
         head = json.dumps([array.dtype.str, array.shape])

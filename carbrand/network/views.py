@@ -1,8 +1,8 @@
-"""Views of a photo: augmented ones to learn from, plain and regular ones to predict from.
+"""Views of a photo: augmented ones for training, fixed ones for prediction.
 
-The augmented ones are what the article's ImageDataGenerator does, plus crops. Every view depends on
-the photo and the view's number alone, never on the order in which photos are worked on, so a photo
-added to the folder leaves the views of all others as they were.
+The augmentation is that of the article's ImageDataGenerator, plus crops. A view depends on the
+photo and the view's number alone, never on the order of photos, so a photo added to the folder
+leaves the views of all others unchanged.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from PIL import Image
 from carbrand.photos.resizing import ResizePolicy, resize
 
 TestViews = Literal["plain", "flip", "flip_crop"]
-# How many views of a photo each averages over.
+# How many views of a photo each kind has.
 TEST_VIEWS: dict[TestViews, int] = {"plain": 1, "flip": 2, "flip_crop": 12}
 # Share of width and of height, as in 224 of 256 (Krizhevsky et al., NeurIPS 2012, section 4.1).
 TEST_CROP = 0.875
 # Left and top of each crop, as shares of what is cut off: the corners and the centre.
 TEST_CROP_PLACES = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.5, 0.5))
-# How far from a point bicubic interpolation looks, and one more.
+# The radius of bicubic interpolation, and one more.
 _KERNEL_PX = 3
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a view may stray from its photo; 0 (or 1 for `crop`) switches a change off.
+    """Ranges of the random changes; 0 (or 1 for `crop`) switches a change off.
 
     shear: sideways shift per unit of height, drawn from [-shear, shear].
     zoom: magnification of each axis, drawn from [1 - zoom, 1 + zoom].
@@ -53,16 +53,16 @@ def make_view(
     augmentation: Augmentation,
     seed: int,
 ) -> np.ndarray:
-    """View `number` of the photo, (size_px, size_px, 3) uint8. View 0 is the photo as it is.
+    """View `number` of the photo, (size_px, size_px, 3) uint8. View 0 is only resized.
 
-    `key` stands for the photo's content (hex digits): copies of a photo have the same views.
+    key: hex digits of the photo's content hash, so copies of a photo have the same views.
     """
     if number == 0:
         return np.asarray(resize(photo, size_px, policy))
     rng = np.random.default_rng([seed, number, int(key[:16], 16)])
     cropped = photo.crop(_draw_crop(photo.size, augmentation.crop, rng))
     view = np.asarray(_warp(resize(cropped, size_px, policy), augmentation, rng))
-    # Alternating instead of tossing a coin: with few views a photo gets as many of either kind.
+    # Alternating instead of random: even with few views a photo has as many of either kind.
     mirror = augmentation.flip and number % 2 == 1
     return np.ascontiguousarray(view[:, ::-1]) if mirror else view
 
@@ -70,10 +70,10 @@ def make_view(
 def make_test_views(
     photo: Image.Image, size_px: int, policy: ResizePolicy, kind: TestViews
 ) -> np.ndarray:
-    """What a prediction averages over, (TEST_VIEWS[kind], size_px, size_px, 3) uint8; no chance.
+    """The views that a prediction averages over, (TEST_VIEWS[kind], size_px, size_px, 3) uint8.
 
-    plain: the photo as it is. flip: that and its mirror image. flip_crop: those, then four corners
-    and the centre of the photo, then their mirror images. View 0 is always the photo as it is.
+    Nothing is random. plain: the photo, resized. flip: that and its mirror image. flip_crop: those,
+    then four corners and the centre of the photo, then their mirror images.
     """
     plain = np.asarray(resize(photo, size_px, policy))
     if kind == "plain":
@@ -96,9 +96,9 @@ def _draw_crop(
 def _crop_box(
     size: tuple[int, int], shares: Sequence[float], places: Sequence[float]
 ) -> tuple[int, int, int, int]:
-    """The box (left, top, right, bottom) that keeps `shares` of width and height.
+    """The box (left, top, right, bottom), at least one pixel, of these shares of width and height.
 
-    `places` say where: 0 at the left (the top), 1 at the right (the bottom). At least one pixel.
+    places: its position; 0 at the left (the top), 1 at the right (the bottom).
     """
     sides = [max(1, round(length * share)) for length, share in zip(size, shares, strict=True)]
     left, top = (
@@ -109,7 +109,7 @@ def _crop_box(
 
 
 def _warp(photo: Image.Image, augmentation: Augmentation, rng: np.random.Generator) -> Image.Image:
-    """Zoom and shear about the centre; what comes in from outside repeats the edge (as Keras)."""
+    """Zoom and shear about the centre; outside, the edge is repeated (as Keras does)."""
     shear = rng.uniform(-augmentation.shear, augmentation.shear)
     zoom_x, zoom_y = rng.uniform(1 - augmentation.zoom, 1 + augmentation.zoom, 2)
     if not augmentation.shear and not augmentation.zoom:
@@ -121,12 +121,12 @@ def _warp(photo: Image.Image, augmentation: Augmentation, rng: np.random.Generat
     margin_y = max(0, math.ceil((e - 1) * middle)) + _KERNEL_PX
     c = margin_x + middle - (a + b) * middle
     f = margin_y + middle - e * middle
-    return _with_edges(photo, margin_x, margin_y).transform(
+    return _pad_with_edges(photo, margin_x, margin_y).transform(
         photo.size, Image.Transform.AFFINE, (a, b, c, 0.0, e, f), Image.Resampling.BICUBIC
     )
 
 
-def _with_edges(photo: Image.Image, margin_x: int, margin_y: int) -> Image.Image:
+def _pad_with_edges(photo: Image.Image, margin_x: int, margin_y: int) -> Image.Image:
     """The photo with its outermost pixels repeated, `margin` times on either side."""
     width, height = photo.size
     wide = Image.new(photo.mode, (width + 2 * margin_x, height))

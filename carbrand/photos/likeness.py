@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Grey levels (of 255). Less contrast than this is noise, which agrees with nothing.
+# Standard deviation in grey levels (of 255). Less contrast is noise, which correlates with nothing.
 LEAST_CONTRAST = 4.0
 # What a Gaussian blur of so many pixels takes away is detail.
 _BLUR_PX = 1.0
@@ -18,7 +18,7 @@ LEAST_DETAIL = 0.72
 # the mean, in either picture: two boxes of one shape agree as a whole, but not where another name
 # is printed. Copies have at least 0.56 there (LOG.md).
 _BLOCK_PX = 8
-_MUCH = 0.5
+_RICH_SHARE = 0.5
 LEAST_IN_A_BLOCK = 0.5
 
 
@@ -30,19 +30,21 @@ class Likeness:
 
     overall: np.ndarray
     detail: np.ndarray
-    in_a_block: np.ndarray
+    lowest_in_a_block: np.ndarray
 
     def at_least(self, overall: float | np.ndarray) -> np.ndarray:
         """(n,) bool: where light and dark agree so well, and the details do everywhere."""
-        everywhere = (self.detail >= LEAST_DETAIL) & (self.in_a_block >= LEAST_IN_A_BLOCK)
+        everywhere = (self.detail >= LEAST_DETAIL) & (self.lowest_in_a_block >= LEAST_IN_A_BLOCK)
         return (self.overall >= overall) & everywhere
 
 
-def compare(a: np.ndarray, b: np.ndarray) -> Likeness:
+def measure_likeness(a: np.ndarray, b: np.ndarray) -> Likeness:
     """The likeness of pictures pair by pair: (n, s, s) grey levels twice, integers or floats."""
     a_details, b_details = _details(a), _details(b)
     return Likeness(
-        _correlate(a, b), _correlate(a_details, b_details, 0.0), _agree_least(a_details, b_details)
+        _correlate(a, b),
+        _correlate(a_details, b_details, 0.0),
+        _lowest_in_a_block(a_details, b_details),
     )
 
 
@@ -70,17 +72,17 @@ def _details(pictures: np.ndarray) -> np.ndarray:
     return values - gaussian_filter(values, (0.0, _BLUR_PX, _BLUR_PX), mode="nearest")
 
 
-def _agree_least(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The least correlation of details (n, s, s) in any block that has much of them: (n,)."""
+def _lowest_in_a_block(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The least correlation of details (n, s, s) in any block that is rich in them: (n,)."""
     a, b = _blocks(a), _blocks(b)
     power_a, power_b = (a**2).sum(axis=2), (b**2).sum(axis=2)  # (n, blocks)
     lengths = np.sqrt(power_a * power_b)
     agreement = (a * b).sum(axis=2) / np.where(lengths > 0, lengths, 1.0)
-    much = np.zeros(agreement.shape, bool)
+    rich = np.zeros(agreement.shape, bool)
     for power in (power_a, power_b):
-        enough = _MUCH * power.mean(axis=1, keepdims=True)
-        much |= power >= np.maximum(enough, np.finfo(float).tiny)
-    return np.where(much, agreement, 1.0).min(axis=1, initial=1.0)
+        enough = _RICH_SHARE * power.mean(axis=1, keepdims=True)
+        rich |= power >= np.maximum(enough, np.finfo(float).tiny)
+    return np.where(rich, agreement, 1.0).min(axis=1, initial=1.0)
 
 
 def _blocks(pictures: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The one way a file becomes pixels: for validating, training, evaluating and predicting alike.
+"""Decoding of photos: the same for validating, training, evaluating and predicting.
 
 Every photo is read by `open_photo`, so what a phone, a scanner or the web made of it (EXIF
 rotation, palette, CMYK, 16 bits, transparency, animation) comes out as the same upright 8-bit RGB.
@@ -54,7 +54,7 @@ _READERS: dict[str, type[ImageFile.ImageFile]] = {
 }
 FORMATS = tuple(_READERS)
 SUFFIXES = frozenset(suffix for suffixes in SUFFIXES_OF.values() for suffix in suffixes)
-# What a file may have had, in the order in which `info["oddities"]` lists it.
+# What may be unusual in a file, in the order in which `info["oddities"]` lists it.
 ODDITIES = (
     *("sixteen_bit", "cmyk", "colour_profile", "unusable_profile", "palette", "alpha"),
     *("exif_rotated", "animated"),
@@ -75,8 +75,8 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What Pillow says of variants that it knows and does not read.
-_OF_A_KIND_NOT_READ = re.compile(
+# Messages of Pillow about variants of a format that it knows and does not read.
+_UNSUPPORTED_VARIANT = re.compile(
     r"unsupported|not supported|unknown pixel mode|unknown data organization|cannot handle", re.I
 )
 # .dvc/cache/files/md5/0a/1b2c…, and without `files/md5` before DVC 3.
@@ -97,8 +97,9 @@ _DECODERS_RAISE = (
 
 
 class UnreadablePhoto(UserError):
-    """The file is no photo that can be read; `reason` says why, without the path, and `code`, one
-    of PROBLEMS, what kind of trouble it is; `path` is that of the file.
+    """A file that is no photo that can be read.
+
+    path: the file; reason: why, without the path; code: the kind of problem, one of PROBLEMS.
     """
 
     def __init__(self, path: Path | str, reason: str, code: str = "unreadable") -> None:
@@ -142,10 +143,10 @@ def open_photo(
 
     Colours are converted to sRGB; transparent pixels are laid on white; deep grey is scaled, not
     clipped; of an animation or of several pages, the first is taken. `data` are the bytes of the
-    file where the caller has them already. `max_pixels` lowers the limit; MAX_PIXELS and its kin
-    hold whatever it says.
+    file where the caller has them already. `max_pixels` lowers the limit; those of
+    `photo_limits` hold in any case.
 
-    `info["source_format"]` and `info["source_mode"]` of the image say what the file held,
+    `info["source_format"]` and `info["source_mode"]` of the image are those of the file,
     `info["oddities"]` which of ODDITIES it had (a tuple, in that order), `info["profile_problem"]`
     why its colour profile is not used.
 
@@ -164,7 +165,7 @@ def open_photo(
         raise UnreadablePhoto(path, "too many pixels", "too_large") from None
     # Pillow's decoders raise whatever the bytes provoke.
     except _DECODERS_RAISE as error:
-        raise UnreadablePhoto(path, *_explain(error, data, format)) from None
+        raise UnreadablePhoto(path, *_explain_error(error, data, format)) from None
 
 
 def _identify(path: Path | str, data: bytes) -> str:
@@ -175,30 +176,30 @@ def _identify(path: Path | str, data: bytes) -> str:
     format = identify(data)
     if not format:
         if ends_early(data):
-            raise UnreadablePhoto(path, _cut(data), "truncated")
+            raise UnreadablePhoto(path, _truncated_after(data), "truncated")
         other = name_other(data)
         known = f"none of {', '.join(FORMATS)}"
         raise UnreadablePhoto(path, f"{other}, {known}" if other else known)
     return format
 
 
-def _explain(error: Exception, data: bytes, format: str) -> tuple[str, str]:
+def _explain_error(error: Exception, data: bytes, format: str) -> tuple[str, str]:
     """The reason and the code of what a decoder raised."""
     words = re.sub(r"<[^>]*>", "it", " ".join(str(error).split()))
     if "truncated" in words.lower() or ends_early(data, format):
-        return _cut(data), "truncated"
+        return _truncated_after(data), "truncated"
     if format == "JPEG" and rest_is_missing(data):
         return REST_IS_MISSING, "truncated"
     if "too large" in words.lower():  # texts and profiles of a PNG
         return "what is packed into it unpacks to far too much", "too_large"
-    if _OF_A_KIND_NOT_READ.search(words):
+    if _UNSUPPORTED_VARIANT.search(words):
         reason = f"{format} of a kind that is not read, {words}: convert it to JPEG"
         return reason, "unsupported_format"
     detail = words if words and not isinstance(error, LookupError) else type(error).__name__
     return f"its {format} data is broken: {detail}", "unreadable"
 
 
-def _cut(data: bytes) -> str:
+def _truncated_after(data: bytes) -> str:
     return f"truncated after {len(data):,} bytes"
 
 
@@ -215,17 +216,17 @@ def _decode(
     too_large = explain_size(photo, data, jpeg, colours.convert is not None, max_pixels)
     if too_large:
         raise UnreadablePhoto(path, too_large, "too_large")
-    # Pillow turns a TIFF upright while it loads, and then no longer says so. Of a PNG it would load
-    # the pixels to say it, and its errors must not be taken for those of a tag.
+    # Pillow turns a TIFF upright and drops the tag while it loads. For the tag of a PNG it would
+    # decode the pixels, and errors of those must not be taken for errors of the tag.
     orientation = _orientation(photo) if format == "TIFF" else 1
     photo.load()  # `verify` does not notice a truncated file; only decoding does
     photo.info["orientation"] = orientation if format == "TIFF" else _orientation(photo)
-    if jpeg and (jpeg.ends_early or (not jpeg.comes_in_scans and _looks_cut(photo, data))):
+    if jpeg and (jpeg.ends_early or (not jpeg.comes_in_scans and _is_cut_and_padded(photo, data))):
         raise UnreadablePhoto(path, REST_IS_MISSING, "truncated")
     return photo, colours
 
 
-def _looks_cut(photo: Image.Image, data: bytes) -> bool:
+def _is_cut_and_padded(photo: Image.Image, data: bytes) -> bool:
     """Whether a JPEG of one scan was cut and then closed; looked into only where it ends in grey or
     in padding.
     """
@@ -238,7 +239,7 @@ def _looks_cut(photo: Image.Image, data: bytes) -> bool:
 
 
 def _orientation(photo: Image.Image) -> int:
-    """1 to 8, and 1 where a damaged EXIF block does not say; nothing else of it is needed."""
+    """1 to 8; 1 where a damaged EXIF block holds none. Nothing else of EXIF is read."""
     try:
         value = photo.getexif().get(ORIENTATION, 1)
         return value if value in TURNS else 1
@@ -248,7 +249,7 @@ def _orientation(photo: Image.Image) -> int:
 
 def _to_rgb(photo: ImageFile.ImageFile, colours: Colours, data: bytes, format: str) -> Image.Image:
     source_mode, orientation = photo.mode, photo.info["orientation"]
-    had = {
+    oddities = {
         "sixteen_bit": bits_per_channel(photo, data) > 8,
         "cmyk": source_mode == "CMYK",
         "colour_profile": colours.convert is not None,
@@ -262,31 +263,31 @@ def _to_rgb(photo: ImageFile.ImageFile, colours: Colours, data: bytes, format: s
     upright = photo if turn is None else photo.transpose(turn)
     if turn is not None:
         photo.close()  # two copies of a large photo in memory are enough
-    convert = colours.convert or _as_it_is
+    convert = colours.convert or _unchanged
     if upright.mode.startswith("I") or upright.mode == "F":
-        grey, had["alpha"] = grey_of_its_range(upright, data, format)
+        grey, oddities["alpha"] = grey_of_its_range(upright, data, format)
         rgb = convert(grey)
     # Also a palette or RGB photo may name one of its colours transparent.
     elif upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info:
-        rgb, had["alpha"] = onto_white(upright, data, format, turn, colours.convert)
+        rgb, oddities["alpha"] = onto_white(upright, data, format, turn, colours.convert)
     else:
         for_print = colours.convert and upright.mode == "CMYK"
-        rgb, had["alpha"] = convert(upright if for_print else upright.convert("RGB")), False
+        rgb, oddities["alpha"] = convert(upright if for_print else upright.convert("RGB")), False
     rgb.info = {
         "source_format": format,
         "source_mode": source_mode,
-        "oddities": tuple(code for code in ODDITIES if had[code]),
+        "oddities": tuple(code for code in ODDITIES if oddities[code]),
         "profile_problem": colours.problem,
     }
     return rgb
 
 
-def _as_it_is(photo: Image.Image) -> Image.Image:
+def _unchanged(photo: Image.Image) -> Image.Image:
     return photo
 
 
 def _has_more_pictures(photo: ImageFile.ImageFile, data: bytes, format: str) -> bool:
-    if format in ("PNG", "WEBP"):  # whose headers say it
+    if format in ("PNG", "WEBP"):  # it is in their headers
         return bool(getattr(photo, "is_animated", False))
     return holds_more_pictures(data, format)
 

@@ -37,7 +37,7 @@ def explain_size(
     """
     width, height = photo.size
     size = f"{width}x{height} pixels"
-    most, kind = _most_pixels(data, photo, jpeg)
+    most, kind = _max_pixels(data, photo, jpeg)
     if converted:
         most, kind = most // 2, f"{kind} with a colour profile"
     most = min(max_pixels, most)
@@ -52,12 +52,12 @@ def explain_size(
     return ""
 
 
-def _most_pixels(data: bytes, photo: ImageFile.ImageFile, jpeg: JpegFile | None) -> tuple[int, str]:
+def _max_pixels(data: bytes, photo: ImageFile.ImageFile, jpeg: JpegFile | None) -> tuple[int, str]:
     """How many pixels such a photo may have, and in words what kind of photo that is."""
     if photo.format == "WEBP":
         return MAX_PIXELS_WEBP, ""
     if jpeg is None:
-        return _most_pixels_unpacked(data, photo)
+        return _max_pixels_unpacked(data, photo)
     in_scans, for_print = jpeg.comes_in_scans, photo.mode == "CMYK"
     if in_scans and for_print:
         return MAX_PIXELS_FOR_PRINT_IN_SCANS, " in CMYK and several scans"
@@ -66,7 +66,7 @@ def _most_pixels(data: bytes, photo: ImageFile.ImageFile, jpeg: JpegFile | None)
     return (MAX_PIXELS_IN_SCANS, " in several scans") if in_scans else (MAX_PIXELS, "")
 
 
-def _most_pixels_unpacked(data: bytes, photo: ImageFile.ImageFile) -> tuple[int, str]:
+def _max_pixels_unpacked(data: bytes, photo: ImageFile.ImageFile) -> tuple[int, str]:
     """The same for formats that keep every value."""
     alpha = photo.mode in ("RGBA", "LA", "PA") or "transparency" in photo.info
     deep = bits_per_channel(photo, data) > 8

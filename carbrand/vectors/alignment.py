@@ -1,9 +1,8 @@
 """Whether one photo is a part of another: cropped, framed, mirrored, made brighter, saved anew.
 
-Two photos that a network finds alike may be two cars of one model. They are copies when one,
-mirrored or not, can be laid over a part of the other so that light and dark agree almost
-everywhere. All of it happens on thumbnails of THUMBNAIL_PX, so a pair costs milliseconds whatever
-the photos' size.
+Two photos of similar vectors may be two cars of one model. They are copies when one, mirrored or
+not, can be aligned with a window of the other so that brightness correlates almost everywhere. All
+of it works on thumbnails of THUMBNAIL_PX, so a pair costs milliseconds whatever the photos' size.
 """
 
 from __future__ import annotations
@@ -14,28 +13,30 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from carbrand.photos.likeness import LEAST_CONTRAST, compare, standardized
+from carbrand.photos.likeness import LEAST_CONTRAST, measure_likeness, standardized
 
 THUMBNAIL_PX = 64
-# The search for a place goes over coarser pictures than the measuring there.
+# Template matching works on smaller pictures than the refinement.
 _COARSE_PX = 32
 # A part may be as small as 0.6 of the whole's width and height: 36 % of what was to be seen.
 _SCALES = tuple(np.arange(1.0, 0.575, -0.05))
-_SMALLEST = 0.5
-# The best places of the coarse search are looked at closely: so many, if they fit at least so well.
-_PLACES = 3
-_WORTH_A_LOOK = 0.6
+_SMALLEST_SCALE = 0.5
+# So many windows of the coarse search are refined, if they correlate at least so well.
+_MAX_WINDOWS = 3
+_LEAST_COARSE_SIMILARITY = 0.6
 # Copies have at least 0.90, different photos of cars from one side up to 0.94: so the details are
-# asked as well (carbrand/photos/likeness.py).
+# compared as well (carbrand/photos/likeness.py).
 _LEAST_SIMILARITY = 0.89
-# In shares of the whole; each is tried until it helps no more.
+# Step sizes of the refinement, in shares of the whole.
 _STEPS = (0.02, 0.01, 0.005)
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """How well the best overlay fits: `similarity` is the correlation of light and dark, -1 to 1;
-    `agrees` says whether the two show the same, in all details.
+    """The best alignment of two photos.
+
+    similarity: correlation of brightness, -1 to 1; agrees: whether both show the same, in all
+    details; mirrored: whether the part had to be mirrored.
     """
 
     similarity: float
@@ -44,8 +45,8 @@ class Alignment:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """A window of the whole in shares of it, and what the coarse search found there."""
+class _Window:
+    """A window of the whole in shares of it, with its correlation in the coarse search."""
 
     left: float
     top: float
@@ -58,50 +59,50 @@ class _Place:
 def grey_thumbnail(photo: Image.Image) -> np.ndarray:
     """(THUMBNAIL_PX, THUMBNAIL_PX) uint8: the photo in grey, stretched to a square."""
     square = (THUMBNAIL_PX, THUMBNAIL_PX)
-    # Means over areas: what survives is what a smaller or newly encoded copy has too.
+    # Means over areas, which are the same for a smaller or newly encoded copy.
     small = photo.resize(square, Image.Resampling.BOX, reducing_gap=2.0)
     return np.asarray(small.convert("L"))
 
 
 def align(a: np.ndarray, b: np.ndarray, aspect_a: float, aspect_b: float) -> Alignment:
-    """The best overlay of one photo on a part of the other, whichever is the part.
+    """The best alignment of one photo with a window of the other, whichever is the part.
 
     `a`, `b`: their grey thumbnails. `aspect_…`: width / height of the photos; a crop keeps the
-    shape of its pixels, which ties the width of the window to its height. (The close look lets go
-    of that a little, for photos that were stretched.)
+    shape of its pixels, which ties the width of the window to its height. (The refinement relaxes
+    that a little, for photos that were stretched.)
     """
     found = [
         best
         for whole, part, ratio in ((a, b, aspect_b / aspect_a), (b, a, aspect_a / aspect_b))
-        for best in _best_overlays(whole, part, ratio)
+        for best in _best_alignments(whole, part, ratio)
     ]
     return max(found, key=lambda found: found.similarity, default=Alignment(0.0, False, False))
 
 
-def _best_overlays(whole: np.ndarray, part: np.ndarray, ratio: float) -> Iterator[Alignment]:
+def _best_alignments(whole: np.ndarray, part: np.ndarray, ratio: float) -> Iterator[Alignment]:
     """`ratio`: width / height of the part, in units in which the whole is a square."""
     windows = [
         (scale * min(1.0, ratio), scale * min(1.0, 1 / ratio))  # width, height
         for scale in _SCALES
-        if scale * min(ratio, 1 / ratio) >= _SMALLEST
+        if scale * min(ratio, 1 / ratio) >= _SMALLEST_SCALE
     ]
-    places = sorted(_search(whole, part, windows), key=lambda place: -place.similarity)
-    for place in places[:_PLACES]:
-        if place.similarity >= _WORTH_A_LOOK:
-            yield _look_closely(whole, part, place)
+    places = sorted(_match_templates(whole, part, windows), key=lambda place: -place.similarity)
+    for place in places[:_MAX_WINDOWS]:
+        if place.similarity >= _LEAST_COARSE_SIMILARITY:
+            yield _refine(whole, part, place)
 
 
-def _search(
+def _match_templates(
     whole: np.ndarray, part: np.ndarray, windows: Sequence[tuple[float, float]]
-) -> Iterator[_Place]:
-    """The best place of each window, plain and mirrored, by normalised cross-correlation.
+) -> Iterator[_Window]:
+    """The best position of a window of each size, plain and mirrored.
 
-    Through Fourier transforms for the products, integral images for the norms (Lewis, "Fast
-    Normalized Cross-Correlation", 1995).
+    Normalised cross-correlation: Fourier transforms for the products, integral images for the norms
+    (Lewis, "Fast Normalized Cross-Correlation", 1995).
     """
     if not windows:
         return
-    picture = _coarse(whole)
+    picture = _downsample(whole)
     sides = [(round(height * _COARSE_PX), round(width * _COARSE_PX)) for width, height in windows]
     templates = np.zeros((2 * len(sides), _COARSE_PX, _COARSE_PX))
     source = Image.fromarray(part)
@@ -120,7 +121,7 @@ def _search(
             fits = products[2 * index + mirrored, : norms.shape[0], : norms.shape[1]]
             similarity = np.where(norms > 0, fits / np.where(norms > 0, norms, 1.0), 0.0)
             top, left = np.unravel_index(similarity.argmax(), similarity.shape)
-            yield _Place(
+            yield _Window(
                 left / _COARSE_PX,
                 top / _COARSE_PX,
                 *windows[index],
@@ -129,13 +130,13 @@ def _search(
             )
 
 
-def _coarse(picture: np.ndarray) -> np.ndarray:
+def _downsample(picture: np.ndarray) -> np.ndarray:
     step = THUMBNAIL_PX // _COARSE_PX
     return picture.reshape(_COARSE_PX, step, _COARSE_PX, step).mean(axis=(1, 3))
 
 
 def _window_norms(picture: np.ndarray, high: int, wide: int) -> np.ndarray:
-    """How far the grey levels of each window stray from their mean; 0 where that is mere noise."""
+    """The norm of each window less its mean; 0 where the contrast is only noise."""
     sums, squares = (_window_sums(values, high, wide) for values in (picture, picture**2))
     spread = squares - sums**2 / (high * wide)
     return np.where(spread > high * wide * LEAST_CONTRAST**2, np.sqrt(np.maximum(spread, 0)), 0.0)
@@ -147,24 +148,24 @@ def _window_sums(values: np.ndarray, high: int, wide: int) -> np.ndarray:
     return total[high:, wide:] - total[:-high, wide:] - total[high:, :-wide] + total[:-high, :-wide]
 
 
-def _look_closely(whole: np.ndarray, part: np.ndarray, place: _Place) -> Alignment:
-    """The overlay after moving and resizing the window by fractions of a pixel."""
-    picture = _coarse(part[:, ::-1] if place.mirrored else part)
+def _refine(whole: np.ndarray, part: np.ndarray, place: _Window) -> Alignment:
+    """Coordinate search: the window is moved and resized while its correlation increases."""
+    picture = _downsample(part[:, ::-1] if place.mirrored else part)
     template = standardized(picture[None])[0]
     source = Image.fromarray(whole.astype(np.float32), mode="F")
     window = np.array([place.left, place.top, place.width, place.height])
-    best = _fit(source, template, window)
+    best = _similarity_at(source, template, window)
     for step in _STEPS:
         improved = True
         while improved:
             improved = False
             for change in _CHANGES:
                 moved = window + step * change
-                similarity = _fit(source, template, moved)
+                similarity = _similarity_at(source, template, moved)
                 if similarity > best + 1e-4:
                     window, best, improved = moved, similarity, True
-    shown = _show(source, window)
-    likeness = compare(shown[None], picture[None])
+    seen = _resample(source, window)
+    likeness = measure_likeness(seen[None], picture[None])
     agrees = bool(likeness.at_least(_LEAST_SIMILARITY)[0])
     return Alignment(float(likeness.overall[0]), agrees, place.mirrored)
 
@@ -179,18 +180,18 @@ _CHANGES = np.array(
 )
 
 
-def _fit(source: Image.Image, template: np.ndarray, window: np.ndarray) -> float:
-    """Correlation of the template with what the window shows; -1 for a window out of bounds."""
+def _similarity_at(source: Image.Image, template: np.ndarray, window: np.ndarray) -> float:
+    """Correlation of the template with the window; -1 for a window out of bounds."""
     left, top, width, height = window
-    if min(width, height) < _SMALLEST or min(left, top) < -1e-9:
+    if min(width, height) < _SMALLEST_SCALE or min(left, top) < -1e-9:
         return -1.0
     if max(left + width, top + height) > 1 + 1e-9:
         return -1.0
-    return float((standardized(_show(source, window)[None])[0] * template).sum())
+    return float((standardized(_resample(source, window)[None])[0] * template).sum())
 
 
-def _show(source: Image.Image, window: np.ndarray) -> np.ndarray:
-    """What a window of the whole shows, (_COARSE_PX, _COARSE_PX) float32."""
+def _resample(source: Image.Image, window: np.ndarray) -> np.ndarray:
+    """The pixels of a window of the whole, (_COARSE_PX, _COARSE_PX) float32."""
     left, top, width, height = window
     edges = np.clip([left, top, left + width, top + height], 0, 1) * THUMBNAIL_PX
     size = (_COARSE_PX, _COARSE_PX)

@@ -9,7 +9,7 @@ import numpy as np
 from carbrand.checks.copies.fingerprint import Frame
 from carbrand.checks.copies.hash_search import find_near
 from carbrand.photos.clusters import Clusters
-from carbrand.photos.likeness import compare, standardized
+from carbrand.photos.likeness import measure_likeness, standardized
 
 # Of the grey pictures of two photos whose hashes are near. Copies that were compressed to JPEG
 # quality 10, made brighter by 40 % or halved in size have at least 0.945; different photos of the
@@ -55,7 +55,7 @@ def find_near_duplicates(photos: Sequence[Sequence[Frame]], distance: int) -> Cl
             a, b = a[alike], b[alike]
             pictures = signatures[a][:, :, ::-1] if flipped else signatures[a]
             least = np.where(bordered[a] & bordered[b], LEAST_WITH_BORDERS, LEAST_CORRELATION)
-            agree = compare(pictures, signatures[b]).at_least(least)
+            agree = measure_likeness(pictures, signatures[b]).at_least(least)
             clusters.join(owners[a[agree]], owners[b[agree]])
 
     firsts = _unlike_of_equal_hash(hashes, owners, clusters, confirm)

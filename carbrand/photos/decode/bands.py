@@ -1,4 +1,4 @@
-"""A photo in pieces, where converting it takes several copies of its pixels."""
+"""Horizontal bands of a photo, so that a conversion holds copies of one band at a time."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What the numbers of a photo mean as colours, and their way to sRGB, which is what a model sees.
+"""Colour management: from the colour space of a file to sRGB, which is what a model sees.
 
-A file says it by an ICC profile, or a PNG by chunks of its own. The conversion is that of Little
-CMS: relative colorimetric, with black point compensation, in 8 bits. Profiles that are sRGB by what
-they do, whatever they are called, convert nothing.
+The space is given by an ICC profile, or by chunks of a PNG. The conversion is that of Little CMS:
+relative colorimetric, with black point compensation, in 8 bits. Profiles that are equivalent to
+sRGB, whatever their name, convert nothing.
 """
 
 from __future__ import annotations
@@ -49,28 +49,28 @@ Convert = Callable[[Image.Image], Image.Image]
 
 
 class UnusableProfile(Exception):
-    """A profile that says nothing about the photo; the message is why."""
+    """A profile that cannot be applied to the photo; the message is why."""
 
 
 @dataclass(frozen=True)
 class Colours:
-    """How to get a photo's colours to sRGB."""
+    """The conversion of a photo's colours to sRGB."""
 
     convert: Convert | None = None
-    """From RGB (in place; grey is RGB too) or CMYK to RGB; None where nothing is to be done."""
+    """From RGB (in place; grey is RGB too) or CMYK to RGB; None where none is needed."""
 
     problem: str = ""
-    """Why its profile cannot be used, which is read as if there were none."""
+    """Why its profile is ignored; empty where it is not."""
 
 
 def colours_of(photo: Image.Image, data: bytes, format: str) -> Colours:
-    """What the file says of the colours of `photo`, which need not be decoded yet."""
+    """The colours of `photo` by the metadata of its file; it need not be decoded yet."""
     space = "GRAY" if photo.mode.startswith("I") else _SPACES.get(photo.mode)
     if not space:
         return Colours()
     try:
         if format == "PNG":
-            return Colours(_of_png(colour_chunks(data), space))
+            return Colours(_png_conversion(colour_chunks(data), space))
         profile = photo.info.get("icc_profile", b"")
         if "icc_profile" in photo.info and not profile:
             raise UnusableProfile("parts of it are missing")
@@ -79,12 +79,12 @@ def colours_of(photo: Image.Image, data: bytes, format: str) -> Colours:
         return Colours(problem=f"its colour profile is not used: {error}")
 
 
-def _of_png(chunks: dict[bytes, bytes], space: str) -> Convert | None:
-    """Of several, the one that goes before the others (PNG, third edition, 4.3)."""
+def _png_conversion(chunks: dict[bytes, bytes], space: str) -> Convert | None:
+    """By the chunk of highest precedence (PNG, third edition, 4.3)."""
     if b"cICP" in chunks:
-        return _of_numbers(*_read_cicp(chunks[b"cICP"]))
+        return _conversion_from_numbers(*_read_cicp(chunks[b"cICP"]))
     if b"iCCP" in chunks:
-        return _conversion(_unpack(chunks[b"iCCP"]), space)
+        return _conversion(_unpack_profile(chunks[b"iCCP"]), space)
     if b"sRGB" in chunks or not chunks:
         return None
     gamma, white_and_primaries = chunks.get(b"gAMA"), chunks.get(b"cHRM")
@@ -101,7 +101,7 @@ def _of_png(chunks: dict[bytes, bytes], space: str) -> Convert | None:
             raise UnusableProfile("primaries that are cut off")
         numbers = struct.unpack(">8I", white_and_primaries[:32])
         primaries = tuple(number / 100_000 for number in numbers)
-    return _of_numbers(primaries, curve)
+    return _conversion_from_numbers(primaries, curve)
 
 
 def _read_cicp(body: bytes) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -110,7 +110,9 @@ def _read_cicp(body: bytes) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return _PRIMARIES[body[0]], _CURVES[body[1]]
 
 
-def _of_numbers(primaries: tuple[float, ...], curve: tuple[float, ...]) -> Convert | None:
+def _conversion_from_numbers(
+    primaries: tuple[float, ...], curve: tuple[float, ...]
+) -> Convert | None:
     try:
         profile = rgb_profile(primaries, curve)
     except ValueError as error:
@@ -118,7 +120,7 @@ def _of_numbers(primaries: tuple[float, ...], curve: tuple[float, ...]) -> Conve
     return _conversion(profile, "RGB")
 
 
-def _unpack(chunk: bytes) -> bytes:
+def _unpack_profile(chunk: bytes) -> bytes:
     """The profile in an iCCP chunk: a name, 0, the method 0, and what zlib packed."""
     name, _, packed = chunk.partition(b"\0")
     if not (0 < len(name) < 80 and packed.startswith(b"\0")):

@@ -13,8 +13,9 @@ _BITS, _WHITE_IS_ZERO, _SAMPLE_FORMAT = 258, 262, 339
 
 
 def grey_of_its_range(photo: Image.Image, data: bytes, format: str) -> tuple[Image.Image, bool]:
-    """Deep grey by its full range, where Pillow's own conversion clips everything to white; and
-    whether a grey that the file names transparent occurs, which becomes white.
+    """The photo scaled by its full range (Pillow's conversion clips to white), as RGB.
+
+    And whether the file's transparent grey, if it has one, occurs; it becomes white.
     """
     tags = tiff_directory(data) if format == "TIFF" else None
     unsigned = tags is not None and tags.first(_BITS) == 32 and tags.first(_SAMPLE_FORMAT) <= 1

@@ -36,7 +36,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class JpegFile:
-    """What the markers of a JPEG say, as far as there are any."""
+    """The structure of a JPEG by its markers, as far as they could be read."""
 
     progressive: bool
     height: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-# What the numbers of the pixels mean. Pillow refuses a whole photo where one of them is broken.
+# Chunks that define the colour space. Pillow refuses a whole photo if one of them is broken.
 COLOUR_CHUNKS = frozenset({b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"})
 
 
@@ -20,7 +20,7 @@ def colour_chunks(data: bytes) -> dict[bytes, bytes]:
 
 
 def without_colour_chunks(data: bytes) -> bytes:
-    """The file as Pillow is to see it."""
+    """The file without them, for Pillow to decode."""
     parts, at = [], 0
     for _, start, end in _colour_chunks(data):
         parts.append(data[at:start])

@@ -1,7 +1,7 @@
-"""Transparent pixels, laid on white paper.
+"""Compositing of transparent photos on a white background.
 
-They have an alpha channel, or the file names one of its values, the key, which stands for them
-(PNG, third edition, 11.3.1.1): only pixels that equal it in all bits are transparent.
+Transparency is an alpha channel, or one colour of the file, the key (PNG, third edition, 11.3.1.1):
+only pixels that equal it in all bits are transparent.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ def onto_white(
     turn: Image.Transpose | None,
     convert: Convert | None,
 ) -> tuple[Image.Image, bool]:
-    """The photo as RGB on white, and whether any of the paper shows.
+    """The photo as RGB on white, and whether any pixel was transparent.
 
-    `data` are the bytes of its file, `turn` is what was done to its pixels since, and `convert`
-    what is to be done to its colours.
+    data: the bytes of its file; turn: the transposition its pixels have had since; convert: the
+    conversion of its colours.
     """
     rgb, opaque = Image.new("RGB", photo.size), True
-    # Whoever writes a BMP mostly leaves the fourth byte of its pixels at 0.
+    # Most writers of BMP leave the fourth byte of pixels at 0.
     if format == "BMP" and photo.getchannel("A").getextrema() == (0, 0):
         rgb = photo.convert("RGB")
         return convert(rgb) if convert else rgb, False
     key = _Key.of(photo, data, format, turn)
     for box in bands(photo.size):
-        layer = key.lay_out(photo, box) if key else photo.crop(box).convert("RGBA")
+        layer = key.to_rgba(photo, box) if key else photo.crop(box).convert("RGBA")
         opaque = opaque and layer.getchannel("A").getextrema()[0] == 255
         if convert:
             alpha = layer.getchannel("A")
@@ -51,7 +51,7 @@ def onto_white(
 
 @dataclass(frozen=True)
 class _Key:
-    """The value of a grey or RGB photo that stands for transparent."""
+    """The transparent colour of a grey or RGB photo."""
 
     value: tuple[int, ...]
     deep: bytes = b""
@@ -62,7 +62,7 @@ class _Key:
     def of(
         photo: Image.Image, data: bytes, format: str, turn: Image.Transpose | None
     ) -> _Key | None:
-        """None where the photo has no such value; a palette's are looked up by Pillow."""
+        """None where the photo has no such colour; Pillow handles those of palettes."""
         found = photo.info.get("transparency")
         if found is None or photo.mode not in ("1", "L", "RGB"):
             return None
@@ -84,7 +84,7 @@ class _Key:
         photo.load()
         return photo if self.turn is None else photo.transpose(self.turn)
 
-    def lay_out(self, photo: Image.Image, box: Box) -> Image.Image:
+    def to_rgba(self, photo: Image.Image, box: Box) -> Image.Image:
         """That part of the photo as RGBA."""
         part = photo.crop(box)
         pixels = np.asarray(part.convert("L") if part.mode == "1" else part)
