@@ -15,7 +15,7 @@ from carbrand.photos.files import find_files
 from carbrand.photos.manifest import Row
 from carbrand.photos.photo_limits import MAX_PIXELS
 from carbrand.vectors.feature_store import Recipe
-from stages.features import FeaturesParams, look_at, open_network, save_network
+from stages.features import FeaturesParams, extract_photos, open_network, save_network
 
 
 def read_rows(folder: Path) -> list[Row]:
@@ -38,4 +38,4 @@ def make_network(params: FeaturesParams) -> tuple[Engine, Recipe]:
 def read_vectors(rows: Sequence[Row], params: FeaturesParams) -> tuple[np.ndarray, Recipe]:
     """The vectors of all views of the photos, (n, views, d) float32, and how they are made up."""
     network, recipe = make_network(params)
-    return np.stack([vectors for vectors, _ in look_at(rows, network, params)]), recipe
+    return np.stack([vectors for vectors, _ in extract_photos(rows, network, params)]), recipe

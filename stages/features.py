@@ -1,4 +1,4 @@
-"""Look at every photo once with a frozen backbone, so that training costs seconds.
+"""Extracted at every photo once with a frozen backbone, so that training costs seconds.
 
 Reads the manifest and the photos it keeps, never what brand a test photo has.
 Writes a folder: vectors of K views per training photo, whose they are, the backbone itself, and
@@ -50,12 +50,12 @@ from carbrand.vectors.feature_store import (
     write_photos,
 )
 from carbrand.vectors.space import Space
-from carbrand.vectors.vector_copies import Candidate, Pair, PhotoSet, find_copies, lay_over
+from carbrand.vectors.vector_copies import Candidate, Pair, PhotoSet, align_pairs, find_copies
 
 # Rooms of which a change may change vectors or thumbnails of a photo, or overlays of two.
 CODE = ("parallel", "photos", "network", "vectors")
 # Vectors (views, d) float32 and the grey thumbnail (s, s) uint8 of a photo.
-Look = tuple[np.ndarray, np.ndarray]
+Extracted = tuple[np.ndarray, np.ndarray]
 PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
 # Parameters of a photo as it is, without views: nothing else is looked at of a test photo.
 AS_IT_IS: dict[str, Any] = {
@@ -133,7 +133,9 @@ def hash_code() -> str:
     return hash_rooms(CODE, Path(__file__))
 
 
-def look_at(rows: Sequence[Row], network: Engine, params: FeaturesParams) -> Iterator[Look]:
+def extract_photos(
+    rows: Sequence[Row], network: Engine, params: FeaturesParams
+) -> Iterator[Extracted]:
     """What the network sees of the photos, in their order."""
     thumbnails: dict[int, np.ndarray] = {}
 
@@ -146,13 +148,15 @@ def look_at(rows: Sequence[Row], network: Engine, params: FeaturesParams) -> Ite
         yield vectors, thumbnails.pop(place)
 
 
-def look_on_cluster(rows: Sequence[Row], path: Path, params: FeaturesParams) -> Iterator[Look]:
+def extract_on_cluster(
+    rows: Sequence[Row], path: Path, params: FeaturesParams
+) -> Iterator[Extracted]:
     """The same on a Ray cluster; `path` is the network's, which all its machines can read."""
-    return spread(partial(_look_at_one, path=path.resolve(), params=params), rows)
+    return spread(partial(_extract_one, path=path.resolve(), params=params), rows)
 
 
-def _look_at_one(row: Row, path: Path, params: FeaturesParams) -> Look:
-    return next(look_at([row], _network_of_worker(path, params), params))
+def _extract_one(row: Row, path: Path, params: FeaturesParams) -> Extracted:
+    return next(extract_photos([row], _network_of_worker(path, params), params))
 
 
 @lru_cache(maxsize=1)
@@ -161,30 +165,34 @@ def _network_of_worker(path: Path, params: FeaturesParams) -> Engine:
     return open_network(path, params)
 
 
-def choose_look(path: Path, params: FeaturesParams) -> Callable[..., Iterator[Look]]:
+def choose_extractor(path: Path, params: FeaturesParams) -> Callable[..., Iterator[Extracted]]:
     """How photos are looked at, given `params`: on the cluster where there is one, or else here."""
     if cluster():
-        return partial(look_on_cluster, path=path)
-    return partial(look_at, network=open_network(path, params))
+        return partial(extract_on_cluster, path=path)
+    return partial(extract_photos, network=open_network(path, params))
 
 
-def recall_or_look(
-    rows: Sequence[Row], look: Callable[[Sequence[Row]], Iterator[Look]], kept: VectorCache
-) -> Iterator[Look]:
+def load_or_extract(
+    rows: Sequence[Row],
+    extract_missing: Callable[[Sequence[Row]], Iterator[Extracted]],
+    kept: VectorCache,
+) -> Iterator[Extracted]:
     """What was kept of the photos, and a look at those of which nothing was."""
     known = [kept.has(row.pixel_sha256) for row in rows]
-    fresh = look([row for row, is_known in zip(rows, known, strict=True) if not is_known])
+    fresh = extract_missing(
+        [row for row, is_known in zip(rows, known, strict=True) if not is_known]
+    )
     for row, is_known in zip(rows, known, strict=True):
         entry = kept.get(row.pixel_sha256) if is_known else next(fresh)
         if entry is None:  # damaged
-            entry = next(look([row]))
+            entry = next(extract_missing([row]))
         vectors, thumbnail = entry
         if not is_known:
             kept.set(row.pixel_sha256, vectors, thumbnail)
         yield vectors, thumbnail
 
 
-def recall_or_lay_over(
+def load_or_align(
     photos: PhotoSet, originals: PhotoSet, candidates: Sequence[Candidate], kept: VectorCache
 ) -> Iterator[Alignment]:
     """What was kept of the pairs of photos, and an overlay of those of which nothing was."""
@@ -193,7 +201,7 @@ def recall_or_lay_over(
         for one, other in candidates
     ]
     known = [kept.get(name) for name in names]
-    fresh = lay_over(
+    fresh = align_pairs(
         photos,
         originals,
         [pair for pair, entry in zip(candidates, known, strict=True) if entry is None],
@@ -208,7 +216,9 @@ def recall_or_lay_over(
         yield overlay
 
 
-def store(looks: Iterator[Look], rows: Sequence[Row], vectors: Path, thumbnails: Path) -> PhotoSet:
+def store(
+    looks: Iterator[Extracted], rows: Sequence[Row], vectors: Path, thumbnails: Path
+) -> PhotoSet:
     """Write vectors (n, views, d) and thumbnails of the photos; what the search needs of them."""
     write_rows((vectors, thumbnails), track(looks, "Looking at photos", len(rows)), len(rows))
     return PhotoSet(rows, map_rows(vectors)[:, 0], map_rows(thumbnails))
@@ -245,7 +255,7 @@ def find_test_copies(
 
     Their brands are not asked: `evaluate` alone may know them.
     """
-    overlays = partial(recall_or_lay_over, kept=kept)
+    overlays = partial(load_or_align, kept=kept)
     return [
         describe_copy(tests.rows[pair.photo], (originals or tests).rows[pair.original], pair, issue)
         for originals, issue in ((training, "leaked"), (None, "duplicate"))
@@ -253,7 +263,7 @@ def find_test_copies(
     ]
 
 
-def look_and_compare(
+def extract_and_compare(
     learned: Sequence[Row],
     predicted: Sequence[Row],
     params: FeaturesParams,
@@ -263,18 +273,18 @@ def look_and_compare(
 ) -> tuple[list[Pair], list[Copy]]:
     """Write the vectors of training photos; copies among them, by row, and among test photos."""
     network = network_file(out)
-    look, plain = choose_look(network, params), replace(params, **AS_IT_IS)
+    look, plain = choose_extractor(network, params), replace(params, **AS_IT_IS)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         with VectorCache(cache, describe(network, params)) as kept:
-            looks = recall_or_look(learned, partial(look, params=params), kept)
+            looks = load_or_extract(learned, partial(look, params=params), kept)
             training = store(looks, learned, vectors_file(out), Path(scratch, "training.npy"))
             space = Space.of(training.vectors[:, None], recipe.widths)
-            pairs = find_copies(training, None, space, partial(recall_or_lay_over, kept=kept))
+            pairs = find_copies(training, None, space, partial(load_or_align, kept=kept))
         if not predicted:
             return pairs, []
         # Another recipe: no parameter of the views makes a test photo be looked at again.
         with VectorCache(cache, describe(network, plain)) as kept:
-            looks = recall_or_look(predicted, partial(look, params=plain), kept)
+            looks = load_or_extract(predicted, partial(look, params=plain), kept)
             tests = store(looks, predicted, Path(scratch, "v.npy"), Path(scratch, "tests.npy"))
             return pairs, find_test_copies(tests, training, space, kept)
 
@@ -291,7 +301,7 @@ def main(params_file: Path, manifest: Path, cache: Path, out: Path) -> None:
     if choose(params.engine) == "keras" and not cluster():
         import_keras()  # before it is imported in another way, to build the network
     recipe = save_network(network_file(out), params)
-    pairs, test_copies = look_and_compare(
+    pairs, test_copies = extract_and_compare(
         rows, photos_to_predict(listed), params, recipe, cache / "vectors.sqlite", out
     )
     stored = [

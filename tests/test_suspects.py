@@ -24,7 +24,7 @@ from carbrand.training.suspects import (
 )
 from carbrand.vectors.array_file import map_rows, write_rows
 from carbrand.vectors.feature_store import Features, Recipe
-from stages.features import FeaturesParams, look_at, open_network, save_network
+from stages.features import FeaturesParams, extract_photos, open_network, save_network
 from tests.conftest import ROOT
 
 NAMES = ["asta", "bolt", "cirro"]
@@ -73,7 +73,9 @@ def sample(
     rows = [Row(f.path, "train", f.brand, pixel_sha256=f"{n:064x}") for n, f in enumerate(files)]
     file = tmp_path_factory.mktemp("network") / "network.h5"
     recipe = save_network(file, params)
-    vectors = np.stack([look[0] for look in look_at(rows, open_network(file, params), params)])
+    vectors = np.stack(
+        [look[0] for look in extract_photos(rows, open_network(file, params), params)]
+    )
     return Features(
         vectors,
         [row.path for row in rows],

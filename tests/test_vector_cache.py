@@ -16,7 +16,7 @@ from carbrand.network.keras_import import import_keras
 from carbrand.network.vector_cache import VectorCache
 from carbrand.node.params import read_section
 from carbrand.photos.manifest import Row
-from carbrand.vectors.vector_copies import PhotoSet, lay_over
+from carbrand.vectors.vector_copies import PhotoSet, align_pairs
 from stages import features
 from stages.features import FeaturesParams
 from tests.conftest import ROOT, draw_photo
@@ -150,9 +150,9 @@ def rows(tmp_path) -> list[Row]:
 def look(rows, network: Path, params, folder: Path) -> tuple[np.ndarray, ...]:
     """Vectors and thumbnails of the photos."""
     engine = features.open_network(network, params)
-    look_at = partial(features.look_at, network=engine, params=params)
+    extract_photos = partial(features.extract_photos, network=engine, params=params)
     with VectorCache(folder / "vectors.sqlite", features.describe(network, params)) as kept:
-        looks = features.recall_or_look(rows, look_at, kept)
+        looks = features.load_or_extract(rows, extract_photos, kept)
         return tuple(np.stack(part) for part in zip(*looks, strict=True))
 
 
@@ -188,10 +188,10 @@ def test_pairs_that_were_laid_over_one_another_are_not_laid_again(rows, network,
     photos = PhotoSet(rows, looks[0][:, 0], looks[1])
     candidates = [(one, other) for one in range(len(rows)) for other in range(one + 1)]
     with VectorCache(tmp_path / "v", RECIPE) as kept:
-        first = list(features.recall_or_lay_over(photos, photos, candidates, kept))
+        first = list(features.load_or_align(photos, photos, candidates, kept))
         blank = dataclasses.replace(photos, thumbnails=np.zeros_like(photos.thumbnails))
-        again = list(features.recall_or_lay_over(blank, blank, candidates, kept))
-    assert again == first == list(lay_over(photos, photos, candidates))
+        again = list(features.load_or_align(blank, blank, candidates, kept))
+    assert again == first == list(align_pairs(photos, photos, candidates))
     assert sum(overlay.agrees for overlay in first) >= len(rows)  # each on itself
 
 

@@ -61,20 +61,22 @@ Candidate = tuple[int, int]
 Shown = tuple[np.ndarray, float]
 
 
-def lay_over(
+def align_pairs(
     photos: PhotoSet, originals: PhotoSet, candidates: Sequence[Candidate]
 ) -> Iterator[Alignment]:
     """How well each candidate can be laid over the other, on all cores."""
     ours = _shown(photos, [row for row, _ in candidates])
     theirs = _shown(originals, [other for _, other in candidates])
-    return spread(_lay_over, zip(ours, theirs, strict=True))
+    return spread(_align_pair, zip(ours, theirs, strict=True))
 
 
 def find_copies(
     photos: PhotoSet,
     originals: PhotoSet | None,
     space: Space,
-    overlays: Callable[[PhotoSet, PhotoSet, Sequence[Candidate]], Iterator[Alignment]] = lay_over,
+    overlays: Callable[
+        [PhotoSet, PhotoSet, Sequence[Candidate]], Iterator[Alignment]
+    ] = align_pairs,
 ) -> list[Pair]:
     """Which of the photos are copies of which originals, as far as it is news; sorted by rows.
 
@@ -110,7 +112,7 @@ def _shown(photos: PhotoSet, rows: Sequence[int]) -> Iterator[Shown]:
     return zip(each_row(photos.thumbnails, rows), aspects, strict=True)
 
 
-def _lay_over(pair: tuple[Shown, Shown]) -> Alignment:
+def _align_pair(pair: tuple[Shown, Shown]) -> Alignment:
     (thumbnail, aspect), (other, other_aspect) = pair
     return align(thumbnail, other, aspect, other_aspect)
 

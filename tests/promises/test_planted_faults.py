@@ -244,7 +244,9 @@ def test_training_looks_at_the_photo_as_prediction_does(photo_file, policy):
         views=3,
     )
     row = Row(str(path), "train", "asta", 48, 36, pixel_sha256=f"{7:064x}")
-    ((vectors, _),) = features.look_at([row], lambda views: ((v.copy(),) for v in views), params)
+    ((vectors, _),) = features.extract_photos(
+        [row], lambda views: ((v.copy(),) for v in views), params
+    )
     assert (vectors[0] == make_test_views(open_photo(path), 32, policy, "plain")[0]).all()
     assert not (vectors[1] == vectors[0]).all()
 
