@@ -97,9 +97,7 @@ def test_what_is_said_of_a_file_can_be_handed_between_processes(judged):
     item = Inspected(next(iter(rows.values())))
     back = pickle.loads(pickle.dumps(item))
     assert (back.row, back.frames) == (item.row, item.frames)
-    for field in dataclasses.fields(item.windows):
-        arrays = (getattr(one.windows, field.name) for one in (back, item))
-        np.testing.assert_array_equal(*arrays)
+    np.testing.assert_array_equal(back.windows, item.windows)
 
 
 def test_links_lead_nowhere_else(judged):
