@@ -42,7 +42,7 @@ from carbrand.pipeline.line_ends import heal_line_ends
 from carbrand.pipeline.names import print_any_name, start_again_in_utf8
 from carbrand.pipeline.process_tree import end_tree
 from carbrand.release.gate.gate_params import GateParams
-from carbrand.report.last_lines import print_last_lines, tells_of_a_whole_run
+from carbrand.report.last_lines import print_last_lines, runs_whole_pipeline
 from stages.evaluate import EvaluateParams
 from stages.features import FeaturesParams
 from stages.plot import PlotParams, files_of_run
@@ -360,7 +360,7 @@ def main() -> int:
         heal_line_ends(Path())
         settle_version_control()
         status = repro(arguments)
-        if status == DONE and tells_of_a_whole_run(arguments):
+        if status == DONE and runs_whole_pipeline(arguments):
             print_last_lines(files_of_run(*NODE_FOLDERS), REPORT)
         return status
 

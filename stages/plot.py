@@ -1,4 +1,4 @@
-"""Draw what a run found: figures for a talk, and one page to read from top to bottom.
+"""Draw the results of a run: figures for slides, and the report.
 
 Reads what the other nodes wrote, and the photos that are shown.
 Writes `loss.png`, `accuracy.png`, `confusion.png`, `brands.png`, `reliability.png`, `map.png`,
@@ -7,19 +7,20 @@ Writes `loss.png`, `accuracy.png`, `confusion.png`, `brands.png`, `reliability.p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from carbrand.node.errors import UserError
 from carbrand.node.origin import origin_of
 from carbrand.node.params import knob, read_section
 from carbrand.node.start import start
-from carbrand.report import figures
-from carbrand.report.map_figure import map_of_photos
-from carbrand.report.page import Limits, render_report
-from carbrand.report.reliability_figure import reliability
+from carbrand.report import charts, figures
+from carbrand.report.map_figure import embedding_map
+from carbrand.report.page import render_report
+from carbrand.report.photo_figure import photo_page
 from carbrand.report.results import Results
 from carbrand.report.run_files import RunFiles, read_results
+from carbrand.report.section import Charts, ReportInput, ReportLimits
 
 PACKAGES = ("carbrand", "jinja2", "matplotlib", "numpy", "pillow", "scipy")
 
@@ -38,31 +39,34 @@ class PlotParams:
 
 def draw(results: Results, params: PlotParams, datasets: str) -> dict[str, bytes]:
     """Every file by its name; the same bytes for the same results."""
-    confusion = figures.confusion(results, params.dpi)
-    limits = Limits(
-        photos=params.photos,
-        mistakes=params.mistakes,
-        pairs=params.pairs,
-        suspects=params.suspects,
-        thumbnail_px=params.thumbnail_px,
+    dpi = params.dpi
+    loss = charts.loss_curves(results, dpi)
+    accuracy = charts.accuracy_curves(results, dpi)
+    reliability = charts.reliability(results, dpi)
+    confusion_matrix = figures.confusion_matrix(results, dpi)
+    limits = asdict(params)
+    del limits["dpi"]
+    report = ReportInput(
+        run=results,
+        limits=ReportLimits(**limits),
+        charts=Charts(loss.svg, accuracy.svg, reliability.svg, confusion_matrix),
+        datasets=datasets,
+        plot=origin_of(params, PACKAGES),
     )
-    own = origin_of(params, PACKAGES)
     return {
-        "loss.png": figures.loss_curves(results, params.dpi),
-        "accuracy.png": figures.accuracy_curves(results, params.dpi),
-        "confusion.png": confusion,
-        "brands.png": figures.brands(results, params.dpi),
-        "reliability.png": reliability(results, params.dpi),
-        "map.png": map_of_photos(results, params.dpi),
-        "photos.png": figures.photo_page(results, params.dpi, params.photos),
-        "report.html": render_report(
-            results, limits, confusion_png=confusion, datasets=datasets, own=own
-        ),
+        "loss.png": loss.png,
+        "accuracy.png": accuracy.png,
+        "confusion.png": confusion_matrix,
+        "brands.png": figures.brand_metrics(results, dpi),
+        "reliability.png": reliability.png,
+        "map.png": embedding_map(results, dpi),
+        "photos.png": photo_page(results, dpi, params.photos),
+        "report.html": render_report(report),
     }
 
 
 def files_of_run(validate: Path, features: Path, train: Path, evaluate: Path) -> RunFiles:
-    """What is read of each node's folder."""
+    """The files read from each node's folder."""
     nodes = {"validate": validate, "features": features, "train": train, "evaluate": evaluate}
     return RunFiles(
         manifest=validate / "manifest.csv",
@@ -89,7 +93,7 @@ def main(
     photos: Path,
     out: Path,
 ) -> None:
-    """Read the run, draw everything, then write: a failure leaves what was there before."""
+    """Read the run, draw everything, then write, so that a failure writes nothing."""
     settings = read_section(params, "plot", PlotParams)
     if not photos.is_dir():
         raise UserError(f"{photos} does not exist. Run this from the project's folder.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Callable
 from itertools import combinations
@@ -14,12 +15,10 @@ import pytest
 from PIL import Image
 
 from carbrand.node.wording import one_line, percent, shorten
-from carbrand.report import canvas, figures
-from carbrand.report.curve_chart import curve_chart, round_numbers
-from carbrand.report.map_figure import COLOURS, map_of_photos
+from carbrand.report import canvas, charts, figures
+from carbrand.report.map_figure import COLOURS, embedding_map
+from carbrand.report.photo_figure import photo_page
 from carbrand.report.photo_map import MOST_POINTS, MOST_SHAPES, SHAPES, nearest_agreement, photo_map
-from carbrand.report.reliability_chart import BOTTOM, LEFT, RIGHT, TOP, reliability_chart
-from carbrand.report.reliability_figure import reliability
 from carbrand.report.results import Results
 from carbrand.report.thumbnail import heat_overlay, thumbnail
 from carbrand.scores.evaluation import ReliabilityBin
@@ -41,13 +40,20 @@ RUNS = {
     "33 brands": MadeUpRun(brands=tuple(f"{n:02} {LONG}"[: 3 + n] for n in range(33)), right=1),
 }
 FIGURES: dict[str, Callable[[Results], bytes]] = {
-    "loss": lambda run: figures.loss_curves(run, DPI),
-    "accuracy": lambda run: figures.accuracy_curves(run, DPI),
-    "confusion": lambda run: figures.confusion(run, DPI),
-    "brands": lambda run: figures.brands(run, DPI),
-    "reliability": lambda run: reliability(run, DPI),
-    "map": lambda run: map_of_photos(run, DPI),
-    "photos": lambda run: figures.photo_page(run, DPI, photos=4),
+    "loss": lambda run: charts.loss_curves(run, DPI).png,
+    "accuracy": lambda run: charts.accuracy_curves(run, DPI).png,
+    "confusion": lambda run: figures.confusion_matrix(run, DPI),
+    "brands": lambda run: figures.brand_metrics(run, DPI),
+    "reliability": lambda run: charts.reliability(run, DPI).png,
+    "map": lambda run: embedding_map(run, DPI),
+    "photos": lambda run: photo_page(run, DPI, photos=4),
+}
+
+
+CHARTS: dict[str, Callable[[Results], canvas.Chart]] = {
+    "loss": lambda run: charts.loss_curves(run, DPI),
+    "accuracy": lambda run: charts.accuracy_curves(run, DPI),
+    "reliability": lambda run: charts.reliability(run, DPI),
 }
 
 
@@ -82,6 +88,8 @@ def test_a_figure_is_the_same_file_every_time_and_holds_no_date(tmp_path, monkey
         first = draw(run)
         assert draw(run) == first
         assert set(Image.open(io.BytesIO(first)).info) == {"dpi"}
+    for draw_chart in CHARTS.values():
+        assert draw_chart(run).svg == draw_chart(run).svg
 
 
 def test_a_users_matplotlibrc_changes_no_figure(tmp_path, monkeypatch):
@@ -90,16 +98,16 @@ def test_a_users_matplotlibrc_changes_no_figure(tmp_path, monkeypatch):
     MadeUpRun().write(tmp_path)
     monkeypatch.chdir(tmp_path)
     run = read_run(tmp_path)
-    plain = figures.brands(run, DPI)
+    plain = figures.brand_metrics(run, DPI)
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red"}):
-        assert figures.brands(run, DPI) == plain
+        assert figures.brand_metrics(run, DPI) == plain
         assert matplotlib.rcParams["font.size"] == 30
 
 
 def test_figures_of_a_higher_dpi_have_more_pixels(tmp_path):
     run = read_run(MadeUpRun().write(tmp_path))
     small, large = (
-        Image.open(io.BytesIO(figures.confusion(run, dpi))).width for dpi in (DPI, 2 * DPI)
+        Image.open(io.BytesIO(figures.confusion_matrix(run, dpi))).width for dpi in (DPI, 2 * DPI)
     )
     assert abs(large - 2 * small) <= 2
 
@@ -109,7 +117,7 @@ def test_the_page_of_photos_shows_as_many_as_asked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = read_run(tmp_path)
     one_row, three_rows = (
-        Image.open(io.BytesIO(figures.photo_page(run, DPI, photos))).height for photos in (6, 18)
+        Image.open(io.BytesIO(photo_page(run, DPI, photos))).height for photos in (6, 18)
     )
     assert three_rows > 2 * one_row
 
@@ -118,7 +126,7 @@ def test_the_confusion_matrix_counts_each_leak_free_photo_once(tmp_path):
     run = read_run(MadeUpRun(right=3, wrong=2, leaked=4).write(tmp_path))
     assert run.confusion.sum() == len(run.leak_free) == 3 * 5
     assert run.confusion.diagonal().tolist() == [3, 3, 3]
-    assert run.confusion[0].tolist() == [3, 2, 0]  # rows: what it is, columns: what was said
+    assert run.confusion[0].tolist() == [3, 2, 0]  # rows: actual, columns: predicted
 
 
 def test_a_name_is_shortened_in_its_middle_and_never_too_long():
@@ -139,38 +147,67 @@ def test_percent_always_has_one_decimal():
     assert [percent(share) for share in (0, 0.8947, 1)] == ["0.0\xa0%", "89.5\xa0%", "100.0\xa0%"]
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [(0, 1), (0.31, 0.32), (3, 3), (0, 0), (-2.5, 1e6), (39.9, 100), (1e-9, 2e-9)]
-)
-def test_round_numbers_cover_the_range_and_are_few(low, high):
-    marks = round_numbers(low, high)
-    assert marks[0] <= low
-    assert marks[-1] >= high
-    assert 2 <= len(marks) <= 8
-    assert marks == sorted(set(marks))
-
-
-def test_a_loss_that_is_no_number_leaves_a_gap_in_its_curve():
-    values = [3.0, 2.0, math.nan, 1.0, math.inf, 1.0, 2.0]
-    chart = curve_chart("loss", range(1, 8), {"validation": values})
-    (curve,) = chart.curves
-    assert len(curve.pieces) == 2
-    assert len(curve.dots) == 1
-    assert "nan" not in str(chart)
-
-
-def test_the_reliability_diagram_puts_each_bin_where_its_numbers_are():
-    bins = [
-        ReliabilityBin(0.4, 0.5, 2, 0.5, 0.0, 0.0, 0.66),
-        ReliabilityBin(0.9, 1.0, 8, 1.0, 1.0, 0.68, 1.0),
+def test_a_loss_that_is_no_number_leaves_a_gap_in_its_curve(tmp_path):
+    run = read_run(MadeUpRun(epochs=7).write(tmp_path))
+    losses = [3.0, 2.0, math.nan, 1.0, math.inf, 1.0, 2.0]
+    history = [
+        dataclasses.replace(epoch, loss=9.0, val_loss=loss)
+        for epoch, loss in zip(run.history, losses, strict=True)
     ]
-    low, high = reliability_chart(bins).points
-    assert (low.x, low.y) == ((LEFT + RIGHT) / 2, BOTTOM)
-    assert (high.x, high.y, high.y_high) == (RIGHT, TOP, TOP)
-    assert high.y_low > high.y_high
-    assert high.bar_height == 4 * low.bar_height
-    assert reliability_chart(bins).counts_shown
-    assert not reliability_chart([ReliabilityBin(0.98, 1.0, 1, 0.99, 1.0, 0.2, 1.0)]).counts_shown
+    chart = charts.loss_curves(dataclasses.replace(run, history=tuple(history)), DPI)
+    (curve,) = re.findall(
+        r'<path d="([^"]*)" style="[^"]*var\(--blue\); stroke-width: 2.6', chart.svg
+    )
+    assert curve.count("M") == 3
+    assert "nan" not in chart.svg.lower()
+    assert charts.isolated(losses) == [False, False, False, True, False, False, False]
+    assert charts.isolated([1.0]) == [True]
+
+
+def test_names_of_curves_that_end_at_one_height_are_moved_apart():
+    assert charts.move_apart(1.0, 5.0, 5.5) == (4.75, 5.75)
+    assert charts.move_apart(1.0, 5.5, 5.0) == (5.75, 4.75)
+    assert charts.move_apart(1.0, 5.0, 7.0) == (5.0, 7.0)
+    assert math.isnan(charts.move_apart(1.0, 5.0, math.nan)[1])
+
+
+def test_the_reliability_diagram_puts_each_bin_where_its_numbers_are(tmp_path):
+    run = read_run(MadeUpRun(right=9, wrong=4).write(tmp_path))
+    svg = charts.reliability(run, DPI).svg
+    (dots,) = re.findall(r"<g>((?: <use [^>]*var\(--paper\)[^>]*/>)+) </g>", svg)
+    places = [(float(x), float(y)) for x, y in re.findall(r' x="([^"]*)" y="([^"]*)"', dots)]
+    expected = [(b.confidence, -b.accuracy) for b in run.reliability]  # y points down
+    assert len(places) == len(expected) > 2
+    for axis in (0, 1):
+        drawn, computed = ([place[axis] for place in them] for them in (places, expected))
+        assert np.corrcoef(drawn, computed)[0, 1] == pytest.approx(1.0)
+
+
+def test_only_few_bins_have_their_counts_written(tmp_path):
+    run = read_run(MadeUpRun().write(tmp_path))
+    bins = [ReliabilityBin(0.4, 0.5, 1234, 0.5, 0.0, 0.0, 0.66)]
+    narrow = [ReliabilityBin(0.98, 1.0, 1234, 0.99, 1.0, 0.2, 1.0)]
+    counted, uncounted = (dataclasses.replace(run) for _ in range(2))
+    vars(counted)["reliability"] = tuple(bins)
+    vars(uncounted)["reliability"] = tuple(narrow)
+    assert ">1,234<" in charts.reliability(counted, DPI).svg
+    assert ">1,234<" not in charts.reliability(uncounted, DPI).svg
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_in_a_page_is_small_and_follows_the_colours_of_the_page(run, name):
+    svg = CHARTS[name](run).svg
+    assert len(svg) < 20_000
+    assert "#" not in re.sub(r' href="#\w+"', "", svg)  # every colour is a variable
+    assert not re.search(r"xmlns|font-family|url\(|<style", svg)
+    sizes = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", svg)]
+    (width,) = re.findall(r'viewBox="0 0 ([\d.]+) ', svg)
+    assert min(sizes) * 343 / float(width) >= 10
+
+
+def test_ids_of_the_charts_in_a_page_are_unique(run):
+    ids = [id_ for draw in CHARTS.values() for id_ in re.findall(r' id="([^"]*)"', draw(run).svg)]
+    assert len(ids) == len(set(ids)) > 0
 
 
 def test_the_map_keeps_distances_and_puts_up_what_is_up(tmp_path):
@@ -195,7 +232,7 @@ def test_a_map_of_few_or_equal_places_lies_inside_its_frame(places, tmp_path):
     shown = photo_map(run)
     assert len(shown.points) == len(places)
     assert all(0 <= point.x <= 1 and 0 <= point.y <= shown.height for point in shown.points)
-    assert map_of_photos(run, DPI)
+    assert embedding_map(run, DPI)
 
 
 def test_of_very_many_photos_the_map_shows_some_of_every_brand_and_split(tmp_path):
@@ -241,8 +278,8 @@ def test_no_name_on_the_map_lies_on_another_and_those_left_out_are_counted(tmp_p
 def test_mistakes_are_marked_on_the_map_and_lie_on_top(tmp_path):
     run = read_run(MadeUpRun(right=2, wrong=1, leaked=1).write(tmp_path))
     points = photo_map(run).points
-    assert {point.photo.path for point in points if point.taken_for} == {p.path for p in run.wrong}
-    assert all(point.taken_for for point in points[-len(run.wrong) :])
+    assert {point.photo.path for point in points if point.predicted} == {p.path for p in run.wrong}
+    assert all(point.predicted for point in points[-len(run.wrong) :])
 
 
 def test_the_nearest_training_photo_is_looked_for_from_leak_free_test_photos(tmp_path):

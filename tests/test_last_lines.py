@@ -16,7 +16,7 @@ from carbrand.report.last_lines import (
     MOST_FINDINGS,
     last_lines,
     print_last_lines,
-    tells_of_a_whole_run,
+    runs_whole_pipeline,
 )
 from carbrand.report.run_files import read_results
 from stages.plot import files_of_run
@@ -44,10 +44,10 @@ def test_the_lines_say_how_good_it_is_and_where_the_report_lies(tmp_path, monkey
     metrics = json.loads(Path("artifacts/evaluate/metrics.json").read_text("utf-8"))
     low, high = (f"{100 * metrics[f'accuracy_{bound}']:.1f}" for bound in ("low", "high"))
     (accuracy,) = said["test accuracy"]
-    assert accuracy.startswith(f"75.0 % of 12 photos named right (95 % interval {low}–{high} %)")
+    assert accuracy.startswith(f"75.0 % of 12 photos correct (95 % interval {low}–{high} %)")
     assert "balanced over brands 75.0 % (" in accuracy
-    assert said["held out"] == ["90.0 % of 64 training photos named right; balanced 75.0 %"]
-    assert said["measured on"] == ["12 of 12 test photos"]
+    assert said["held out"] == ["90.0 % of 64 training photos correct; balanced 75.0 %"]
+    assert said["tested on"] == ["12 of 12 test photos"]
     assert said["report"] == ["artifacts/plot/report.html"]
     assert not said.keys() & {"left out", "warnings"}
 
@@ -64,17 +64,14 @@ def test_what_was_left_out_is_counted_once_each_by_what_it_was_left_out_for(tmp_
     )  # fmt: skip
     what = MadeUpRun(right=1, wrong=1, leaked=2, other_issues=others)
     said = lines_of(what, tmp_path, monkeypatch)
-    assert said["learned from"] == ["7 of 8 training photos"]
-    assert said["measured on"] == ["6 of 12 test photos"]
+    assert said["trained on"] == ["7 of 8 training photos"]
+    assert said["tested on"] == ["6 of 12 test photos"]
     assert said["left out"] == [
         "8 files: 6 leaked, 1 hidden, 1 duplicate; see "
         "artifacts/validate/manifest.csv, artifacts/evaluate/copies.csv"
     ]
-    assert "1 photo used all the same: 1 dark, 1 blurry" in said["warnings"]
-    assert (
-        "6 test photos known from training, not counted; with them 75.0 % of 12"
-        in (said["warnings"])
-    )
+    assert "1 photo used despite issues: 1 dark, 1 blurry" in said["warnings"]
+    assert "6 test photos leaked, not counted; with them 75.0 % of 12" in (said["warnings"])
 
 
 def test_findings_about_folders_and_suspects_are_warnings(tmp_path, monkeypatch):
@@ -85,7 +82,7 @@ def test_findings_about_folders_and_suspects_are_warnings(tmp_path, monkeypatch)
         "4 more about the folders in artifacts/validate/folders.csv"
     )
     assert said["warnings"][-1] == (
-        "1 training photo may lie in the wrong folder; see artifacts/train/suspects.csv"
+        "1 training photo may be in the wrong folder; see artifacts/train/suspects.csv"
     )
 
 
@@ -137,7 +134,7 @@ def test_files_that_do_not_fit_are_a_note_and_no_numbers(way, tmp_path, monkeypa
     said = capsys.readouterr()
     assert said.out == ""
     (line,) = said.err.splitlines()
-    assert line.startswith("note: what the run found cannot be shown: ")
+    assert line.startswith("note: the results of the run cannot be shown: ")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +155,7 @@ def test_files_that_do_not_fit_are_a_note_and_no_numbers(way, tmp_path, monkeypa
     ],
 )
 def test_only_what_ran_all_nodes_is_told_of(arguments, whole):
-    assert tells_of_a_whole_run(arguments.split()) is whole
+    assert runs_whole_pipeline(arguments.split()) is whole
 
 
 def test_hints_of_dvc_are_left_out_and_nothing_else(monkeypatch, capsys):

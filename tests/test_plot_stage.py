@@ -136,7 +136,7 @@ def test_a_place_on_the_map_that_is_no_number_is_refused(project, number):
 
 
 def test_a_photo_that_vanished_is_named(project):
-    wrong = project / "Datasets/test/asta/2.png"  # shown, because the model named it wrong
+    wrong = project / "Datasets/test/asta/2.png"  # shown, because it is misclassified
     wrong.unlink()
     with pytest.raises(UserError, match=r"Datasets/test/asta/2.png is not a readable photo"):
         main(*plot_arguments(RELATIVE))

@@ -18,26 +18,35 @@ from carbrand.checks.issues import CODES
 from carbrand.node.origin import Origin
 from carbrand.photos.copies_file import Copy
 from carbrand.photos.manifest import Row
+from carbrand.report import charts
 from carbrand.report.copy_clusters import find_clusters
 from carbrand.report.data_fingerprint import fingerprint
 from carbrand.report.issue_words import MEANINGS, meaning
-from carbrand.report.page import SECTIONS, Limits, render_report
+from carbrand.report.page import SECTIONS, render_report
 from carbrand.report.results import Results
+from carbrand.report.section import Charts, ReportInput, ReportLimits
 from carbrand.scores.map_file import MappedPhoto
 from carbrand.scores.suspects_file import Suspect
 from tests.made_up_run import MadeUpRun, read_run
 
 LIMITS = {"photos": 4, "mistakes": 5, "pairs": 3, "suspects": 2, "thumbnail_px": 96}
 HOSTILE = ("<script>alert(1)", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }} & sons")
+ARTICLE = r'<article class="prediction large misclassified">.*?</article>'
 
 
 def render(run: Results, confusion_png: bytes = b"PNG", **limits: int) -> str:
+    loss, accuracy, diagram = (
+        draw(run, dpi=50).svg
+        for draw in (charts.loss_curves, charts.accuracy_curves, charts.reliability)
+    )
     page = render_report(
-        run,
-        Limits(**LIMITS | limits),
-        confusion_png=confusion_png,
-        datasets="Datasets",
-        own=Origin({"dpi": 60}, {"matplotlib": "3.2.1"}),
+        ReportInput(
+            run,
+            ReportLimits(**LIMITS | limits),
+            Charts(loss, accuracy, diagram, confusion_png),
+            datasets="Datasets",
+            plot=Origin({"dpi": 60}, {"matplotlib": "3.2.1"}),
+        )
     )
     return page.decode("utf-8")
 
@@ -50,9 +59,11 @@ def make(what: MadeUpRun, folder: Path, monkeypatch) -> Results:
 
 def test_the_verdict_says_how_many_and_how_sure(tmp_path, monkeypatch):
     page = text_of(render(make(MadeUpRun(right=3, wrong=1, leaked=1), tmp_path, monkeypatch)))
-    assert "the right brand for 9 of 12 leak-free test photos: 75.0 % (95 % interval" in page
+    assert (
+        "classifies 9 of 12 leak-free test photos correctly: 75.0 % accuracy (95 % interval" in page
+    )
     assert "3 of the 15 test photos are copies of training photos" in page
-    assert "would say 80.0 %" in page
+    assert "the accuracy would be 80.0 %" in page
 
 
 def test_without_leaks_the_report_says_that_all_photos_count(tmp_path, monkeypatch):
@@ -63,10 +74,10 @@ def test_without_leaks_the_report_says_that_all_photos_count(tmp_path, monkeypat
 
 def test_every_section_is_there_once_and_linked(tmp_path, monkeypatch):
     page = render(make(MadeUpRun(), tmp_path, monkeypatch))
-    for _, section in SECTIONS:
-        assert page.count(f'id="{section.__name__}"') == 1
+    for section in SECTIONS:
+        assert page.count(f'id="{section.name}"') == 1
     links = re.findall(r'<a href="#(\w+)"', page)
-    assert links == [section.__name__ for _, section in SECTIONS[1:]]
+    assert links == [section.name for section in SECTIONS[1:]]
 
 
 def test_leak_free_mistakes_come_first_and_the_rest_is_counted(tmp_path, monkeypatch):
@@ -77,21 +88,23 @@ def test_leak_free_mistakes_come_first_and_the_rest_is_counted(tmp_path, monkeyp
     )
     run = replace(run, photos=photos)  # now two leaked photos are wrong, and surest of all
     page = render(run, mistakes=7)
-    shown = re.findall(r'<article class="judged large wrong">.*?</article>', page, re.S)
+    shown = re.findall(ARTICLE, page, re.S)
     assert ["not counted" in article for article in shown] == [False] * 6 + [True]
     text = text_of(page)
-    assert "6 of 9 leak-free test photos, surest first." in text
+    assert "6 of 9 leak-free test photos, highest confidence first." in text
     assert "Then 2 that are copies of training photos" in text
-    assert "1 more photo named wrong not shown" in text
+    assert "1 more misclassified photo not shown" in text
 
 
 def test_of_many_brands_the_actual_one_always_has_a_bar(tmp_path, monkeypatch):
     brands = tuple(f"brand {n:02}" for n in range(12))
     page = render(make(MadeUpRun(brands=brands, right=0), tmp_path, monkeypatch))
-    articles = re.findall(r'<article class="judged large wrong">.*?</article>', page, re.S)
+    articles = re.findall(
+        r'<article class="prediction large misclassified">.*?</article>', page, re.S
+    )
     assert articles
     for article in articles:
-        assert article.count('class="actual"') == article.count('class="taken"') == 1
+        assert article.count('class="actual"') == article.count('class="predicted"') == 1
         assert "7 others" in text_of(article)
 
 
@@ -102,7 +115,8 @@ def test_findings_count_and_explain_every_issue(tmp_path, monkeypatch):
     issues = (odd, cut, dark)
     text = text_of(render(make(MadeUpRun(leaked=2, other_issues=issues), tmp_path, monkeypatch)))
     assert (
-        "Leaked A test photo that is a copy of a training photo: no proof of anything. 3 3" in text
+        "Leaked A test photo that is a copy of a training photo: it would inflate the accuracy. 3 3"
+        in text
     )
     assert "Made up issue 3 3" in text
     assert "Never seen before 1 1" in text
@@ -134,7 +148,7 @@ def test_at_most_the_groups_of_copies_asked_for_are_shown(tmp_path, monkeypatch)
     assert page.count('class="cluster"') == 3
     text = text_of(page)
     assert "6 groups of photos that show the same" in text
-    assert "3 photos of them were found by the network only: 0 for training, 3 for testing." in text
+    assert "vectors show 0 copies among the training photos and 3 among the test photos." in text
     assert "3 more groups not shown" in text
 
 
@@ -144,7 +158,7 @@ def test_a_group_of_copies_says_how_each_shows_and_whether_it_counts(tmp_path, m
     for by_pixels, by_network in zip(shown[::2], shown[1::2], strict=True):
         assert "In train and test" in by_pixels
         assert "same pixels in another file Leaked: not counted" in by_pixels
-        assert "a part of it, mirrored, found by the network (similarity 0.975)" in by_network
+        assert "a part of it, mirrored, found by vectors (similarity 0.975)" in by_network
         assert "Leaked: not counted" in by_network
 
 
@@ -191,10 +205,10 @@ def test_suspects_are_hints_and_as_many_as_asked_for(tmp_path, monkeypatch):
     run = make(MadeUpRun(leaked=2), tmp_path, monkeypatch)
     text = text_of(render(run))
     assert "1 of 6 training photos looks more like another brand" in text
-    assert "lies in the folder asta, looks like cirro, 90.0 % sure Datasets/train" in text
-    assert "Nothing was left out for it" in text
+    assert "in folder asta, looks like cirro, confidence 90.0 % Datasets/train" in text
+    assert "No photo was left out for this" in text
     assert render(run).count('class="suspect"') == 2
-    assert "lies in the folder asta, less likely cirro : 90.0 %" in text
+    assert "in folder asta, less likely cirro : 90.0 %" in text
     named = tuple(replace(suspect, issue=True) for suspect in run.suspects)
     assert "4 more not shown; suspects.csv" in text_of(render(replace(run, suspects=named)))
 
@@ -202,18 +216,18 @@ def test_suspects_are_hints_and_as_many_as_asked_for(tmp_path, monkeypatch):
 def test_without_copies_suspects_and_a_map_the_page_says_so(tmp_path, monkeypatch):
     run = make(MadeUpRun(leaked=0), tmp_path, monkeypatch)
     text = text_of(render(replace(run, map=(), suspects=())))
-    assert "Copies, side by side" not in text
-    assert "None of 0 training photos looks as if it lay in the wrong folder" in text
+    assert "No copies were found." in text
+    assert "None of 0 training photos seems to be in the wrong folder" in text
     assert "The map is empty." in text
 
 
 def test_the_map_draws_every_photo_and_rings_each_mistake(tmp_path, monkeypatch):
     run = make(MadeUpRun(right=2, wrong=1, leaked=1), tmp_path, monkeypatch)
     (drawn,) = re.findall(r'<svg class="map".*?</svg>', render(run), re.S)
-    assert drawn.count('class="tested') == 12
-    assert drawn.count('class="learned') == 3
+    assert drawn.count('class="test ') == 12
+    assert drawn.count('class="train ') == 3
     assert drawn.count('class="ring"') == len(run.wrong) == 3
-    assert "Datasets/test/asta/2.png: asta, taken for bolt</title>" in drawn
+    assert "Datasets/test/asta/2.png: asta, predicted as bolt</title>" in drawn
     assert "For 9 of 9 leak-free test photos (100.0 %), the nearest" in text_of(render(run))
 
 
@@ -331,7 +345,7 @@ def test_ten_thousand_photos_make_less_than_20_mb(tmp_path, monkeypatch):
     page = render(many, photos=12, mistakes=60, pairs=50, suspects=15, thumbnail_px=320)
     assert 5_000_000 < len(page) < 20_000_000
     text = text_of(page)
-    assert "9,940 more photos named wrong not shown" in text
+    assert "9,940 more misclassified photos not shown" in text
     assert "950 more groups not shown" in text
     assert "9,985 more not shown; suspects.csv" in text
     assert "3,000 of 10,000 photos, evenly chosen" in text

@@ -129,6 +129,7 @@ def test_the_browser_would_have_complained(browser, tmp_path):
 
 
 def png_of_a_matrix() -> bytes:
+
     data = io.BytesIO()
     Image.new("RGB", (1800, 1700), "white").save(data, "PNG")
     return data.getvalue()

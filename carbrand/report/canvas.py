@@ -1,4 +1,4 @@
-"""The look that all figures share, drawn without pyplot, whose state a whole process shares.
+"""The style that all figures share, drawn without pyplot, which keeps global state.
 
 matplotlib is imported where it is used: most commands draw nothing, and it costs half a second.
 """
@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import textwrap
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
+from html import escape
 from typing import TYPE_CHECKING
 
 from carbrand.node.wording import shorten
@@ -19,22 +22,43 @@ from carbrand.node.wording import shorten
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart with any colour vision (https://jfly.uni-koeln.de/color/).
+# Okabe and Ito's palette, safe for colour-blind readers (https://jfly.uni-koeln.de/color/).
 BLUE, SKY, GREEN, VERMILLION = "#0072B2", "#56B4E9", "#009E73", "#D55E00"
-DARK_VERMILLION = "#A84300"  # the same for letters: enough contrast on white
+DARK_VERMILLION = "#A84300"  # for text: enough contrast on white
 INK, QUIET, FAINT = "#1A1A1A", "#595959", "#D9D9D9"
+# The custom properties of style.css that replace these colours in an SVG: they follow dark mode.
+PAGE_COLOURS = {
+    BLUE: "--blue",
+    INK: "--ink",
+    QUIET: "--quiet",
+    FAINT: "--line",
+    "#FFFFFF": "--paper",
+}
 HEADLINE_PT, BODY_PT, SMALL_PT = 15.0, 11.0, 9.0
 # Comes with matplotlib, so that a figure is the same on every machine.
 FONT = "DejaVu Sans"
 MARGIN_IN = 0.18
 POINTS_PER_INCH = 72
-# Letters snap to pixels: at few dpi a line is drawn up to so much wider than its outlines are.
+# Hinting snaps glyphs to pixels: at a low dpi a line can be this much wider than its outlines.
 HINTING = 0.96
+# Of the SVG. A phone of 375 px shows it 343 px wide: text of SMALL_PT is then 10 px high.
+SVG_WIDTH_IN = 4.2
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One figure twice: a PNG for slides, and an inline SVG for the report."""
+
+    png: bytes
+    svg: str
 
 
 @contextmanager
 def style(names: Iterable[str] = ()) -> Iterator[None]:
-    """The look within the block, whatever the user's matplotlibrc says; `names` will be drawn."""
+    """Set the style within the block, ignoring the user's matplotlibrc.
+
+    names: texts that will be drawn, whose letters may need other fonts.
+    """
     import matplotlib
 
     with matplotlib.rc_context(), warnings.catch_warnings(), _silent("matplotlib.font_manager"):
@@ -57,14 +81,14 @@ def style(names: Iterable[str] = ()) -> Iterator[None]:
                 "hatch.linewidth": 0.8,
             }
         )
-        # A letter that no installed font has is drawn as a box; the report shows it as it is.
+        # A character that no installed font has is drawn as a box; the report shows it as it is.
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
         yield
 
 
 @contextmanager
 def _silent(logger: str) -> Iterator[None]:
-    """Nothing but errors: that a font has no bold cut is nothing a user can mend."""
+    """Log errors only: no user can mend a font that has no bold face."""
     log = logging.getLogger(logger)
     level = log.level
     log.setLevel(logging.ERROR)
@@ -75,7 +99,7 @@ def _silent(logger: str) -> Iterator[None]:
 
 
 def new_figure(width_in: float, height_in: float, title: str, subtitle: str) -> Figure:
-    """A figure with its finding on top, what it shows of how many below that, and room for axes."""
+    """A figure with a title and a subtitle, and the rest of it free for axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -108,7 +132,7 @@ def new_figure(width_in: float, height_in: float, title: str, subtitle: str) -> 
 
 
 def title_height(width_in: float, title: str, subtitle: str) -> float:
-    """The inches that `new_figure` takes for both texts."""
+    """The height of both texts in `new_figure`, in inches."""
     room = width_in - 2 * MARGIN_IN
     lines = len(_wrap(title, room, HEADLINE_PT, "bold")) * HEADLINE_PT
     lines += len(_wrap(subtitle, room, BODY_PT, "normal")) * BODY_PT
@@ -116,16 +140,58 @@ def title_height(width_in: float, title: str, subtitle: str) -> float:
 
 
 def png(figure: Figure, dpi: int) -> bytes:
-    """The file: no date and no version in it."""
+    """A PNG file without date and version."""
     data = io.BytesIO()
-    # Level 4 takes half the time of the usual 6 for photos, and 4 % more space.
-    quick = {"compress_level": 4}
-    figure.savefig(data, format="png", dpi=dpi, metadata={"Software": None}, pil_kwargs=quick)
+    # For photos, level 4 takes half the time of the usual 6, and 4 % more space.
+    fast = {"compress_level": 4}
+    figure.savefig(data, format="png", dpi=dpi, metadata={"Software": None}, pil_kwargs=fast)
     return data.getvalue()
 
 
+def chart(figure: Figure, dpi: int, name: str, description: str, svg_height_in: float) -> Chart:
+    """`figure` as a PNG, and as an SVG without its titles and in the colours of the page.
+
+    name: unique on the page; the ids in the SVG derive from it. description: for screen readers.
+    """
+    return Chart(png(figure, dpi), _inline(_svg(figure, name, svg_height_in), description))
+
+
+def _svg(figure: Figure, name: str, height_in: float) -> str:
+    """The SVG file. Changes `figure`."""
+    import matplotlib
+
+    for text in figure.texts:
+        text.set_visible(False)
+    for part in (figure, *figure.axes):
+        part.patch.set_visible(False)
+    for artist in figure.findobj():
+        artist.set_clip_on(False)  # nothing lies outside the axes
+    figure.set_size_inches(SVG_WIDTH_IN, height_in)
+    figure.get_layout_engine().set(rect=(0.0, 0.0, 1.0, 1.0))
+    data = io.StringIO()
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(data, format="svg", metadata=no_metadata)
+    return data.getvalue()
+
+
+def _inline(svg: str, description: str) -> str:
+    """An SVG file as an element of an HTML page, which needs no namespaces.
+
+    Ids of groups, which all figures of matplotlib share, are dropped; the page sets the font.
+    """
+    _, view_box, body = re.split(r'<svg [^>]*(viewBox="[^"]*")[^>]*>', svg, maxsplit=1)
+    body = re.sub(r"<style.*?</style>", "", body)
+    body = re.sub(r'<g id="[^"]*">', "<g>", body)
+    body = body.replace("xlink:href", "href").replace(f"font-family: '{FONT}'; ", "")
+    for colour, variable in PAGE_COLOURS.items():
+        body = body.replace(colour.lower(), f"var({variable})")
+    start = f'<svg class="chart" {view_box} role="img" aria-label="{escape(description)}">'
+    return start + " ".join(body.split())
+
+
 def text_width(text: str, size_pt: float, weight: str = "normal") -> float:
-    """Inches, in the fonts of the current style."""
+    """In inches, in the fonts of the current style."""
     import matplotlib
 
     return _text_width(text, size_pt, weight, tuple(matplotlib.rcParams["font.family"]))
@@ -142,7 +208,7 @@ def _text_width(text: str, size_pt: float, weight: str, families: tuple[str, ...
 
 
 def fit(text: str, width_in: float, size_pt: float, weight: str = "normal") -> str:
-    """`text`, its middle left out as far as it must be to fit into `width_in`."""
+    """`text`, shortened in its middle until it fits into `width_in`."""
     columns = 2 * len(text)
     while columns > 3 and text_width(shorten(text, columns), size_pt, weight) > width_in:
         columns -= 1
@@ -161,14 +227,14 @@ def _wrap(text: str, width_in: float, size_pt: float, weight: str) -> list[str]:
 
 @cache
 def _fonts_for(letters: str) -> tuple[str, ...]:
-    """Installed families for the letters that the default font lacks, in alphabetical order."""
+    """Installed families with the characters that the default font lacks, sorted by name."""
     from matplotlib.font_manager import fontManager, get_font
 
     lacking = {ord(letter) for letter in letters}
     families = []
     own = [font for font in fontManager.ttflist if font.name == FONT]
     others = sorted(fontManager.ttflist, key=lambda font: (font.name, font.fname))
-    # It "has" every letter: a box for each. matplotlib falls back to it by itself.
+    # Last Resort has a box for every character. matplotlib falls back to it by itself.
     others = [font for font in others if not font.name.startswith("Last Resort")]
     for font in (*own, *others):
         if not lacking:

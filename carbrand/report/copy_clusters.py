@@ -1,4 +1,4 @@
-"""Copies put together: every photo that shows the same belongs into one cluster, not into pairs."""
+"""Clusters of copies: connected components of all pairs that were found."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from carbrand.photos.manifest import Row
 from carbrand.report.results import Results
 
 CODES = ("label_conflict", "leaked", "duplicate")
-# How a copy shows, by the column `match` of the manifest.
+# How a copy was found, by the column `match` of the manifest.
 HOW = {
     "bytes": "same bytes",
     "pixels": "same pixels in another file",
-    "hash": "nearly the same picture",
+    "hash": "near-duplicate",
 }
 
 
 @dataclass(frozen=True)
 class CopiedPhoto:
-    """A photo of a cluster. What it is a copy of, and how that shows, are empty for the first.
+    """A photo of a cluster. `copy_of` and `how` it was found are empty for the original.
 
-    `codes` are those that copies have, by whatever the copy was found.
+    codes: issue codes of copies, found by hashes or by vectors.
     """
 
     row: Row
     copy_of: str
     how: str
     codes: tuple[str, ...]
-    counts: bool  # False: left out, of the training or of the accuracy
+    counts: bool  # False: left out of the training or of the accuracy
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """At least two photos that show the same, training photos first."""
+    """Two or more photos that show the same; training photos first."""
 
     photos: tuple[CopiedPhoto, ...]
 
@@ -46,40 +46,31 @@ class Cluster:
 
     @property
     def brands(self) -> tuple[str, ...]:
-        """Sorted; more than one is a contradiction."""
+        """Sorted; more than one is a label conflict."""
         return tuple(sorted({photo.row.brand for photo in self.photos}))
 
 
 def find_clusters(run: Results) -> tuple[Cluster, ...]:
-    """Every cluster of copies, by whatever it was found; those across the splits come first, then
-    those under two brands, then by path.
-    """
+    """All clusters: across the splits first, then those under two brands, then by path."""
     rows = {row.path: row for row in run.manifest}
-    told = (*run.train_copies, *run.test_copies)
-    copies = {copy.path: copy for copy in told}
+    copies = {copy.path: copy for copy in (*run.train_copies, *run.test_copies)}
     codes, counted = _codes_by_path(run), run.used
 
-    def describe(path: str) -> CopiedPhoto:
-        copy_of, how = _how(rows[path], copies.get(path))
-        return CopiedPhoto(rows[path], copy_of, how, codes[path], path in counted)
+    clusters = []
+    for paths in _components(_pairs(rows, copies.values())):
+        if not any(codes[path] for path in paths):
+            continue  # the parameters say to ignore copies
+        photos = []
+        for path in sorted(paths, key=lambda path: (rows[path].split != "train", path)):
+            copy_of, how = _how_found(rows[path], copies.get(path))
+            photos.append(CopiedPhoto(rows[path], copy_of, how, codes[path], path in counted))
+        clusters.append(Cluster(tuple(photos)))
 
-    clusters = [
-        Cluster(
-            tuple(
-                describe(path)
-                for path in sorted(paths, key=lambda path: (rows[path].split != "train", path))
-            )
-        )
-        for paths in _connected(_links(rows, told))
-        # Where none has a code, copies are to be ignored.
-        if any(codes[path] for path in paths)
-    ]
-    return tuple(
-        sorted(
-            clusters,
-            key=lambda it: (len(it.splits) == 1, len(it.brands) == 1, it.photos[0].row.path),
-        )
-    )
+    def order(cluster: Cluster) -> tuple[bool, bool, str]:
+        first = cluster.photos[0].row.path
+        return len(cluster.splits) == 1, len(cluster.brands) == 1, first
+
+    return tuple(sorted(clusters, key=order))
 
 
 def _codes_by_path(run: Results) -> dict[str, tuple[str, ...]]:
@@ -94,18 +85,18 @@ def _codes_by_path(run: Results) -> dict[str, tuple[str, ...]]:
     return {path: tuple(sorted(codes, key=CODES.index)) for path, codes in found.items()}
 
 
-def _how(row: Row, copy: Copy | None) -> tuple[str, str]:
-    """What the photo is a copy of, and how that shows."""
+def _how_found(row: Row, copy: Copy | None) -> tuple[str, str]:
+    """What the photo is a copy of, and how that was found."""
     if row.duplicate_of:
         return row.duplicate_of, HOW.get(row.match, row.match.replace("_", " ") or "copy")
     if copy is None:
         return "", ""
     mirrored = ", mirrored" if copy.mirrored else ""
-    how = f"same picture or a part of it{mirrored}, found by the network"
+    how = f"same picture or a part of it{mirrored}, found by vectors"
     return copy.copy_of, f"{how} (similarity {copy.similarity:.3f})"
 
 
-def _links(rows: Mapping[str, Row], copies: Iterable[Copy]) -> Iterable[tuple[str, str]]:
+def _pairs(rows: Mapping[str, Row], copies: Iterable[Copy]) -> Iterable[tuple[str, str]]:
     for row in rows.values():
         for other in (row.duplicate_of, row.cluster):
             if other and other != row.path and other in rows:
@@ -114,10 +105,10 @@ def _links(rows: Mapping[str, Row], copies: Iterable[Copy]) -> Iterable[tuple[st
         yield copy.path, copy.copy_of
 
 
-def _connected(links: Iterable[tuple[str, str]]) -> list[set[str]]:
-    """The paths that links tie together, directly or through others."""
+def _components(pairs: Iterable[tuple[str, str]]) -> list[set[str]]:
+    """The connected components of the graph of pairs."""
     neighbours: defaultdict[str, set[str]] = defaultdict(set)
-    for a, b in links:
+    for a, b in pairs:
         neighbours[a].add(b)
         neighbours[b].add(a)
     seen: set[str] = set()

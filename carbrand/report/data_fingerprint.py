@@ -1,4 +1,4 @@
-"""One line that says which photos a run saw: another byte in any of them, another fingerprint."""
+"""A hash of the photos of a run: any changed byte changes it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Fingerprint:
 
 
 def fingerprints(rows: Iterable[Row], datasets: str) -> tuple[Fingerprint, ...]:
-    """One per split of the photos in the folder `datasets`; train comes before test."""
+    """One per split of the photos in the folder `datasets`; train before test."""
     rows = list(rows)
     splits = sorted({row.split for row in rows}, reverse=True)
     return tuple(
@@ -34,8 +34,8 @@ def fingerprint(rows: Iterable[Row], folder: str) -> Fingerprint:
     """SHA-256 over a line for each kept photo: its own SHA-256 in hex, two spaces, its path below
     `folder`, a line feed. Lines are in the order of the bytes of these paths.
 
-    That is what `sha256sum` prints, so where all files are kept, and no name holds a backslash or
-    a line break, this says the same:
+    That is the format of `sha256sum`. Where all files are kept, and no name holds a backslash or a
+    line break, this prints the same:
 
         cd FOLDER && find -L * -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
     """

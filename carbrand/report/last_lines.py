@@ -1,6 +1,6 @@
-"""The last lines of `make repro`: what the run found, and where to read more.
+"""The last lines of `make repro`: the results of the run, and where to read more.
 
-From the same files as the report, read in the same way, so that both say the same.
+They are read from the same files as the report, and in the same way, so both agree.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from carbrand.report import issue_words
 from carbrand.report.results import Accuracy, Results
 from carbrand.report.run_files import RunFiles, read_results
 
-# Findings about folders have a line each, up to so many, or one of each code.
+# Lines for findings about folders; more only where there are more codes, one of each.
 MOST_FINDINGS = 5
 _LABEL_WIDTH = 14
-# Options of `dvc repro` with which nothing runs, not every node does, or nothing is to be printed.
+# Options of `dvc repro` with which not every node runs, or nothing is to be printed.
 _NO_WHOLE_RUN = ("--dry", "--single-item", "--quiet")
 _SHORT = re.compile(r"-[a-zA-Z]*[sq][a-zA-Z]*")
 
 
-def tells_of_a_whole_run(arguments: Sequence[str]) -> bool:
-    """Whether `dvc repro` with these arguments runs whatever changed, and may say so."""
+def runs_whole_pipeline(arguments: Sequence[str]) -> bool:
+    """Whether `dvc repro` with these arguments runs every changed node, and may print results."""
     return not any(
         not argument.startswith("-")  # a single node
         or (len(argument) > 2 and any(option.startswith(argument) for option in _NO_WHOLE_RUN))
@@ -40,24 +40,24 @@ def tells_of_a_whole_run(arguments: Sequence[str]) -> bool:
 
 
 def print_last_lines(files: RunFiles, report: Path) -> None:
-    """Print what the run found. Where its files cannot be read, a note says why."""
+    """Print the results; where files of the run cannot be read, a note with the reason."""
     try:
         lines = list(last_lines(read_results(files), files, report))
     except (UserError, OSError) as error:
         reason = str(error).splitlines()[0]
-        print_note(f"note: what the run found cannot be shown: {reason}")
+        print_note(f"note: the results of the run cannot be shown: {reason}")
         return
     for line in ("", *lines):
         print_line(line)
 
 
 def last_lines(run: Results, files: RunFiles, report: Path) -> Iterator[str]:
-    """Accuracy, photos that were used and that were not, warnings, the report; plain spaces."""
+    """Accuracy, used and left-out photos, warnings, the report; without non-breaking spaces."""
     parts = {
         "test accuracy": [_test_accuracy(run)],
         "held out": [_held_out_accuracy(run, files)],
-        "learned from": [_share_used(run, "train", "training photo")],
-        "measured on": [_share_used(run, "test", "test photo")],
+        "trained on": [_share_used(run, "train", "training photo")],
+        "tested on": [_share_used(run, "test", "test photo")],
         "left out": list(_left_out(run, files)),
         "warnings": [*_findings(run, files), *_photos_with_issues(run), *_warnings(run, files)],
         "report": [report.as_posix()],
@@ -73,7 +73,7 @@ def _test_accuracy(run: Results) -> str:
     measured = len({photo.actual for photo in run.leak_free})
     of_all = "" if measured == len(run.brands) else f"{measured:,} of {len(run.brands):,} "
     return (
-        f"{percent(plain.accuracy)} of {count(plain.images, 'photo')} named right "
+        f"{percent(plain.accuracy)} of {count(plain.images, 'photo')} correct "
         f"(95 % interval {_interval(plain)}); balanced over {of_all}brands "
         f"{percent(balanced.accuracy)} ({_interval(balanced)})"
     )
@@ -84,14 +84,14 @@ def _interval(share: Accuracy) -> str:
 
 
 def _held_out_accuracy(run: Results, files: RunFiles) -> str:
-    """That by which settings are compared: no test photo has a part in it."""
+    """Cross-validated, so that settings can be compared without test photos."""
     names = ("val_accuracy", "photos", "val_balanced_accuracy")
     lacking = [name for name in names if name not in run.training]
-    if lacking:  # an older `train` wrote it, and is frozen
+    if lacking:  # written by an older, frozen `train`
         raise UserError(f"{files.training.as_posix()} has no {lacking[0]}")
     accuracy, photos, balanced = (run.training[name] for name in names)
     return (
-        f"{percent(accuracy)} of {count(photos, 'training photo')} named right; balanced "
+        f"{percent(accuracy)} of {count(photos, 'training photo')} correct; balanced "
         f"{percent(balanced)}"
     )
 
@@ -103,12 +103,12 @@ def _share_used(run: Results, split: str, noun: str) -> str:
 
 
 def _is_photo(row: Row) -> bool:
-    """Whether it is a photo to its owner: not what tools leave behind."""
+    """Whether it is meant as a photo: no hidden file, no file of another kind."""
     return not set(row.issues) & set(NEVER_PHOTOS)
 
 
 def _left_out(run: Results, files: RunFiles) -> Iterator[str]:
-    """How many and why, and which files name them."""
+    """How many files are left out, why, and which tables list them."""
     copies = _codes_of_copies(run.train_copies), _codes_of_copies(run.test_copies)
     by_vectors = copies[0] | copies[1]
     out = [row for row in run.manifest if row.path not in run.used]
@@ -125,13 +125,13 @@ def _left_out(run: Results, files: RunFiles) -> Iterator[str]:
 
 
 def _codes_of_copies(copies: Iterable[Copy]) -> dict[str, str]:
-    """The issues that vectors showed, by path; of a label conflict both photos have it."""
+    """Issues found by vectors, by path; both photos of a label conflict have it."""
     codes = {copy.copy_of: copy.issue for copy in copies if copy.issue == "label_conflict"}
     return codes | {copy.path: copy.issue for copy in copies}
 
 
 def _why_left_out(row: Row, run: Results, by_vectors: Mapping[str, str]) -> str:
-    """The code of the issue that a file is left out for."""
+    """The code of the issue for which a file is left out."""
     severities = dict.fromkeys(NEVER_PHOTOS, "exclude") | dict(run.origins["validate"].parameters)
     if row.status != KEPT:
         decisive = [code for code in row.issues if severities.get(code) in ("exclude", "error")]
@@ -140,7 +140,7 @@ def _why_left_out(row: Row, run: Results, by_vectors: Mapping[str, str]) -> str:
 
 
 def _findings(run: Results, files: RunFiles) -> Iterator[str]:
-    """What is odd about the folders."""
+    """Findings about the folders."""
     shown = _some_of_each_code(run.folders)
     for finding in shown:
         yield f"{finding.code}: {one_line(finding.message)}"
@@ -150,41 +150,41 @@ def _findings(run: Results, files: RunFiles) -> Iterator[str]:
 
 
 def _some_of_each_code(findings: Sequence[JudgedFinding]) -> list[JudgedFinding]:
-    """The first ones, in their order; of many brands with few photos, drift comes last."""
-    before: Counter[str] = Counter()
-    places = []
-    for number, finding in enumerate(findings):
-        places.append((before[finding.code], number))
-        before[finding.code] += 1
-    shown = sorted(places)[: max(MOST_FINDINGS, len(before))]
-    return [findings[number] for number in sorted(number for _, number in shown)]
+    """The first findings in their order, but at least one of each code."""
+    seen: Counter[str] = Counter()
+    ranks = []  # (how many of the same code came before, index)
+    for index, finding in enumerate(findings):
+        ranks.append((seen[finding.code], index))
+        seen[finding.code] += 1
+    shown = sorted(ranks)[: max(MOST_FINDINGS, len(seen))]
+    return [findings[index] for index in sorted(index for _, index in shown)]
 
 
 def _photos_with_issues(run: Results) -> Iterator[str]:
     odd = [row for row in run.manifest if row.issues and row.path in run.used]
     if odd:
         codes = _counts(code for row in odd for code in row.issues)
-        yield f"{count(len(odd), 'photo')} used all the same: {codes}"
+        yield f"{count(len(odd), 'photo')} used despite issues: {codes}"
 
 
 def _warnings(run: Results, files: RunFiles) -> Iterator[str]:
-    """What may deceive: leaks, and brands that look wrong."""
+    """Leaks and suspected label errors."""
     as_given = run.metrics.as_given
     if run.metrics.leaked:
         yield (
-            f"{count(run.metrics.leaked, 'test photo')} known from training, not counted; "
+            f"{count(run.metrics.leaked, 'test photo')} leaked, not counted; "
             f"with them {percent(as_given.accuracy)} of {as_given.images:,}"
         )
     suspects = sum(suspect.issue for suspect in run.suspects)
     if suspects:
         yield (
-            f"{count(suspects, 'training photo')} may lie in the wrong folder; "
+            f"{count(suspects, 'training photo')} may be in the wrong folder; "
             f"see {files.suspects.as_posix()}"
         )
 
 
 def _counts(codes: Iterable[str]) -> str:
-    """`21 leaked, 1 duplicate`: the most frequent first, of equals in the order of the codes."""
+    """`21 leaked, 1 duplicate`: the most frequent first, ties in the order of the codes."""
     counted = Counter(codes)
-    order = sorted(counted, key=lambda code: (-counted[code], issue_words.place(code)))
+    order = sorted(counted, key=lambda code: (-counted[code], issue_words.sort_key(code)))
     return ", ".join(f"{counted[code]:,} {code}" for code in order)

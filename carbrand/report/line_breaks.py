@@ -1,4 +1,4 @@
-"""Where names may be broken into lines, and how much room they need not to be broken elsewhere."""
+"""Where names may break into lines in HTML, and the width they need to break only there."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _WORDS = re.compile(r"(?<=[/_\s-])")
 
 
 def breakable(name: str) -> Markup:
-    """The escaped name, which may be broken after `/` and `_`."""
+    """The name, escaped, with a line break allowed after each `/` and `_`."""
     return Markup("<wbr>").join(map(escape, _PARTS.split(name)))
 
 
 def longest(names: Iterable[str]) -> int:
-    """The letters of the longest name."""
+    """The width of the longest name, in letters."""
     return max(map(columns, names), default=0)
 
 
 def longest_part(names: Iterable[str]) -> int:
-    """The letters of the longest part that is not to be broken."""
+    """The width of the longest part that should not break, in letters."""
     return longest(part.strip() for name in names for part in _WORDS.split(name))

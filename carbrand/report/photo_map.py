@@ -1,4 +1,4 @@
-"""The map: every photo as a point, near those that look alike to the network."""
+"""The embedding map: every photo as a point, close to photos with similar vectors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,10 @@ from carbrand.report.results import Results
 from carbrand.scores.map_file import MappedPhoto
 
 MOST_POINTS = 3000  # more make a page slow and a map black
-# Distances computed at once.
-_DISTANCES = 4_000_000
-MOST_SHAPES = 8  # brands; more cannot be told apart, so they get a name at their middle
-
-
+MAX_DISTANCES = 4_000_000  # computed at once
+MOST_SHAPES = 8  # of more brands each gets its name in the middle of its photos instead
 LABEL_COLUMNS = 24
-# Of a name on the map, as shares of its width.
-LETTER_WIDTH, LINE_HEIGHT = 0.014, 0.026
+LETTER_WIDTH, LINE_HEIGHT = 0.014, 0.026  # of a label, as shares of the map's width
 
 
 def _star(corners: int, inner: float) -> tuple[tuple[float, float], ...]:
@@ -29,7 +25,7 @@ def _star(corners: int, inner: float) -> tuple[tuple[float, float], ...]:
 
 
 def _polygon(radii: Sequence[float], turn: float = 0.0) -> tuple[tuple[float, float], ...]:
-    """Corners at `radii` from the middle, evenly around it, the first one on top."""
+    """Corners at `radii` from the centre, at equal angles, the first one on top."""
     angles = [2 * math.pi * (index / len(radii) + turn) for index in range(len(radii))]
     return tuple(
         (round(radius * math.sin(angle), 3), round(-radius * math.cos(angle), 3))
@@ -37,8 +33,8 @@ def _polygon(radii: Sequence[float], turn: float = 0.0) -> tuple[tuple[float, fl
     )
 
 
-# A brand is told by shape and colour: either alone is enough. Corners around 0, 0, y downwards,
-# of about the same area each; no corners is a circle of radius 1.
+# Each brand has a shape and a colour: either alone is enough to recognise it. Corners are around
+# (0, 0), y points down, areas are about equal; without corners it is a circle of radius 1.
 SHAPES: tuple[tuple[tuple[float, float], ...], ...] = (
     (),
     _polygon([1.25] * 4, turn=1 / 8),  # square
@@ -53,18 +49,18 @@ SHAPES: tuple[tuple[tuple[float, float], ...], ...] = (
 
 @dataclass(frozen=True)
 class MapPoint:
-    """One photo; x and y in 0…1 from the top left corner, at one scale."""
+    """One photo; x in 0…1 and y in the same unit, from the top left corner."""
 
     photo: MappedPhoto
     x: float
     y: float
     shape: int  # which of SHAPES
-    taken_for: str  # the brand that a leak-free test photo was wrongly taken for, or ""
+    predicted: str  # of a misclassified leak-free test photo, else ""
 
 
 @dataclass(frozen=True)
 class BrandLabel:
-    """The name of a brand in the middle of its photos."""
+    """The name of a brand, at the median of its photos."""
 
     brand: str
     x: float
@@ -73,18 +69,18 @@ class BrandLabel:
 
 @dataclass(frozen=True)
 class PhotoMap:
-    """The points that are drawn: training photos first, mistakes last."""
+    """The points to draw: training photos first, misclassified ones last."""
 
     points: tuple[MapPoint, ...]
     photos: int  # on the map, drawn or not
     height: float  # of the map, where its width is 1
-    shapes: tuple[str, ...]  # brands by the number of their shape; empty where there are too many
-    labels: tuple[BrandLabel, ...]  # of brands without a shape of their own
-    unlabelled: int  # brands whose name would lie on another one
+    shapes: tuple[str, ...]  # the brand of each shape; empty where there are too many brands
+    labels: tuple[BrandLabel, ...]  # where brands have no shapes
+    unlabelled: int  # brands whose name would overlap another one
 
 
 def photo_map(run: Results) -> PhotoMap:
-    """At most MOST_POINTS photos, evenly chosen in the order of their paths."""
+    """At most MOST_POINTS photos, evenly spaced in the order of their paths."""
     places = sorted(run.map, key=lambda place: place.path)
     wrong = {photo.path: photo.predicted for photo in run.wrong}
     chosen = np.unique(np.linspace(0, len(places) - 1, MOST_POINTS).round().astype(int))
@@ -96,14 +92,14 @@ def photo_map(run: Results) -> PhotoMap:
         MapPoint(place, x, y, shapes.index(place.brand) if shapes else 0, wrong.get(place.path, ""))
         for place, (x, y) in zip(drawn, scaled, strict=True)
     ]
-    points.sort(key=lambda it: (bool(it.taken_for), it.photo.split != "train", it.photo.path))
+    points.sort(key=lambda it: (bool(it.predicted), it.photo.split != "train", it.photo.path))
     labels = () if shapes else _label(points)
     unlabelled = 0 if shapes else len(brands) - len(labels)
     return PhotoMap(tuple(points), len(places), height, shapes, labels, unlabelled)
 
 
 def _scale(places: Sequence[tuple[float, float]]) -> tuple[list[tuple[float, float]], float]:
-    """The places in a box of width 1, and the height of the box, which is 0.5 to 1."""
+    """The places scaled into a box of width 1, and the height of the box, 0.5 to 1."""
     if not places:
         return [], 0.5
     values = np.array(places, dtype=np.float64)  # (n, 2)
@@ -118,7 +114,7 @@ def _scale(places: Sequence[tuple[float, float]]) -> tuple[list[tuple[float, flo
 
 
 def _label(points: Sequence[MapPoint]) -> tuple[BrandLabel, ...]:
-    """Brands with most photos first; a name that would lie on one of those before is left out."""
+    """Brands with most photos first; a name that would overlap one before it is left out."""
     of_brand: defaultdict[str, list[MapPoint]] = defaultdict(list)
     for point in points:
         of_brand[point.photo.brand].append(point)
@@ -142,24 +138,23 @@ def _overlap(a: BrandLabel, b: BrandLabel) -> bool:
 
 
 def nearest_agreement(run: Results) -> tuple[int, int]:
-    """Of how many leak-free test photos the nearest training photo on the map has the same brand,
-    and of how many there are.
+    """How many leak-free test photos have the brand of their nearest training photo on the map, and
+    how many leak-free test photos there are.
     """
     counted = {photo.path for photo in run.leak_free}
     train = [place for place in run.map if place.split == "train"]
     test = [place for place in run.map if place.path in counted]
     if not train or not test:
         return 0, 0
-    there = np.array([(place.x, place.y) for place in train])
-    here = np.array([(place.x, place.y) for place in test])
-    # Each with each, in portions: a tree would be quicker for very many, but importing one costs
-    # every run 0.2 s.
-    step = max(1, _DISTANCES // len(there))
-    nearest = np.concatenate(
-        [
-            ((here[start : start + step, None] - there) ** 2).sum(axis=2).argmin(axis=1)
-            for start in range(0, len(here), step)
-        ]
-    )
-    pairs = zip(test, nearest, strict=True)
-    return sum(place.brand == train[index].brand for place, index in pairs), len(test)
+    train_xy = np.array([(place.x, place.y) for place in train])
+    test_xy = np.array([(place.x, place.y) for place in test])
+    # All distances, a block at a time. SciPy's k-d tree is faster for very many photos, but its
+    # import costs every run 0.2 s.
+    step = max(1, MAX_DISTANCES // len(train))
+    agreeing = 0
+    for start in range(0, len(test), step):
+        block = test_xy[start : start + step, None]  # (step, 1, 2)
+        nearest = ((block - train_xy) ** 2).sum(axis=2).argmin(axis=1)
+        brands = [train[index].brand for index in nearest]
+        agreeing += sum(a.brand == b for a, b in zip(test[start:], brands, strict=False))
+    return agreeing, len(test)

@@ -1,4 +1,4 @@
-"""Small pictures of photos for figures and pages, and where in them the model looked."""
+"""Thumbnails of photos and heat maps over them, for figures and pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from carbrand.photos.photo import open_photo
 
 JPEG_QUALITY = 80
-# How much of a photo its heat map hides where the heat is 0 and where it is 1.
+# Opacity of a heat map where the heat is 0 and where it is 1.
 VEIL, GLOW = 0.15, 0.65
 
 
@@ -23,9 +23,9 @@ def thumbnail(path: str, size_px: int) -> Image.Image:
 
 
 def heat_overlay(photo: Image.Image, heat: np.ndarray) -> Image.Image:
-    """`photo` in grey under its heat map: bright yellow where the evidence was, dark where none.
+    """`photo` in grey under its heat map: bright yellow is much evidence, dark is none.
 
-    heat: (h, w) in 0…1, over the whole photo, whatever its aspect.
+    heat: (h, w) in 0…1, stretched over the whole photo.
     """
     from matplotlib import colormaps
 
@@ -41,14 +41,14 @@ def heat_overlay(photo: Image.Image, heat: np.ndarray) -> Image.Image:
 
 
 def jpeg_uri(photo: Image.Image) -> str:
-    """The picture as the address of an <img> that needs no file."""
+    """The image as a data URI for an <img>."""
     data = io.BytesIO()
     photo.save(data, "JPEG", quality=JPEG_QUALITY, optimize=True)
     return _uri("image/jpeg", data.getvalue())
 
 
 def png_uri(data: bytes) -> str:
-    """The bytes of a PNG file as the address of an <img>."""
+    """The bytes of a PNG file as a data URI for an <img>."""
     return _uri("image/png", data)
 
 

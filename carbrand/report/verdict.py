@@ -1,4 +1,4 @@
-"""The sentences about a run that figures and report share."""
+"""Sentences about a run that figures and report share."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from carbrand.node.wording import NO_BREAK, count, percent, percent_range
 from carbrand.report.results import Results
 
 
-def share_right(results: Results) -> str:
-    """`34 of 38 leak-free test photos named right (89.5 %)`."""
+def accuracy_title(results: Results) -> str:
+    """`34 of 38 leak-free test photos correct (89.5 %)`."""
     accuracy = percent(results.metrics.leak_free.accuracy)
-    return f"{len(results.right):,} of {_photos(results)} named right ({accuracy})"
+    return f"{len(results.right):,} of {_photos(results)} correct ({accuracy})"
 
 
-def share_wrong(results: Results) -> str:
-    """`4 of 38 leak-free test photos named wrong`."""
+def misclassified_title(results: Results) -> str:
+    """`4 of 38 leak-free test photos misclassified`."""
     wrong = f"{len(results.wrong):,}" if results.wrong else "None"
-    return f"{wrong} of {_photos(results)} named wrong"
+    return f"{wrong} of {_photos(results)} misclassified"
 
 
-def right_sentence(results: Results) -> str:
-    """Is it any good?"""
+def accuracy_sentence(results: Results) -> str:
+    """The accuracy with its interval and the counts behind it."""
     metrics = results.metrics.leak_free
     interval = percent_range(metrics.accuracy_low, metrics.accuracy_high)
     return (
-        f"This model names the right brand for {len(results.right):,} of {_photos(results)}: "
-        f"{percent(metrics.accuracy)} (95{NO_BREAK}% interval {interval})."
+        f"The model classifies {len(results.right):,} of {_photos(results)} correctly: "
+        f"{percent(metrics.accuracy)} accuracy (95{NO_BREAK}% interval {interval})."
     )
 
 
 def leaks_sentence(results: Results) -> str:
-    """May the number be believed?"""
+    """How many test photos leaked, and what accuracy counting them would give."""
     photos = len(results.photos)
     leaked = photos - len(results.leak_free)
     if not leaked:
@@ -40,46 +40,42 @@ def leaks_sentence(results: Results) -> str:
     copies = "is a copy of a training photo" if leaked == 1 else "are copies of training photos"
     them = "it" if leaked == 1 else "them"
     return (
-        f"{leaked:,} of the {count(photos, 'test photo')} {copies}; counting {them} as if the "
-        f"model had never seen {them} would say {percent(results.metrics.as_given.accuracy)}."
+        f"{leaked:,} of the {count(photos, 'test photo')} {copies} and left out; with {them} the "
+        f"accuracy would be {percent(results.metrics.as_given.accuracy)}."
     )
 
 
-def suspicions_sentence(results: Results) -> str:
-    """How much of the number stands or falls with photos that a person has to look at?"""
-    sure = results.metrics.without_suspected
-    suspected = len(results.leak_free) - (sure.images if sure else 0)
+def suspected_sentence(results: Results) -> str:
+    """What accuracy the suspected copies leave if they are left out; empty where there are none."""
+    others = results.metrics.without_suspected
+    suspected = len(results.leak_free) - (others.images if others else 0)
     if not suspected:
         return ""
-    may = (
+    copies = (
         "may be a copy of a training photo"
         if suspected == 1
         else "may be copies of training photos"
     )
-    of = f"{suspected:,} of the leak-free test photos {may} (they are shown side by side below)"
-    if sure is None:
+    of = f"{suspected:,} of the leak-free test photos {copies} (shown side by side below)"
+    if others is None:
         return f"{of}: none is left without them."
     them = "it" if suspected == 1 else "them"
-    return f"{of}; without {them} the accuracy would be {percent(sure.accuracy)}."
+    return f"{of}; without {them} the accuracy would be {percent(others.accuracy)}."
 
 
-def sureness_sentence(results: Results) -> str:
-    """May its confidence be believed?"""
+def calibration_sentence(results: Results) -> str:
+    """Mean confidence against accuracy, and whether chance explains the difference."""
     photos, accuracy = results.leak_free, results.metrics.leak_free
-    sure = sum(photo.confidence for photo in photos) / max(len(photos), 1)
-    said = (
-        f"On average it says that it is {percent(sure)} sure, and it is right for "
-        f"{percent(accuracy.accuracy)} of the photos"
-    )
-    if accuracy.accuracy_low <= sure <= accuracy.accuracy_high:
-        return f"{said}: no more apart than chance could make it with {_photos(results)}."
-    return (
-        f"{said}: it is {'too sure' if sure > accuracy.accuracy else 'less sure than it may be'}."
-    )
+    confidence = sum(photo.confidence for photo in photos) / max(len(photos), 1)
+    means = f"Mean confidence {percent(confidence)}, accuracy {percent(accuracy.accuracy)}"
+    if accuracy.accuracy_low <= confidence <= accuracy.accuracy_high:
+        return f"{means}: with {_photos(results)}, chance can explain the difference."
+    too = "overconfident" if confidence > accuracy.accuracy else "underconfident"
+    return f"{means}: the model is {too}."
 
 
 def training_set(results: Results) -> str:
-    """`the cross-validation folds of 64 training photos`, as far as training says how many."""
+    """`the cross-validation folds of 64 training photos`."""
     photos = results.training.get("photos")
     of = "the training photos" if photos is None else count(int(photos), "training photo")
     return f"the cross-validation folds of {of}"
