@@ -1,4 +1,4 @@
-"""The PNG figures: complete, unclipped and the same bytes, whatever the brands."""
+"""Figures and charts: complete, unclipped and the same bytes, whatever the brands."""
 
 from __future__ import annotations
 
