@@ -98,8 +98,8 @@ def test_every_parameter_is_read_by_its_node(node, name):
     attributes = {
         item.attr for item in ast.walk(ast.parse(source)) if isinstance(item, ast.Attribute)
     }
-    # validate hands its severities on as a mapping, by name
-    assert name in attributes or (node == "validate" and "asdict(params)" in source)
+    # validate hands its severities on as a mapping, plot its limits: by name
+    assert name in attributes or (node in ("validate", "plot") and "asdict(params)" in source)
 
 
 def test_every_parameter_has_a_comment():
