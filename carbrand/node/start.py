@@ -65,8 +65,8 @@ def _note_start(node: str) -> None:
     """Say that the node ran, where somebody wants to know: DVC may have its outputs in a cache."""
     listed = os.environ.get(STARTED_NODES)
     if listed:
-        with contextlib.suppress(OSError), Path(listed).open("a", encoding="utf-8") as file:
-            file.write(f"{node}\n")
+        with contextlib.suppress(OSError), Path(listed).open("ab") as file:
+            file.write(f"{node}\n".encode())
 
 
 def _write_whole(
