@@ -63,7 +63,6 @@ def descend(
 
 def _variables(model: Any) -> list[Any]:
     """All that learning changes."""
-    model.optimizer.build(model.trainable_variables)
     return [*model.trainable_variables, *model.optimizer.variables]
 
 
@@ -115,4 +114,6 @@ def _build(keras: Any, problem: Problem, steps: int, learning_rate: float) -> An
     # Down to nothing over the epochs, so that the last ones settle instead of jumping about.
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss)
+    # Else the first step makes its variables, and TensorFlow traces it once more without.
+    model.optimizer.build(model.trainable_variables)
     return model
