@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,10 @@ from carbrand.network.backbones import build_classifier
 from carbrand.network.efficientnet_lite import Scaling
 from carbrand.network.keras_import import import_keras
 from carbrand.photos.photo import read_photo
+from tests.conftest import ARTICLE_PHOTOS
 
 pytestmark = pytest.mark.usefixtures("on_tensorflow")
 
-PHOTOS = Path(__file__).parents[1].parent / "shared" / "datasets" / "car-brands-3"
 SPORTS_CAR = 817
 # Blocks, feature map, and parameters: those of the file less the classifier's 1,281,000 and one
 # counter for every batch norm.
@@ -34,7 +33,7 @@ def classifier(request: pytest.FixtureRequest) -> Any:
 
 
 def test_a_lamborghini_comes_out_as_a_sports_car(classifier: Any) -> None:
-    folder = PHOTOS / "train" / "lamborghini"
+    folder = ARTICLE_PHOTOS / "train" / "lamborghini"
     if not folder.is_dir():
         pytest.skip(f"the article's photos are not at {folder}: they never enter the repository")
     size_px = classifier.input_shape[1]

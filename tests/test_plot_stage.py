@@ -12,6 +12,7 @@ import pytest
 
 from carbrand.node.errors import UserError
 from stages.plot import main
+from tests.conftest import ROOT
 from tests.made_up_run import PARAMS, MadeUpRun, plot_arguments
 
 FILES = [
@@ -35,7 +36,6 @@ INPUTS = [
     "artifacts/train/origin.json",
     "artifacts/evaluate/origin.json",
 ]
-PROJECT = Path(__file__).parents[1]
 RELATIVE = Path()
 
 
@@ -66,7 +66,7 @@ def test_another_process_place_and_time_zone_write_the_same_bytes_without_tensor
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     environment = os.environ | {
-        "PYTHONPATH": str(PROJECT),
+        "PYTHONPATH": str(ROOT),
         "PYTHONHASHSEED": "7",
         "TZ": "Asia/Kathmandu",
         "LC_ALL": "C",
@@ -167,7 +167,7 @@ def test_every_knob_changes_what_is_written(tmp_path, monkeypatch):
 
 def test_the_stage_runs_as_dvc_runs_it(project):
     command = [sys.executable, "-m", "stages.plot", *map(str, plot_arguments(RELATIVE))]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     (project / "artifacts/train/history.csv").unlink()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -14,12 +14,13 @@ from PIL import Image
 
 from carbrand.node.errors import UserError
 from carbrand.photos.photo import open_photo
+from tests.conftest import ROOT
 from tools import sample
 from tools.sample import draw_photo, draw_sample, is_drawing
 from tools.sample.canvas import nonzero_mask
 from tools.sample.outlines import emblem
 
-DATASETS = Path(__file__).parent.parent / "Datasets"
+DATASETS = ROOT / "Datasets"
 # Another Pillow brings another libjpeg and other rounding: then only the pixels are compared.
 DRAWN_WITH_PILLOW = "13.0.0"
 

@@ -14,7 +14,8 @@ from ruamel.yaml.parser import Parser
 
 from carbrand.photos import rules
 from stages.__main__ import DVC_YAML, SECTIONS, read_outputs
-from tests.local_imports import ROOT, local_imports
+from tests.conftest import ROOT
+from tests.local_imports import local_imports
 
 PIPELINE = yaml.safe_load((ROOT / DVC_YAML).read_text("utf-8"))
 NODES = PIPELINE["stages"]
