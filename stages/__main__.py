@@ -1,10 +1,10 @@
 """`python -m stages`: `dvc repro` in which a mistake costs nothing. `make repro` calls it.
 
 First everything is checked that can be known to be wrong without opening a photo: each section of
-params.yaml, the folders of photos, the weights. Then what a killed run left is mended, and DVC runs
-what changed. It deletes a node's outputs before it starts the node, so when one fails, or is told
-to stop, what it had written before is put back. Two at once take turns. The last lines say what
-the run found. Arguments are handed on to `dvc repro`.
+params.yaml, the folders of photos, the weights; each if dvc.yaml has the node that reads it. Then
+what a killed run left is mended, and DVC runs what changed. It deletes a node's outputs before it
+starts the node, so when one fails, or is told to stop, what it had written before is put back. Two
+at once take turns. The last lines say what the run found. Arguments are handed on to `dvc repro`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,8 @@ SECTIONS: dict[str, type] = {
     "plot": PlotParams,
     "gate": GateParams,
 }
+# What the gate judges, this node writes.
+JUDGED = "evaluate"
 DATASETS = Path("Datasets")
 WEIGHTS = Path("weights")
 MANIFEST = Path("artifacts/validate/manifest.csv")
@@ -86,14 +88,22 @@ class Output:
     cached: bool
 
 
-def check_params(path: Path) -> dict[str, Any]:
-    """The sections of params.yaml by name. Raises UserError with every problem of all of them."""
+def check_params(path: Path, nodes: Collection[str] = tuple(SECTIONS)) -> dict[str, Any]:
+    """The sections of params.yaml by name, of those `nodes` that are known here.
+
+    Raises UserError with every problem of all of them. Other nodes check their own when they run.
+    """
     content = read_file(path)
-    misspelt = misspelt_sections(content, SECTIONS)
+    known = {
+        name: section
+        for name, section in SECTIONS.items()
+        if (JUDGED if name == "gate" else name) in nodes
+    }
+    misspelt = misspelt_sections(content, known)
     others = [name for name in content if name not in misspelt]
-    problems = check_sections(others, path, tuple(SECTIONS))
+    problems = check_sections(others, path, tuple(dict.fromkeys((*SECTIONS, *nodes))))
     sections: dict[str, Any] = {}
-    for name, section in SECTIONS.items():
+    for name, section in known.items():
         try:
             sections[name] = parse_section(content, path, name, section)
         except UserError as error:
@@ -103,13 +113,12 @@ def check_params(path: Path) -> dict[str, Any]:
     return sections
 
 
-def check(pull: bool) -> None:
-    """Raise UserError for what would stop a node later. Opens no photo, imports no TensorFlow.
+def check(nodes: Collection[str], pull: bool) -> None:
+    """Raise UserError for what would stop one of `nodes`. Opens no photo, imports no TensorFlow.
 
     pull: whether DVC is to fetch what it keeps elsewhere, the photos perhaps among it.
     """
-    sections = check_params(PARAMS)
-    features = sections["features"]
+    sections = check_params(PARAMS, nodes)
     elsewhere = kept_elsewhere()
     if elsewhere and not pull:
         raise UserError(
@@ -117,9 +126,16 @@ def check(pull: bool) -> None:
             f"gets them."
         )
     check_files()
-    problems = [] if elsewhere else check_layout(FOLDERS, asdict(sections["validate"]))
-    if problems:
-        raise UserError(*problems)
+    if "validate" in sections and not elsewhere:
+        problems = check_layout(FOLDERS, asdict(sections["validate"]))
+        if problems:
+            raise UserError(*problems)
+    if "features" in sections:
+        check_own_weights(sections["features"])
+
+
+def check_own_weights(features: FeaturesParams) -> None:
+    """Raise UserError where `features` could not read its weights; a note if DVC does not watch."""
     check_weights(features.backbone, features.weights)
     if not is_watched(features.weights):
         print_note(
@@ -162,8 +178,8 @@ def is_watched(weights: str) -> bool:
     return weights == IMAGENET or WEIGHTS.resolve() in Path(weights).resolve().parents
 
 
-def read_outputs() -> list[Output]:
-    """Everything that the nodes of dvc.yaml write. Raises UserError where that cannot be known."""
+def read_nodes() -> dict[str, Any]:
+    """The nodes of dvc.yaml by name. Raises UserError where what they write cannot be known."""
     try:
         content = parse_yaml(DVC_YAML.read_text("utf-8"))
     except (OSError, ValueError):
@@ -178,9 +194,14 @@ def read_outputs() -> list[Output]:
     ]
     if problems:
         raise UserError(*problems)
+    return nodes
+
+
+def read_outputs() -> list[Output]:
+    """Everything that the nodes of dvc.yaml write. Raises UserError where that cannot be known."""
     return [
         Output(name, Path(path), options.get("cache", True))
-        for name, node in nodes.items()
+        for name, node in read_nodes().items()
         for kind in KINDS_OF_OUTPUTS
         for path, options in _entries(node.get(kind, []))
     ]
@@ -352,7 +373,11 @@ def main() -> int:
     stay_in_own_repository(Path())
     if {"-h", "--help"} & set(arguments):
         return _run_to_its_end([*DVC, "repro", *arguments])
-    check(pull=bool({"-p", "--pull"} & set(arguments)))
+    try:
+        nodes: Collection[str] = read_nodes()
+    except UserError:  # `repro` says it, after what is wrong with params and photos
+        nodes = SECTIONS
+    check(nodes, pull=bool({"-p", "--pull"} & set(arguments)))
     check_cache_links(Path())
     with alone(TEMPORARY):
         wait_for_dvc(TEMPORARY)
@@ -360,7 +385,7 @@ def main() -> int:
         heal_line_ends(Path())
         settle_version_control()
         status = repro(arguments)
-        if status == DONE and runs_whole_pipeline(arguments):
+        if status == DONE and "plot" in nodes and runs_whole_pipeline(arguments):
             print_last_lines(files_of_run(*NODE_FOLDERS), REPORT)
         return status
 

@@ -26,6 +26,8 @@ from carbrand.scores.predictions_file import read_predictions, write_predictions
 from tests.s3_server import Storage, storage_server
 from tools.sample import SIGNATURE
 
+pytest_plugins = ["tests.support.toy"]
+
 ROOT = Path(__file__).parent.parent
 ARTICLE_PHOTOS = ROOT.parent / "shared" / "datasets" / "car-brands-3"
 PAINTS = {"asta": (200, 30, 30), "bolt": (30, 60, 200), "cirro": (30, 160, 60)}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from carbrand.release.registry.find import find_model
-from tests.conftest import git, run
+from tests.conftest import edit_params, git, run
+from tests.support.toy import MODEL
 
 
 def dvc(project: Path, *arguments: str) -> str:
@@ -72,17 +73,20 @@ def test_plots_render_with_numbers(two_branches, command, tmp_path):
     assert {value["field"] for value in curves} == {"loss", "val_loss"}
 
 
-def test_an_experiment_runs_and_is_shown(finished):
-    dvc(finished, "exp", "run", "-S", "plot.dpi=60", "--name", "sharper")
-    shown = dvc(finished, "exp", "show", "--csv")
+def test_an_experiment_runs_and_is_shown(toy):
+    dvc(toy, "exp", "run", "-S", "show.width=60", "--name", "wider")
+    shown = dvc(toy, "exp", "show", "--csv")
     header, *lines = shown.splitlines()
-    assert "plot.dpi" in header
-    assert any("sharper" in line and "60" in line for line in lines)
+    assert "show.width" in header
+    assert any("wider" in line and "60" in line for line in lines)
     # The comments of params.yaml are for the next reader: DVC keeps what it does not change.
-    assert "dpi: 60" in (finished / "params.yaml").read_text()
+    assert "width: 60" in (toy / "params.yaml").read_text()
     # Its name will do wherever a revision does.
-    model = Path("artifacts/train/model.h5")
-    found = find_model("sharper", finished, model.as_posix())
-    assert found.read_bytes() == (finished / model).read_bytes()
-    gate = run([sys.executable, "-m", "carbrand.cli", "gate", "--against", "sharper"], finished)
+    assert find_model("wider", toy, MODEL).read_bytes() == (toy / MODEL).read_bytes()
+
+
+def test_the_gate_takes_the_name_of_an_experiment(finished):
+    edit_params(finished, gate__margin=0.06)
+    dvc(finished, "exp", "save", "-q", "-n", "laxer")
+    gate = run([sys.executable, "-m", "carbrand.cli", "gate", "--against", "laxer"], finished)
     assert gate.returncode == 3, gate.stderr

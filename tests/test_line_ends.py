@@ -66,41 +66,39 @@ def test_every_clone_has_the_same_bytes(settings, tmp_path):
     assert git(tmp_path / "clone", "status", "--porcelain") == ""
 
 
-def test_nothing_is_stale_in_a_clone_on_windows_and_nothing_at_home_after_its_run(
-    finished, tmp_path
-):
-    windows = clone_of(finished, tmp_path / "windows", *WINDOWS)
+def test_nothing_is_stale_in_a_clone_on_windows_and_nothing_at_home_after_its_run(toy, tmp_path):
+    windows = clone_of(toy, tmp_path / "windows", *WINDOWS)
     assert dvc(windows, "status") == "Data and pipelines are up to date.\n"
     # Editors there write CRLF.
     params = windows / "params.yaml"
-    params.write_text(params.read_text("utf-8").replace("dpi: 50", "dpi: 51"), "utf-8")
-    to_crlf(params, windows / "dvc.yaml", windows / "dvc.lock", windows / "stages/train.py")
+    params.write_text(params.read_text("utf-8").replace("width: 40", "width: 41"), "utf-8")
+    to_crlf(params, windows / "dvc.yaml", windows / "dvc.lock", windows / "stages/fit.py")
     nodes, said = repro(windows)
-    assert nodes == ["plot"]
-    assert f"note: stages/train.py {NOTE}" in said
-    git(windows, "commit", "-qam", "51")
+    assert nodes == ["show"]
+    assert f"note: stages/fit.py {NOTE}" in said
+    git(windows, "commit", "-qam", "41")
     changed = git(windows, "diff", "--name-only", "HEAD~").split()
     assert changed == ["dvc.lock", "params.yaml"]
 
-    remember(finished, windows)
-    git(finished, "pull", "-q", str(windows), "main")
-    dvc(finished, "checkout", "-q")
-    assert dvc(finished, "status") == "Data and pipelines are up to date.\n"
-    assert git(finished, "status", "--porcelain") == ""
+    remember(toy, windows)
+    git(toy, "pull", "-q", str(windows), "main")
+    dvc(toy, "checkout", "-q")
+    assert dvc(toy, "status") == "Data and pipelines are up to date.\n"
+    assert git(toy, "status", "--porcelain") == ""
 
 
-def test_a_checkout_from_before_is_mended_by_the_next_run(finished):
+def test_a_checkout_from_before_is_mended_by_the_next_run(toy):
     """Git writes no file anew because attributes changed."""
-    listed = git(finished, "ls-files", "-z", "carbrand", "stages", "artifacts", "weights")
-    texts = [finished / path for path in filter(None, listed.split("\0"))]
+    listed = git(toy, "ls-files", "-z", "stages", "artifacts")
+    texts = [toy / path for path in filter(None, listed.split("\0"))]
     modes = [path.stat().st_mode for path in texts]
     to_crlf(*texts)
-    nodes, said = repro(finished)
+    nodes, said = repro(toy)
     assert nodes == []
     assert f" and {len(texts) - 1} more {NOTE}" in said
     assert [path.stat().st_mode for path in texts] == modes
-    assert git(finished, "status", "--porcelain") == ""
-    assert NOTE not in repro(finished)[1]
+    assert git(toy, "status", "--porcelain") == ""
+    assert NOTE not in repro(toy)[1]
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from carbrand.pipeline.lock_merge.driver import CONFLICT, merge_files
 from carbrand.pipeline.lock_merge.git_config import SETTINGS
 from carbrand.pipeline.lock_merge.three_way import Unsettled, merge_locks
 from stages.__main__ import read_outputs
-from tests.conftest import ROOT, change_test_photos, edit_params, git, remember, run
+from tests.conftest import ROOT, change_test_photos, edit_params, git, run
+from tests.support.toy import repro
 
 BOTH_CHANGED = {"x": 2, "y": 2}
 
@@ -351,14 +352,7 @@ def test_every_file_that_a_node_writes_into_git_stays_whole_and_no_other_does(cl
         assert answer.endswith(": dvc-out\n" if path in ours else ": unspecified\n")
 
 
-# The same with the whole pipeline: what runs after a merge is what nobody ran.
-
-
-def ran(project: Path) -> list[str]:
-    """What `make repro` calls; the nodes that it ran."""
-    result = run([sys.executable, "-m", "stages"], project)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return [line.split("'")[1] for line in result.stdout.splitlines() if line.startswith("Running")]
+# The same with a pipeline: what runs after a merge is what nobody ran.
 
 
 def commit(project: Path, message: str) -> None:
@@ -373,15 +367,15 @@ def assert_clean(project: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def two_runs(_penalty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`penalty`, on which train.l2 is another, and `sharp`: plot.dpi. Both ran, in one folder."""
+def two_runs(_toy_penalty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`penalty`, on which fit.l2 is another, and `wide`: show.width. Both ran, in one folder."""
     project = tmp_path_factory.mktemp("merge") / "project"
-    shutil.copytree(_penalty, project, symlinks=True)
+    shutil.copytree(_toy_penalty, project, symlinks=True)
     install(project)
-    git(project, "checkout", "-qb", "sharp", "main")
-    edit_params(project, plot__dpi=60)
-    assert ran(project) == ["plot"]
-    commit(project, "sharp")
+    git(project, "checkout", "-qb", "wide", "main")
+    edit_params(project, show__width=60)
+    assert repro(project) == ["show"]
+    commit(project, "wide")
     return project
 
 
@@ -393,67 +387,66 @@ def branches(two_runs: Path, tmp_path: Path) -> Path:
 def test_after_a_merge_only_what_combines_both_sides_runs(branches, two_runs, tmp_path):
     result = try_git(branches, "merge", "-q", "--no-edit", "penalty")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "both sides: plot." in result.stderr
+    assert "both sides: show." in result.stderr
     # DVC sees it where it has the commit and none of the files, too: in a scheduled run, say.
     bare = tmp_path / "bare"
     git(branches, "clone", "-q", str(branches), str(bare))
     dry = run([sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing"], bare).stdout
     unchanged = [line.split("'")[1] for line in dry.splitlines() if "didn't change" in line]
-    assert unchanged == ["validate", "features", "train", "evaluate"]
-    assert ran(branches) == ["plot"]
+    assert unchanged == ["collect", "fit"]
+    assert repro(branches) == ["show"]
     assert_clean(branches)
     commit(branches, "merged")
-    assert ran(branches) == []
+    assert repro(branches) == []
 
     # The same as if both had been set from the start.
     direct = Path(shutil.copytree(two_runs, tmp_path / "direct", symlinks=True))
     git(direct, "checkout", "-q", "-b", "direct", "main")
-    edit_params(direct, train__l2=0.05, plot__dpi=60)
-    assert ran(direct) == ["plot"]
+    edit_params(direct, fit__l2=0.05, show__width=60)
+    assert repro(direct) == ["show"]
     assert (direct / "dvc.lock").read_bytes() == (branches / "dvc.lock").read_bytes()
 
     # And what such a branch ran is taken, whichever side it is on: no run is needed any more.
     commit(direct, "direct")
-    git(direct, "checkout", "-q", "sharp")
+    git(direct, "checkout", "-q", "wide")
     result = try_git(direct, "merge", "-q", "direct")
     assert (result.returncode, result.stderr) == (0, "")
-    assert ran(direct) == []
+    assert repro(direct) == []
     assert_clean(direct)
     assert (direct / "dvc.lock").read_bytes() == (branches / "dvc.lock").read_bytes()
 
 
 def test_two_values_of_one_parameter_are_for_a_person_to_choose(branches):
     git(branches, "checkout", "-qb", "free", "main")
-    edit_params(branches, train__l2=0.0)
-    assert ran(branches) == ["train", "evaluate", "plot"]
+    edit_params(branches, fit__l2=0.0)
+    assert repro(branches) == ["fit", "show"]
     commit(branches, "free")
     ours = (branches / "dvc.lock").read_bytes()
     theirs = git(branches, "show", "penalty:dvc.lock").encode()
     result = try_git(branches, "merge", "penalty")
     assert result.returncode == 1
-    assert "both sides: train, evaluate, plot." in result.stderr
+    assert "both sides: fit, show." in result.stderr
     assert git(branches, "diff", "--name-only", "--diff-filter=U") == "params.yaml\n"
     git(branches, "checkout", "--ours", "params.yaml")
-    assert ran(branches) == []
+    assert repro(branches) == []
     assert (branches / "dvc.lock").read_bytes() == ours
     # The other one ran too, so nothing runs: but everything is put back to it, metrics among it.
     git(branches, "checkout", "--theirs", "params.yaml")
-    assert ran(branches) == []
+    assert repro(branches) == []
     assert_clean(branches)
     assert (branches / "dvc.lock").read_bytes() == theirs
     assert git(branches, "diff", "--name-only", "penalty") == ""
 
 
-def test_new_photos_on_one_side_and_a_parameter_on_the_other(branches, other_photos, two_runs):
+def test_new_photos_on_one_side_and_a_parameter_on_the_other(branches):
     git(branches, "checkout", "-qb", "photos", "main")
     change_test_photos(branches)
-    remember(branches, two_runs, other_photos)
-    assert ran(branches) == []
+    assert repro(branches) == ["collect", "show"]
     commit(branches, "photos")
     result = try_git(branches, "merge", "-q", "penalty")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "both sides: evaluate, plot." in result.stderr
-    assert ran(branches) == ["evaluate", "plot"]
+    assert "both sides: show." in result.stderr
+    assert repro(branches) == ["show"]
     assert_clean(branches)
 
 
@@ -462,5 +455,5 @@ def test_where_one_side_alone_ran_the_pipeline_nothing_runs_after_the_merge(bran
     (branches / "notes.txt").write_text("nothing that a node reads\n")
     commit(branches, "notes")
     assert try_git(branches, "merge", "-q", "penalty").returncode == 0
-    assert ran(branches) == []
+    assert repro(branches) == []
     assert_clean(branches)

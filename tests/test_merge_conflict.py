@@ -171,7 +171,7 @@ def test_the_photos_of_two_branches_are_told_before_dvc_is_asked(diverged):
     merge(diverged, "merge", "-q", "theirs")
     git(diverged, "checkout", "--ours", "params.yaml")
     with pytest.raises(UserError) as caught:
-        stages.check(pull=True)
+        stages.check(stages.SECTIONS, pull=True)
     (problem,) = caught.value.problems
     assert f"Datasets{os.sep}train.dvc: Git left a conflict" in problem
     assert f"`outs.0.md5` is {32 * 'b'}.dir (HEAD) or {32 * 'a'}.dir (theirs)" in problem

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import draw_photo, git, make_project, remember, run
+from tests.conftest import draw_photo, git, remember, run
 from tests.s3_server import BUCKET, Storage
+from tests.support.toy import make_toy
 
 
 def try_dvc(
@@ -57,10 +58,10 @@ def nodes_run(output: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def stored(storage: Storage, _finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stored(storage: Storage, _toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose photos DVC keeps, as the README says it, pushed to the bucket."""
-    project = make_project(tmp_path_factory.mktemp("stored") / "project")
-    remember(project, _finished)
+    project = make_toy(tmp_path_factory.mktemp("stored") / "project")
+    remember(project, _toy)
     git(project, "rm", "-rq", "--cached", "Datasets/train", "Datasets/test")
     dvc(project, "add", "Datasets/train", "Datasets/test")
     add_store(project, "path", storage)
@@ -88,7 +89,7 @@ def test_make_repro_says_how_to_get_photos_that_are_kept_elsewhere(stored, tmp_p
     (line,) = result.stderr.splitlines()
     assert "`dvc pull Datasets/train.dvc Datasets/test.dvc`" in line
     # With --pull it is DVC's turn.
-    result = run([sys.executable, "-m", "stages", "--pull", "validate"], new)
+    result = run([sys.executable, "-m", "stages", "--pull", "collect"], new)
     assert result.returncode == 0, result.stderr
     assert len(contents(new / "Datasets" / "train")) == 18
 
@@ -101,25 +102,25 @@ def test_git_holds_no_photo_once_dvc_does(stored):
 
 def test_a_new_clone_runs_no_node_when_the_bucket_has_everything(stored, tmp_path):
     project = Path(shutil.copytree(stored, tmp_path / "project", symlinks=True))
-    dvc(project, "repro", "features")
-    assert contents(project / "artifacts" / "features")
+    dvc(project, "repro", "fit")
+    assert contents(project / "artifacts" / "fit")
     dvc(project, "push")
     commit(project)
     new = clone(project, tmp_path / "clone")
-    assert nodes_run(dvc(new, "repro", "--pull", "features")) == []
+    assert nodes_run(dvc(new, "repro", "--pull", "fit")) == []
     assert git(new, "status", "--short") == ""
-    for node in ("validate", "features"):
+    for node in ("collect", "fit"):
         assert contents(new / "artifacts" / node) == contents(project / "artifacts" / node)
 
 
 @pytest.fixture
 def imported(storage: Storage, tmp_path: Path) -> Path:
     """A project whose photos were imported from a folder of the bucket."""
-    project = make_project(tmp_path / "project")
+    project = make_toy(tmp_path / "project")
     for path in sorted((project / "Datasets").glob("*/*/*.png")):
         storage.upload(path, f"photos/{path.relative_to(project / 'Datasets').as_posix()}")
     git(project, "rm", "-rq", "Datasets/train", "Datasets/test")
-    # Git deletes empty folders; the project's own holds a README.
+    # Git deletes empty folders.
     (project / "Datasets").mkdir(exist_ok=True)
     with (project / ".dvc/config").open("a") as file:  # as `dvc remote add` writes it
         url = f"s3://{BUCKET}/photos"
@@ -130,17 +131,17 @@ def imported(storage: Storage, tmp_path: Path) -> Path:
     return project
 
 
-def validate(project: Path) -> tuple[list[str], int]:
-    """The nodes that `make repro` runs up to `validate`, and the number of photos it looked at."""
-    result = run([sys.executable, "-m", "stages", "validate"], project)
+def collect(project: Path) -> tuple[list[str], int]:
+    """The nodes that `make repro` runs up to `collect`, and the number of photos it saw."""
+    result = run([sys.executable, "-m", "stages", "collect"], project)
     assert result.returncode == 0, result.stdout + result.stderr
-    summary = json.loads((project / "artifacts/validate/summary.json").read_text("utf-8"))
-    return nodes_run(result.stdout), summary["images"]
+    summary = json.loads((project / "artifacts/collect/summary.json").read_text("utf-8"))
+    return nodes_run(result.stdout), summary["photos"]
 
 
-def test_a_photo_added_to_the_bucket_reruns_validate_once(imported, storage, tmp_path):
-    assert validate(imported) == (["validate"], 27)
-    assert validate(imported) == ([], 27)
+def test_a_photo_added_to_the_bucket_reruns_the_first_node_once(imported, storage, tmp_path):
+    assert collect(imported) == (["collect"], 27)
+    assert collect(imported) == ([], 27)
     # A store of one's own keeps what was imported; the bucket of photos goes its own way.
     add_store(imported, "kept", storage)
     dvc(imported, "push")
@@ -148,12 +149,12 @@ def test_a_photo_added_to_the_bucket_reruns_validate_once(imported, storage, tmp
 
     draw_photo((200, 30, 30), 555).save(tmp_path / "new.png")
     storage.upload(tmp_path / "new.png", "photos/train/asta/new.png")
-    assert validate(imported) == ([], 27)  # until asked to, nobody looks into the bucket
+    assert collect(imported) == ([], 27)  # until asked to, nobody looks into the bucket
     dvc(imported, "update", "Datasets/train.dvc", "Datasets/test.dvc")
     assert git(imported, "status", "--short").split() == ["M", "Datasets/train.dvc"]
-    assert validate(imported) == (["validate"], 28)
+    assert collect(imported) == (["collect"], 28)
     dvc(imported, "update", "Datasets/train.dvc", "Datasets/test.dvc")
-    assert validate(imported) == ([], 28)
+    assert collect(imported) == ([], 28)
 
     old = clone(imported, tmp_path / "clone")
     dvc(old, "pull", "Datasets/train.dvc", "Datasets/test.dvc")

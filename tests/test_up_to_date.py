@@ -18,9 +18,9 @@ from carbrand.pipeline.status import check_up_to_date
 from carbrand.release.gate.results_of_commit import check_results
 from carbrand.release.gate.revision import find_revision
 from tests.conftest import draw_photo, edit_params, git, run
+from tests.support.toy import MODEL
 
-PREDICTIONS = "artifacts/evaluate/predictions.csv"
-COPIES = "carbrand/checks/copies/mark_copies.py"
+HISTORY = "artifacts/fit/history.csv"
 
 
 def append(path: str) -> Callable[[Path], None]:
@@ -32,32 +32,29 @@ def append(path: str) -> Callable[[Path], None]:
 
 
 def freeze(project: Path) -> None:
-    edit_params(project, train__l2=0.5)
+    edit_params(project, fit__l2=0.5)
     file = project / "dvc.yaml"
     text = file.read_text("utf-8")
-    file.write_text(text.replace("\n  train:\n", "\n  train:\n    frozen: true\n"), "utf-8")
+    file.write_text(text.replace("\n  fit:\n", "\n  fit:\n    frozen: true\n"), "utf-8")
 
 
 def run_otherwise(project: Path) -> None:
     file = project / "dvc.yaml"
-    file.write_text(file.read_text("utf-8").replace("-m stages.train", "-X dev -m stages.train"))
+    file.write_text(file.read_text("utf-8").replace("-m stages.fit", "-X dev -m stages.fit"))
 
 
 CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "param": (lambda p: edit_params(p, train__l2=0.5), "params.yaml: train.l2"),
+    "param": (lambda p: edit_params(p, fit__l2=0.5), "params.yaml: fit.l2"),
     "photo gone": (lambda p: (p / "Datasets/test/asta/000.png").unlink(), "Datasets/test"),
     "photos gone": (lambda p: shutil.rmtree(p / "Datasets/test"), "Datasets/test"),
     "photo new": (
         lambda p: draw_photo((9, 9, 9), 5).save(p / "Datasets/train/asta/new.png"),
         "Datasets/train",
     ),
-    "code": (
-        append("carbrand/checks/copies/mark_copies.py"),
-        "carbrand/checks/copies/mark_copies.py",
-    ),
+    "code": (append("stages/fit.py"), "stages/fit.py"),
     "command": (run_otherwise, "dvc.yaml"),
-    "artifact": (append(PREDICTIONS), PREDICTIONS),
-    "frozen": (freeze, "dvc.yaml freezes train: DVC looks for no change there"),
+    "artifact": (append(HISTORY), HISTORY),
+    "frozen": (freeze, "dvc.yaml freezes fit: DVC looks for no change there"),
 }
 
 
@@ -69,47 +66,42 @@ def problem_of(project: Path) -> str:
     return problem
 
 
-def test_what_changed_since_the_run_is_named_until_it_is_put_back(finished: Path):
+def test_what_changed_since_the_run_is_named_until_it_is_put_back(toy: Path):
     for change, name in CHANGES.values():
-        change(finished)
-        problem = problem_of(finished)
+        change(toy)
+        problem = problem_of(toy)
         assert f": {name}" in f": {problem}".replace(", ", ": ")
         assert "`make repro`" in problem
-        git(finished, "checkout", "-q", ".")
-        git(finished, "clean", "-qfd", "Datasets")
-    check_up_to_date(finished)
+        git(toy, "checkout", "-q", ".")
+        git(toy, "clean", "-qfd", "Datasets")
+    check_up_to_date(toy)
 
 
 @pytest.mark.parametrize("lock", [None, "schema: '2.0'\nstages: {}\n", "<<<<<<< a\n"])
-def test_without_a_dvc_lock_nobody_knows_of_what_the_results_are(finished: Path, lock: str | None):
-    (finished / "dvc.lock").unlink()
+def test_without_a_dvc_lock_nobody_knows_of_what_the_results_are(toy: Path, lock: str | None):
+    (toy / "dvc.lock").unlink()
     if lock is not None:
-        (finished / "dvc.lock").write_text(lock, "utf-8")
-    assert problem_of(finished).startswith("dvc.lock ")
+        (toy / "dvc.lock").write_text(lock, "utf-8")
+    assert problem_of(toy).startswith("dvc.lock ")
 
 
 def test_a_clone_needs_neither_artifacts_of_dvc_nor_photos_that_it_keeps_as_they_were(
-    finished: Path,
+    toy: Path,
 ):
-    shutil.rmtree(finished / ".dvc" / "cache")
-    shutil.rmtree(finished / "artifacts" / "features")
-    (finished / "artifacts/train/model.h5").unlink()
-    check_up_to_date(finished)
-    nodes = yaml.safe_load((finished / "dvc.lock").read_text("utf-8"))["stages"]
-    (seen,) = (dep for dep in nodes["evaluate"]["deps"] if dep["path"] == "Datasets/test")
-    shutil.rmtree(finished / "Datasets" / "test")
-    kept = finished / "Datasets" / "test.dvc"
-    del nodes["plot"]  # it looks at the whole folder, and would see the new file
-    (finished / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": nodes}))
-    pipeline = yaml.safe_load((finished / "dvc.yaml").read_text("utf-8"))
-    del pipeline["stages"]["plot"]
-    (finished / "dvc.yaml").write_text(yaml.safe_dump(pipeline))
+    shutil.rmtree(toy / ".dvc" / "cache")
+    shutil.rmtree(toy / "artifacts" / "show")
+    (toy / MODEL).unlink()
+    check_up_to_date(toy)
+    nodes = yaml.safe_load((toy / "dvc.lock").read_text("utf-8"))["stages"]
+    (seen,) = (dep for dep in nodes["collect"]["deps"] if dep["path"] == "Datasets/test")
+    shutil.rmtree(toy / "Datasets" / "test")
+    kept = toy / "Datasets" / "test.dvc"
     for md5, right in ((seen["md5"], True), ("0" * 32 + ".dir", False)):
         kept.write_text(json.dumps({"outs": [{"path": "test", "hash": "md5", "md5": md5}]}))
         if right:
-            check_up_to_date(finished)
+            check_up_to_date(toy)
         else:
-            assert "Datasets/test" in problem_of(finished)
+            assert "Datasets/test" in problem_of(toy)
 
 
 def test_a_run_that_ended_between_two_nodes_shows_in_dvc_lock():

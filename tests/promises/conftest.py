@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+from tests.conftest import edit_params
+from tests.promises.running import THOROUGH, in_torture
+from tests.support.toy import PAUSE
 
 
 @pytest.fixture(scope="session")
 def thorough() -> bool:
     """Whether there is time for the whole of it: `make torture`."""
-    return os.environ.get("TORTURE") == "1"
+    return THOROUGH
 
 
 @pytest.fixture
@@ -24,3 +28,20 @@ def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
             print(f"\n{request.node.name}: {line}", flush=True)
 
     return show
+
+
+@pytest.fixture(params=["toy", pytest.param("finished", marks=in_torture)])
+def pipeline(request: pytest.FixtureRequest) -> Path:
+    """A project in which the pipeline ran: the toy, and with `make torture` the real one too."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def slow(pipeline: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a node of `pipeline` that must run and takes long."""
+    if request.node.callspec.params["pipeline"] == "toy":
+        monkeypatch.setenv(PAUSE, "fit works=600")
+        edit_params(pipeline, fit__l2=0.5)
+        return "fit"
+    edit_params(pipeline, features__size_px=448, features__views=40)
+    return "features"

@@ -13,11 +13,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+import pytest
+import yaml
 
 from tests.conftest import SET_BY_TESTS
 
 NODES = ("validate", "features", "train", "evaluate", "plot")
 DEADLINE_S = 120.0
+THOROUGH = os.environ.get("TORTURE") == "1"
+# Tests that only `make torture` has the time for. Skipped, they let no project be made.
+in_torture = pytest.mark.skipif(not THOROUGH, reason="make torture")
+
+
+def nodes_of(project: Path) -> dict[str, list[str]]:
+    """The command of each node, by its name, in order."""
+    nodes = yaml.safe_load((project / "dvc.yaml").read_text("utf-8"))["stages"]
+    return {name: node["cmd"].split() for name, node in nodes.items()}
 
 
 def bits(project: Path) -> dict[str, str]:
@@ -34,7 +45,7 @@ def forget_results(project: Path) -> None:
     """As in a new clone that has no remote."""
     for folder in (".dvc/cache", ".dvc/tmp", ".vectors", ".training"):
         shutil.rmtree(project / folder, ignore_errors=True)
-    for node in NODES:
+    for node in nodes_of(project):
         forget(project, node)
     (project / "dvc.lock").unlink()
 

@@ -18,6 +18,7 @@ from carbrand.pipeline.dvc_environment import environment
 from carbrand.pipeline.dvc_notes import FOLDER, closed_notes
 from carbrand.release.retrain.dvc_commands import Dvc
 from tests.conftest import run
+from tests.support.toy import MODEL
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="rights are others there")
 
@@ -53,31 +54,31 @@ def poison(project: Path, mark: Path) -> None:
 
 
 @pytest.fixture
-def mark(finished: Path, tmp_path: Path) -> Path:
+def mark(toy: Path, tmp_path: Path) -> Path:
     """A file that is there once one of the commands ran."""
     path = tmp_path / "mark"
-    poison(finished, path)
+    poison(toy, path)
     return path
 
 
-def test_make_repro_and_the_loop_read_no_notes_of_others(finished: Path, mark: Path) -> None:
-    model = finished / "artifacts" / "train" / "model.h5"
+def test_make_repro_and_the_loop_read_no_notes_of_others(toy: Path, mark: Path) -> None:
+    model = toy / MODEL
     model.unlink()
-    done = run([sys.executable, "-m", "stages"], finished)
+    done = run([sys.executable, "-m", "stages"], toy)
     assert done.returncode == 0, done.stderr
     assert model.exists()
     model.unlink()
-    Dvc(finished).run("dvc", "checkout", "-q")
+    Dvc(toy).run("dvc", "checkout", "-q")
     assert model.exists()
     assert not mark.exists()
 
 
-def test_the_folder_that_is_printed_is_one_for_a_plain_dvc(finished: Path, mark: Path) -> None:
-    printed = run([sys.executable, "-m", "carbrand.pipeline.dvc_notes"], finished).stdout.strip()
-    done = run(["dvc", "checkout"], finished, {FOLDER: printed})
+def test_the_folder_that_is_printed_is_one_for_a_plain_dvc(toy: Path, mark: Path) -> None:
+    printed = run([sys.executable, "-m", "carbrand.pipeline.dvc_notes"], toy).stdout.strip()
+    done = run(["dvc", "checkout"], toy, {FOLDER: printed})
     assert done.returncode == 0, done.stderr
     assert not mark.exists()
-    run(["dvc", "checkout"], finished)
+    run(["dvc", "checkout"], toy)
     assert mark.exists(), "a plain `dvc` is not what this test takes it for"
 
 

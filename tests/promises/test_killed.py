@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import psutil
@@ -32,11 +33,15 @@ from tests.promises.running import (
     await_that,
     bits,
     forget_results,
+    in_torture,
     leftovers,
+    nodes_of,
 )
+from tests.support import toy as toys
 
-# What `make torture` does at so many points of each node takes half an hour on two cores.
+# At so many points `make torture` kills each node of the toy, and each real one.
 POINTS = int(os.environ.get("TORTURE_POINTS", "50"))
+REAL_POINTS = 5
 
 
 def unfinished(project: Path, node: str) -> list[Path]:
@@ -60,31 +65,41 @@ def await_phase(run: Run, node: str, phase: str) -> psutil.Process:
     return process
 
 
-# Each way in another node; the rest with `make torture`.
-MOMENTS = [
+# Each way once; all phases of all nodes with `make torture`.
+TOY_MOMENTS = [
+    ("collect", "works", "stage"),
+    ("fit", "works", "group"),
+    ("fit", "writes", "dvc"),
+    ("show", "works", "stages"),
+]
+ALL_TOY_MOMENTS = list(product(toys.NODES, ("started", "works", "writes"), WAYS))
+REAL_MOMENTS = [
     ("validate", "works", "stage"),
+    ("validate", "started", "group"),
     ("features", "writes", "dvc"),
+    ("features", "works", "stages"),
     ("train", "works", "group"),
+    ("train", "started", "dvc"),
     ("evaluate", "works", "stages"),
-]
-MORE_MOMENTS = [
-    *(
-        ("validate", "started", "group"),
-        ("features", "works", "stages"),
-        ("train", "started", "dvc"),
-    ),
-    *(("evaluate", "writes", "dvc"), ("plot", "works", "stage"), ("plot", "started", "stages")),
+    ("evaluate", "writes", "dvc"),
+    ("plot", "works", "stage"),
+    ("plot", "started", "stages"),
 ]
 
 
-def test_killed_in_one_node_after_the_other_it_ends_as_if_nothing_had_been(finished, thorough):
+def test_killed_in_one_node_after_the_other_it_ends_as_if_nothing_had_been(
+    pipeline, thorough, monkeypatch
+):
     """One run after another is killed, in the next node each; the last one may end."""
-    expected = bits(finished)
-    forget_results(finished)
-    moments = MOMENTS + (MORE_MOMENTS if thorough else [])
-    for node, phase, way in sorted(moments, key=lambda moment: NODES.index(moment[0])):
-        there = leftovers(finished)  # of a group that was killed, until its node runs again
-        running = Run(finished)
+    expected = bits(pipeline)
+    forget_results(pipeline)
+    moments = REAL_MOMENTS
+    if "collect" in nodes_of(pipeline):
+        moments = ALL_TOY_MOMENTS if thorough else TOY_MOMENTS
+    for node, phase, way in moments:
+        there = leftovers(pipeline)  # of a group that was killed, until its node runs again
+        monkeypatch.setenv(toys.PAUSE, f"{node} {phase}=600")
+        running = Run(pipeline)
         process = await_phase(running, node, phase)
         running.kill(way, process)
         running.await_nothing_left()
@@ -94,12 +109,13 @@ def test_killed_in_one_node_after_the_other_it_ends_as_if_nothing_had_been(finis
         if way == "stages":
             assert running.said().splitlines()[-1] == "stopped"
         if way in ("stages", "dvc"):
-            assert set(leftovers(finished)) <= set(there)
-    last = Run(finished)
+            assert set(leftovers(pipeline)) <= set(there)
+    monkeypatch.delenv(toys.PAUSE)
+    last = Run(pipeline)
     assert last.end() == 0, last.said()
-    assert bits(finished) == expected
-    assert leftovers(finished) == []
-    assert git(finished, "status", "--porcelain") == ""
+    assert bits(pipeline) == expected
+    assert leftovers(pipeline) == []
+    assert git(pipeline, "status", "--porcelain") == ""
 
 
 def _has_ended(process: psutil.Process) -> bool:
@@ -110,7 +126,7 @@ def measure(project: Path) -> dict[str, float]:
     """The seconds that each node takes."""
     running = Run(project, "--force")
     took = {}
-    for node in NODES:
+    for node in nodes_of(project):
         process = running.await_process(f"stages.{node}")
         start = time.monotonic()
         await_that(partial(_has_ended, process), f"{node} to end")
@@ -164,19 +180,21 @@ def torture(project: Path, node: str, after_s: float, expected: dict[str, str]) 
     return counted
 
 
-@pytest.mark.parametrize("node", NODES)
-def test_a_node_is_killed_at_many_moments_and_heals(node, finished, tmp_path, thorough, figure):
-    if not thorough:
-        pytest.skip("make torture")
-    expected, took = bits(finished), measure(finished)[node]
-    copies = [finished, *(tmp_path / f"copy{number}" for number in range(1, os.cpu_count() or 1))]
+@in_torture
+@pytest.mark.parametrize("node", [*toys.NODES, *NODES])
+def test_a_node_is_killed_at_many_moments_and_heals(node, request, tmp_path, figure, monkeypatch):
+    project = request.getfixturevalue("toy" if node in toys.NODES else "finished")
+    points = POINTS if node in toys.NODES else REAL_POINTS
+    monkeypatch.setenv(toys.PAUSE, "=0.1")
+    expected, took = bits(project), measure(project)[node]
+    copies = [project, *(tmp_path / f"copy{number}" for number in range(1, os.cpu_count() or 1))]
     for copy in copies[1:]:
-        shutil.copytree(finished, copy, symlinks=True)
+        shutil.copytree(project, copy, symlinks=True)
 
     def work(number: int) -> Counter[str]:
         counted: Counter[str] = Counter()
-        for point in range(number, POINTS, len(copies)):
-            found = torture(copies[number], node, 1.1 * took * point / POINTS, expected)
+        for point in range(number, points, len(copies)):
+            found = torture(copies[number], node, 1.1 * took * point / points, expected)
             slowest = max(counted["slowest end in ms"], found["slowest end in ms"])
             counted += found
             counted["slowest end in ms"] = slowest
@@ -189,7 +207,7 @@ def test_a_node_is_killed_at_many_moments_and_heals(node, finished, tmp_path, th
     total = sum(counts, Counter())
     phases = ", ".join(f"{count} {name}" for name, count in sorted(total.items()))
     figure(
-        f"{total.total()} kills at {POINTS} points over {took:.1f} s, all healed, same bytes, "
+        f"{total.total()} kills at {points} points over {took:.1f} s, all healed, same bytes, "
         f"nothing left after at most {slowest / 1000:.1f} s ({phases}); "
         f"{time.monotonic() - start:.0f} s"
     )
@@ -199,29 +217,36 @@ def test_a_node_is_killed_at_many_moments_and_heals(node, finished, tmp_path, th
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_node_ends_with_the_dvc_that_was_started_by_hand(number, finished, thorough):
-    if number == signal.SIGTERM and not thorough:
-        pytest.skip("make torture")
-    edit_params(finished, features__size_px=448, features__views=40)
-    running = Run(finished, command=("dvc", "repro"))
-    await_phase(running, "features", "works")
+def test_a_node_ends_with_the_dvc_that_was_started_by_hand(number, pipeline, slow):
+    running = Run(pipeline, command=("dvc", "repro"))
+    await_phase(running, slow, "works")
     running.process.send_signal(number)
     assert running.await_nothing_left() < 5
-    assert leftovers(finished) == []
+    assert leftovers(pipeline) == []
 
 
-def test_nothing_is_left_of_a_node_that_is_told_to_stop(finished, tmp_path):
-    edit_params(finished, features__size_px=448, features__views=40)
-    out = finished / "artifacts/features"
-    before = bits(finished)
-    command = ("python", "-m", "stages.features", "params.yaml", "artifacts/validate/manifest.csv")
-    running = Run(finished, command=(*command, str(tmp_path / "vectors"), str(out)))
-    await_phase(running, "features", "works")
+def test_nothing_is_left_of_a_node_that_is_told_to_stop(pipeline, slow, tmp_path):
+    before = bits(pipeline)
+    own = {".vectors": str(tmp_path / "vectors")}
+    command = [own.get(word, word) for word in nodes_of(pipeline)[slow]]
+    running = Run(pipeline, command=(*command,))
+    await_phase(running, slow, "works")
     running.process.send_signal(signal.SIGTERM)
     assert running.end() == 143
     assert running.said().splitlines()[-1] == "stopped"
-    assert leftovers(finished) == []
-    assert bits(finished) == before
+    assert leftovers(pipeline) == []
+    assert bits(pipeline) == before
+
+
+def test_ctrl_c_leaves_everything_as_it_was(pipeline, slow):
+    """In the middle of a node's work: what DVC prints while it is itself at work is its affair."""
+    before = bits(pipeline)
+    running = Run(pipeline)
+    await_phase(running, slow, "works")
+    os.killpg(running.process.pid, signal.SIGINT)
+    assert running.end() != 0
+    assert "Traceback" not in running.said()
+    assert bits(pipeline) == before
 
 
 def test_workers_of_a_killed_node_end_too(finished):
@@ -368,122 +393,28 @@ def test_a_lock_torn_anywhere_is_one_that_dvc_reads(tmp_path, monkeypatch, commi
 
 def test_a_merge_that_is_not_settled_is_left_to_a_person(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = b"<<<<<<< main\nschema: '2.0'\n=======\nschema: '2.0'\n>>>>>>> other\n"
-    Path("dvc.lock").write_bytes(text)
-    with pytest.raises(UserError, match="perhaps by a merge"):
-        heal(Path("dvc.lock"))
-    assert Path("dvc.lock").read_bytes() == text
+    text = b"
 
-
-def test_dvc_runs_after_its_files_were_torn(finished, thorough, figure):
-    """All files of .dvc/tmp at once, and dvc.lock at some lengths."""
-    expected, whole = bits(finished), (finished / "dvc.lock").read_bytes()
-    lengths = [4000] if not thorough else [len(whole) * point // 40 for point in range(40)]
-    for number, length in enumerate(lengths):
-        (finished / "dvc.lock").write_bytes(whole[:length])
-        text = ["", '{"write": {"', "[]", '{"write": {"a": {"pid": "1"}}}'][number % 4]
-        (finished / ".dvc/tmp/rwlock").write_text(text)
-        for name in ("lock", "rwlock.lock", "repro.lock", "btime"):
-            (finished / ".dvc/tmp" / name).write_text(text[:3])
-        result = run([sys.executable, "-m", "stages"], finished)
-        assert result.returncode == 0, (length, result.stdout, result.stderr)
-        assert bits(finished) == expected, length
-    if thorough:
-        figure(f"{len(lengths)} torn locks, all mended by the next run, same bytes")
-
-
-def test_names_of_killed_processes_are_forgotten_and_those_of_living_ones_kept(tmp_path):
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    living = {"pid": os.getpid(), "cmd": "dvc repro"}
-    dead = {"pid": ended.pid, "cmd": "dvc exp run"}
-    path = tmp_path / "rwlock"
-    content = {"write": {"/a": dead, "/b": living}, "read": {"/c": [dead, living], "/d": [dead]}}
-    path.write_text(json.dumps(content))
-    mend_rwlock(tmp_path)
-    assert json.loads(path.read_text()) == {"write": {"/b": living}, "read": {"/c": [living]}}
-    assert {str(worker.path) for worker in workers(tmp_path)} == {"/b", "/c"}
-    # The id of a killed process was given to another one, as in a container that was started anew.
-    os.utime(path, (1_000_000_000, 1_000_000_000))
-    mend_rwlock(tmp_path)
-    assert json.loads(path.read_text()) == {}
-
-
-# --- the cache ---
-
-
-@pytest.mark.parametrize("kind", ["hardlink", "symlink", "reflink,hardlink,copy"])
-@pytest.mark.parametrize("level", ["repo", "local", "global", "system"])
-def test_links_through_which_a_writer_reaches_the_cache_are_refused(
-    finished, tmp_path, kind, level, monkeypatch
-):
-    """As DVC itself writes its configurations; the line that is said mends it."""
-    for other in ("global", "system"):
-        monkeypatch.setenv(f"DVC_{other.upper()}_CONFIG_DIR", str(tmp_path / other))
-    if level in ("global", "system"):  # or else the project's own would count
-        (finished / ".dvc/config").write_text("[core]\n    analytics = false\n")
-    option = [] if level == "repo" else [f"--{level}"]
-    monkeypatch.chdir(finished)
-    configure([*option, "cache.type", kind])
-    with pytest.raises(UserError) as caught:
-        check_cache_links(Path())
-    assert len(caught.value.problems) == 1
-    words = str(caught.value).split("`")[1].split()
-    assert words[:2] == ["dvc", "config"]
-    configure(words[2:])
-    check_cache_links(Path())
-
-
-def configure(arguments: list[str]) -> None:
-    from dvc.cli import main
-
-    assert main(["config", *arguments]) == 0
-
-
-def test_a_hardlinked_cache_stops_the_run_with_one_line(finished):
-    before = bits(finished)
-    (finished / ".dvc/config.local").write_text("[cache]\n    type = hardlink\n")
-    result = run([sys.executable, "-m", "stages"], finished)
-    assert result.returncode == 2
-    assert len(result.stderr.splitlines()) == 1
-    assert "dvc config --local cache.type reflink,copy" in result.stderr
-    assert bits(finished) == before
-
-
-# --- a full disk ---
-
-LIMITED = """
-import resource, runpy, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-sys.argv = sys.argv[2:]
-runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-"""
-ARGUMENTS = {
-    "validate": ["Datasets/train", "Datasets/test"],
-    "features": ["artifacts/validate/manifest.csv", ".vectors"],
-    "train": ["artifacts/features", ".training"],
-    "evaluate": ["artifacts/train/model.h5", "artifacts/validate", "artifacts/features"],
-    "plot": [
-        *(f"artifacts/{name}" for name in ("validate", "features", "train", "evaluate")),
-        "Datasets",
+@pytest.mark.parametrize(
+    "node",
+    [
+        *(*toys.NODES, "train"),
+        *(pytest.param(node, marks=in_torture) for node in NODES if node != "train"),
     ],
-}
-
-
-@pytest.mark.parametrize("node", NODES)
-def test_a_node_that_cannot_write_leaves_what_was_there(node, finished, thorough):
+)
+def test_a_node_that_cannot_write_leaves_what_was_there(node, request):
     """A limit on the size of files says the same as a full disk, and needs no disk to fill."""
-    if node not in ("validate", "train") and not thorough:
-        pytest.skip("make torture")
     pytest.importorskip("resource", reason="there are no such limits on Windows")
-    before = bits(finished)
-    command = [f"stages.{node}", "params.yaml", *ARGUMENTS[node], f"artifacts/{node}"]
-    result = run([sys.executable, "-c", LIMITED, "1000", *command], finished)
+    project = request.getfixturevalue("toy" if node in toys.NODES else "finished")
+    before = bits(project)
+    _, _, *command = nodes_of(project)[node]
+    limit = "100" if node in toys.NODES else "1000"
+    result = run([sys.executable, "-c", LIMITED, limit, *command], project)
     assert result.returncode == 2, result.stderr
     assert len(result.stderr.splitlines()) == 1, result.stderr
     assert f"has no space left for the files of artifacts/{node}" in result.stderr
-    assert bits(finished) == before
-    assert leftovers(finished) == []
+    assert bits(project) == before
+    assert leftovers(project) == []
 
 
 def test_a_folder_that_cannot_be_synced_is_no_failure_but_a_file_is():
@@ -496,10 +427,9 @@ def test_a_folder_that_cannot_be_synced_is_no_failure_but_a_file_is():
         _sync(folder / "status")
 
 
-def test_a_disk_that_gets_full_costs_nothing(finished, tmp_path, thorough):
+@in_torture
+def test_a_disk_that_gets_full_costs_nothing(finished, tmp_path):
     """A real one, as far as one may be made here."""
-    if not thorough:
-        pytest.skip("make torture")
     disk = tmp_path / "disk"
     disk.mkdir()
     made = shutil.which("mount") and subprocess.run(

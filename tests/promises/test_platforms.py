@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT, git, make_project, run
-from tests.promises.running import bits
+from tests.promises.running import bits, in_torture
+from tests.support.toy import make_toy
 
 SOURCES = sorted([*(ROOT / "carbrand").rglob("*.py"), *(ROOT / "stages").rglob("*.py")])
 # Root may write anywhere, and has a name. As this user of a namespace, it may not and has none.
@@ -108,36 +109,41 @@ def test_a_project_that_cannot_be_written_predicts_and_says_in_a_line_why_it_doe
 
 
 def test_artifacts_that_cannot_be_written_are_all_there_after_the_run_that_failed(
-    finished: Path, locked: list[Path]
+    pipeline: Path, locked: list[Path]
 ) -> None:
-    before = bits(finished)
-    lock(finished / "artifacts", locked)
-    done = run([*as_nobody(), sys.executable, "-m", "stages", "--force"], finished)
+    before = bits(pipeline)
+    lock(pipeline / "artifacts", locked)
+    done = run([*as_nobody(), sys.executable, "-m", "stages", "--force"], pipeline)
     assert done.returncode == 2
     assert "Permission denied" in done.stderr
     assert "Traceback" not in done.stderr
-    assert bits(finished) == before
+    assert bits(pipeline) == before
 
 
+@pytest.mark.parametrize("kind", ["toy", pytest.param("real", marks=in_torture)])
 def test_nobody_without_a_home_in_an_ascii_locale_gets_what_others_get(
-    tmp_path: Path, thorough: bool
+    tmp_path: Path, kind: str
 ) -> None:
     """With names that ASCII has no letters for, of the project and of a brand.
 
-    In a quick run the first node only: all of them run in another ASCII locale in test_same_bits.
+    The real nodes run in another ASCII locale in test_same_bits as well.
     """
-    project = make_project(tmp_path / "Škoda & söhne 日本")
+    make = make_toy if kind == "toy" else make_project
+    project = make(tmp_path / "Škoda & söhne 日本")
     for split in ("train", "test"):
         folder = project / "Datasets" / split
         (folder / "asta").rename(folder / "škoda")
         (folder / "škoda" / "000.png").rename(folder / "škoda" / "é – 日本.png")
     git(project, "add", "-A")
     git(project, "commit", "-qm", "other names")
-    pipeline = [sys.executable, "-m", "stages", *([] if thorough else ["validate"])]
+    pipeline = [sys.executable, "-m", "stages"]
     done = run([*as_nobody(), *pipeline], project, ASCII)
     assert done.returncode == 0, done.stderr
-    tables = ["validate/manifest.csv", *(["evaluate/predictions.csv"] if thorough else [])]
-    for table in tables:
+    tables = {
+        "toy": ["collect/photos.csv"],
+        "real": ["validate/manifest.csv", "evaluate/predictions.csv"],
+    }
+    for table in tables[kind]:
         with (project / "artifacts" / table).open(encoding="utf-8") as file:
             paths = [row["path"] for row in csv.DictReader(file)]
         assert "Datasets/test/škoda/é – 日本.png" in paths

@@ -13,33 +13,34 @@ import pytest
 from carbrand.node.errors import UserError
 from carbrand.pipeline.file_lock import held_within, is_held
 from tests.conftest import edit_params, git, run
-from tests.promises.running import Run, await_that, bits, forget, leftovers
+from tests.promises.running import Run, await_that, bits, forget, in_torture, leftovers, nodes_of
 
 
-def test_two_runs_take_turns(finished):
-    expected = bits(finished)
-    shutil.rmtree(finished / ".dvc/cache")
-    for node in ("evaluate", "plot"):
-        forget(finished, node)
-    runs = [Run(finished), Run(finished)]
+def test_two_runs_take_turns(pipeline):
+    expected = bits(pipeline)
+    shutil.rmtree(pipeline / ".dvc/cache")
+    *_, former, final = nodes_of(pipeline)
+    for node in (former, final):
+        forget(pipeline, node)
+    runs = [Run(pipeline), Run(pipeline)]
     assert [running.end() for running in runs] == [0, 0], [running.said() for running in runs]
     first, second = sorted(runs, key=lambda running: "Waiting" in running.said())
-    assert "Running stage 'plot'" in first.said()
+    assert f"Running stage '{final}'" in first.said()
     assert "note: another `make repro` is at work here. Waiting for its end." in second.said()
     assert "Running stage" not in second.said()
     assert "Data and pipelines are up to date." in second.said().splitlines()
-    last = [running.said().split("\n\n")[-1] for running in runs]
-    assert last[0] == last[1]
-    assert last[0].endswith("report        artifacts/plot/report.html\n")
-    assert bits(finished) == expected
-    assert leftovers(finished) == []
+    if final == "plot":
+        last = [running.said().split("\n\n")[-1] for running in runs]
+        assert last[0] == last[1]
+        assert last[0].endswith("report        artifacts/plot/report.html\n")
+    assert bits(pipeline) == expected
+    assert leftovers(pipeline) == []
 
 
-def test_who_waits_can_be_stopped(finished):
-    edit_params(finished, features__size_px=448, features__views=40)
-    first = Run(finished)
-    first.await_process("stages.features")
-    second = Run(finished)
+def test_who_waits_can_be_stopped(pipeline, slow):
+    first = Run(pipeline)
+    first.await_process(f"stages.{slow}")
+    second = Run(pipeline)
     await_that(lambda: "Waiting" in second.said(), "the second to wait")
     second.process.send_signal(signal.SIGTERM)
     assert second.end() == 143
@@ -50,10 +51,9 @@ def test_who_waits_can_be_stopped(finished):
     first.await_nothing_left()
 
 
-def test_a_run_waits_for_an_experiment(finished, thorough):
+@in_torture
+def test_a_run_waits_for_an_experiment(finished):
     """And both results are whole: the experiment's in its own commit, and ours here."""
-    if not thorough:
-        pytest.skip("make torture")
     experiment = Run(finished, command=("dvc", "exp", "run", "-n", "other", "-S", "train.l2=0.5"))
     experiment.await_process("stages.train")
     second = Run(finished)
@@ -69,10 +69,9 @@ def test_a_run_waits_for_an_experiment(finished, thorough):
     assert leftovers(finished) == []
 
 
-def test_dvc_by_hand_beside_a_run_gives_way(finished, thorough):
+@in_torture
+def test_dvc_by_hand_beside_a_run_gives_way(finished):
     """DVC says which process is at work, and the other one gets what it gets alone."""
-    if not thorough:
-        pytest.skip("make torture")
     edit_params(finished, train__l2=0.5)
     expected = Run(shutil.copytree(finished, finished.with_name("alone"), symlinks=True))
     assert expected.end() == 0
@@ -84,9 +83,8 @@ def test_dvc_by_hand_beside_a_run_gives_way(finished, thorough):
     assert bits(finished) == bits(expected.project)
 
 
-def test_predicting_while_a_model_is_made_has_one_or_says_so(finished, thorough):
-    if not thorough:
-        pytest.skip("make torture")
+@in_torture
+def test_predicting_while_a_model_is_made_has_one_or_says_so(finished):
     edit_params(finished, train__l2=0.5)
     photo = "Datasets/test/asta/000.png"
     running = Run(finished)

@@ -1,0 +1,89 @@
+"""A project with DVC, Git and the runner of the real one, in which a run costs two seconds.
+
+For tests of what is around the nodes: DVC, signals, locks, what is mended, Git. Its nodes are NumPy
+alone, are started as the real ones are, and write the same kinds of files.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, draw_dataset, edit_params, git, run
+
+HERE = Path(__file__).parent / "project"
+NODES = ("collect", "fit", "show")
+# The variable by which a node rests: `fit works=600` at work, `fit writes=600` between two files.
+PAUSE = "TOY_PAUSE"
+MODEL = "artifacts/fit/model.npz"
+# The nodes are the toy's own. The library and `python -m stages` are those beside these tests, also
+# in a copy of the project in which a fault is planted: not whatever is installed.
+PACKAGE = f'''"""The toy's nodes, beside the runner of the real ones."""
+
+__path__.append({str(ROOT / "stages")!r})
+'''
+
+
+def make_toy(target: Path) -> Path:
+    """The toy with a few drawn photos, committed; no node ever ran."""
+    shutil.copytree(HERE, target, ignore=shutil.ignore_patterns("__pycache__"))
+    # Under its own name, DVC would find it in this repository as well.
+    (target / "pipeline.yaml").rename(target / "dvc.yaml")
+    (target / "stages" / "__init__.py").write_text(PACKAGE, "utf-8", newline="\n")
+    (target / "carbrand").symlink_to(ROOT / "carbrand")
+    for name in (".gitattributes", ".gitignore", ".dvcignore"):
+        shutil.copy(ROOT / name, target)
+    (target / ".dvc").mkdir()
+    for name in (".gitignore", "config"):
+        shutil.copy(ROOT / ".dvc" / name, target / ".dvc")
+    draw_dataset(target / "Datasets")
+    edit_params(
+        target
+    )  # as any later change writes it: without comments, or changes would conflict
+    git(target, "init", "-q", "-b", "main")
+    git(target, "add", "-A")
+    git(target, "commit", "-qm", "start")
+    return target
+
+
+def repro(project: Path, *arguments: str, **environment: str) -> list[str]:
+    """What `make repro` calls; the nodes that it ran."""
+    result = run([sys.executable, "-m", "stages", *arguments], project, environment)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return [line.split("'")[1] for line in result.stdout.splitlines() if line.startswith("Running")]
+
+
+def _finish(project: Path) -> None:
+    make_toy(project)
+    assert repro(project) == list(NODES)
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "first run")
+
+
+@pytest.fixture(scope="session")
+def _toy(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    return made_once("toy", _finish)
+
+
+@pytest.fixture
+def toy(_toy: Path, tmp_path: Path) -> Path:
+    """A toy of one's own in which the pipeline ran and was committed."""
+    return Path(shutil.copytree(_toy, tmp_path / "project", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def _toy_penalty(_toy: Path, made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """Finished on `main`, and on a branch `penalty`, which is checked out: fit.l2 is another."""
+
+    def make(project: Path) -> None:
+        shutil.copytree(_toy, project, symlinks=True)
+        git(project, "checkout", "-qb", "penalty")
+        edit_params(project, fit__l2=0.05)
+        assert repro(project) == ["fit", "show"]
+        git(project, "commit", "-qam", "penalty")
+
+    return made_once("toy-penalty", make)
