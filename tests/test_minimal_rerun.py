@@ -60,80 +60,130 @@ def another_value(field, value):
     return upwards if high is None or upwards <= high else max(low, value - step)
 
 
-def changed_nodes(project: Path, monkeypatch) -> set[str]:
-    """The nodes of which DVC says that something they depend on changed.
+def changes(project: Path) -> dict[str, set[str]]:
+    """What of each node DVC says has changed: paths, parameters, its command.
 
     What an earlier node writes and nobody has made yet, as in a new clone, is no change.
     """
-    monkeypatch.chdir(project)
-    with Repo(str(project)) as repo:
-        status = repo.status()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        with Repo(str(project)) as repo:
+            status = repo.status()
     return {
-        node
-        for node, changes in status.items()
-        for change in changes
-        if change == "changed command" or _real_changes(change)
+        node: {name for entry in entries for name in _real_changes(entry)}
+        for node, entries in status.items()
     }
 
 
-def _real_changes(change: str | dict) -> list[str]:
-    dependencies = change.get("changed deps", {}) if isinstance(change, dict) else {}
-    return [
-        path
-        for path, how in dependencies.items()
-        if not (how == "deleted" and path.startswith("artifacts/"))
-    ]
+def _real_changes(entry: str | dict) -> Iterator[str]:
+    if isinstance(entry, str):
+        yield from [entry] if entry == "changed command" else []
+        return
+    for path, how in entry.get("changed deps", {}).items():
+        if isinstance(how, dict):
+            yield from how  # parameters
+        elif how != "deleted" or not path.startswith("artifacts/"):
+            yield path
+
+
+def changed_nodes(project: Path) -> set[str]:
+    return {node for node, names in changes(project).items() if names}
+
+
+@pytest.fixture(scope="module")
+def after_every_parameter(shared: Path) -> dict[str, set[str]]:
+    """What changes for DVC where all parameters have other values: it names each one it sees."""
+    params = yaml.safe_load((shared / "params.yaml").read_text())
+    others = {
+        f"{section}__{field.name}": another_value(field, params[section][field.name])
+        for section, field in KNOBS
+    }
+    with put_back_afterwards(shared / "params.yaml"):
+        edit_params(shared, **others)
+        return changes(shared)
 
 
 @pytest.mark.parametrize(
     ("section", "field"), KNOBS, ids=[f"{name}.{field.name}" for name, field in KNOBS]
 )
 def test_a_parameter_reruns_its_node_and_one_of_the_gate_reruns_nothing(
-    section, field, shared, monkeypatch
+    section, field, after_every_parameter
 ):
-    value = yaml.safe_load((shared / "params.yaml").read_text())[section][field.name]
-    with put_back_afterwards(shared / "params.yaml"):
-        edit_params(shared, **{f"{section}__{field.name}": another_value(field, value)})
-        readers = {section} & set(NODES)
-        if section == "validate":
-            readers |= SEVERITIES_READ_BY.get(field.name, set())
-        assert changed_nodes(shared, monkeypatch) == readers
+    name = f"{section}.{field.name}"
+    rerun = {node for node, names in after_every_parameter.items() if name in names}
+    readers = {section} & set(NODES)
+    if section == "validate":
+        readers |= SEVERITIES_READ_BY.get(field.name, set())
+    assert rerun == readers
 
 
-def test_copies_among_test_photos_rerun_no_training(shared, monkeypatch):
+def test_copies_among_test_photos_rerun_no_training(shared):
     found = shared / "artifacts/features/test_copies.csv"
     with put_back_afterwards(found):
         found.write_text(found.read_text() + "a,b,leaked,1.000,false\n")
-        assert changed_nodes(shared, monkeypatch) == {"evaluate"}
+        assert changed_nodes(shared) == {"evaluate"}
 
 
-def test_nothing_changed_reruns_nothing(shared, monkeypatch):
-    assert changed_nodes(shared, monkeypatch) == set()
+def test_no_other_change_is_seen_where_parameters_change(after_every_parameter):
+    names = {f"{section}.{field.name}" for section, field in KNOBS if section != "gate"}
+    assert set().union(*after_every_parameter.values()) == names
 
 
-def modules_by_users() -> dict[tuple[str, ...], list[str]]:
-    """The modules that the same nodes import: that each is in their `deps`, test_wiring.py sees."""
+def test_nothing_changed_reruns_nothing(shared):
+    assert changed_nodes(shared) == set()
+
+
+def rooms_by_users() -> dict[tuple[str, ...], list[str]]:
+    """The rooms that the same nodes import from: that each is in their `deps`, test_wiring sees."""
     imported = {node: local_imports(ROOT / "stages" / f"{node}.py") for node in NODES}
+    rooms = sorted(
+        {
+            path.split("/")[1]
+            for path in set().union(*imported.values())
+            if "/" in path and path.startswith("carbrand/")
+        }
+    )
     groups: dict[tuple[str, ...], list[str]] = {}
-    for module in sorted(set().union(*imported.values())):
-        users = tuple(node for node, modules in imported.items() if module in modules)
-        groups.setdefault(users, []).append(module)
+    for room in rooms:
+        users = tuple(
+            n
+            for n, paths in imported.items()
+            if any(p.startswith(f"carbrand/{room}/") for p in paths)
+        )
+        groups.setdefault(users, []).append(room)
     return groups
 
 
-@pytest.mark.parametrize(("users", "modules"), modules_by_users().items(), ids=" ".join)
-def test_a_module_reruns_the_nodes_that_import_it(users, modules, shared, monkeypatch):
+@pytest.fixture(scope="module")
+def after_every_room(shared: Path) -> dict[str, set[str]]:
+    """What changes for DVC where a module of every room that nodes import from has another line."""
     with contextlib.ExitStack() as stack:
-        for module in modules:
-            stack.enter_context(put_back_afterwards(shared / module))
-            with (shared / module).open("a") as file:
+        for room in (room for rooms in rooms_by_users().values() for room in rooms):
+            module = sorted((shared / "carbrand" / room).rglob("*.py"))[-1]
+            stack.enter_context(put_back_afterwards(module))
+            with module.open("a") as file:
                 file.write("# changed\n")
-        assert changed_nodes(shared, monkeypatch) == set(users)
+        return changes(shared)
 
 
-def test_weights_of_ones_own_are_watched(finished, monkeypatch):
+@pytest.mark.parametrize(("users", "rooms"), rooms_by_users().items(), ids=" ".join)
+def test_a_module_reruns_the_nodes_that_import_from_its_room(users, rooms, after_every_room):
+    for room in rooms:
+        rerun = {node for node, names in after_every_room.items() if f"carbrand/{room}" in names}
+        assert rerun == set(users)
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_a_change_of_a_node_reruns_it_and_no_other(node, shared):
+    with put_back_afterwards(shared / "stages" / f"{node}.py"):
+        with (shared / "stages" / f"{node}.py").open("a") as file:
+            file.write("# changed\n")
+        assert changed_nodes(shared) == {node}
+
+
+def test_weights_of_ones_own_are_watched(finished):
     (finished / "weights" / "mine.h5").write_bytes(b"x")
-    assert changed_nodes(finished, monkeypatch) == {"features"}
+    assert changed_nodes(finished) == {"features"}
 
 
 def ran(project: Path) -> list[str]:
@@ -163,13 +213,13 @@ def test_one_run_after_another_does_what_it_must(finished):
 
 
 @pytest.mark.usefixtures("sample_in_place")
-def test_the_committed_lock_is_that_of_the_committed_tree(tmp_path, monkeypatch):
+def test_the_committed_lock_is_that_of_the_committed_tree(tmp_path):
     """dvc.lock and metrics in the repository come from this code, these params and these photos."""
     project = copy_project(tmp_path / "project")
     shutil.copytree(ROOT / "Datasets", project / "Datasets")
     shutil.copy(ROOT / "dvc.lock", project)
     git(project, "init", "-q")
-    assert changed_nodes(project, monkeypatch) == set()
+    assert changed_nodes(project) == set()
     lock = read_lock()
     for output in read_outputs():
         if not output.cached:

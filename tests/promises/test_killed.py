@@ -393,7 +393,98 @@ def test_a_lock_torn_anywhere_is_one_that_dvc_reads(tmp_path, monkeypatch, commi
 
 def test_a_merge_that_is_not_settled_is_left_to_a_person(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = b"
+    text = b"<<<<<<< main\nschema: '2.0'\n=======\nschema: '2.0'\n>>>>>>> other\n"
+    Path("dvc.lock").write_bytes(text)
+    with pytest.raises(UserError, match="perhaps by a merge"):
+        heal(Path("dvc.lock"))
+    assert Path("dvc.lock").read_bytes() == text
+
+
+def test_dvc_runs_after_its_files_were_torn(pipeline, thorough, figure):
+    """All files of .dvc/tmp at once, and dvc.lock at some lengths."""
+    expected, whole = bits(pipeline), (pipeline / "dvc.lock").read_bytes()
+    points = range(40) if thorough else [13]
+    lengths = [len(whole) * point // 40 for point in points]
+    for number, length in enumerate(lengths):
+        (pipeline / "dvc.lock").write_bytes(whole[:length])
+        text = ["", '{"write": {"', "[]", '{"write": {"a": {"pid": "1"}}}'][number % 4]
+        (pipeline / ".dvc/tmp/rwlock").write_text(text)
+        for name in ("lock", "rwlock.lock", "repro.lock", "btime"):
+            (pipeline / ".dvc/tmp" / name).write_text(text[:3])
+        result = run([sys.executable, "-m", "stages"], pipeline)
+        assert result.returncode == 0, (length, result.stdout, result.stderr)
+        assert bits(pipeline) == expected, length
+    if thorough:
+        figure(f"{len(lengths)} torn locks, all mended by the next run, same bytes")
+
+
+def test_names_of_killed_processes_are_forgotten_and_those_of_living_ones_kept(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    living = {"pid": os.getpid(), "cmd": "dvc repro"}
+    dead = {"pid": ended.pid, "cmd": "dvc exp run"}
+    path = tmp_path / "rwlock"
+    content = {"write": {"/a": dead, "/b": living}, "read": {"/c": [dead, living], "/d": [dead]}}
+    path.write_text(json.dumps(content))
+    mend_rwlock(tmp_path)
+    assert json.loads(path.read_text()) == {"write": {"/b": living}, "read": {"/c": [living]}}
+    assert {str(worker.path) for worker in workers(tmp_path)} == {"/b", "/c"}
+    # The id of a killed process was given to another one, as in a container that was started anew.
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    mend_rwlock(tmp_path)
+    assert json.loads(path.read_text()) == {}
+
+
+# --- the cache ---
+
+
+@pytest.mark.parametrize("kind", ["hardlink", "symlink", "reflink,hardlink,copy"])
+@pytest.mark.parametrize("level", ["repo", "local", "global", "system"])
+def test_links_through_which_a_writer_reaches_the_cache_are_refused(
+    toy, tmp_path, kind, level, monkeypatch
+):
+    """As DVC itself writes its configurations; the line that is said mends it."""
+    for other in ("global", "system"):
+        monkeypatch.setenv(f"DVC_{other.upper()}_CONFIG_DIR", str(tmp_path / other))
+    if level in ("global", "system"):  # or else the project's own would count
+        (toy / ".dvc/config").write_text("[core]\n    analytics = false\n")
+    option = [] if level == "repo" else [f"--{level}"]
+    monkeypatch.chdir(toy)
+    configure([*option, "cache.type", kind])
+    with pytest.raises(UserError) as caught:
+        check_cache_links(Path())
+    assert len(caught.value.problems) == 1
+    words = str(caught.value).split("`")[1].split()
+    assert words[:2] == ["dvc", "config"]
+    configure(words[2:])
+    check_cache_links(Path())
+
+
+def configure(arguments: list[str]) -> None:
+    from dvc.cli import main
+
+    assert main(["config", *arguments]) == 0
+
+
+def test_a_hardlinked_cache_stops_the_run_with_one_line(toy):
+    before = bits(toy)
+    (toy / ".dvc/config.local").write_text("[cache]\n    type = hardlink\n")
+    result = run([sys.executable, "-m", "stages"], toy)
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "dvc config --local cache.type reflink,copy" in result.stderr
+    assert bits(toy) == before
+
+
+# --- a full disk ---
+
+LIMITED = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.argv = sys.argv[2:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
 
 @pytest.mark.parametrize(
     "node",
