@@ -1,9 +1,9 @@
 """How surely copies are found: `python -m bench.copies FOLDER [STEP]`, on every STEP-th photo.
 
-Each photo is edited in every way of tests/edits.py; then the copy is looked for among the photos,
-by hash and by parts as `validate` does it and by vectors as `features` does. Printed are the shares
-that are found (by parts also those that are only suspected), how often another photo is found
-instead, and the pairs among the photos as they are: for a person to look at.
+Each photo is edited in every way of tests/support/edits.py; then the copy is looked for among the
+photos, by hash and by parts as `validate` does it and by vectors as `features` does. Printed are
+the shares that are found (by parts also those that are only suspected), how often another photo is
+found instead, and the pairs among the photos as they are: for a person to look at.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from carbrand.vectors.alignment import grey_thumbnail
 from carbrand.vectors.space import Space
 from carbrand.vectors.vector_copies import PhotoSet, find_copies
 from stages.features import FeaturesParams
-from tests.edits import CROPS, EDITS, OVERLAYS
+from tests.support.edits import CROPS, EDITS, OVERLAYS
 
 DISTANCE = 10
 

@@ -1,4 +1,4 @@
-"""Extracted at every photo once with a frozen backbone, so that training costs seconds.
+"""Extract the vectors of every photo once with a frozen backbone: training then costs seconds.
 
 Reads the manifest and the photos it keeps, never what brand a test photo has.
 Writes a folder: vectors of K views per training photo, whose they are, the backbone itself, and

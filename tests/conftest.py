@@ -23,7 +23,7 @@ from carbrand.photos.files import find_files
 from carbrand.pipeline.file_lock import held_within
 from carbrand.scores.evaluation import PredictedPhoto, evaluate_photos
 from carbrand.scores.predictions_file import read_predictions, write_predictions
-from tests.s3_server import Storage, storage_server
+from tests.support.s3_server import Storage, storage_server
 from tools.sample import SIGNATURE
 
 pytest_plugins = ["tests.support.toy"]

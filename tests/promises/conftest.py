@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import edit_params
-from tests.promises.running import THOROUGH, in_torture
+from tests.support.running import THOROUGH, in_torture
 from tests.support.toy import PAUSE
 
 

@@ -419,7 +419,7 @@ MUTANTS = (
         "stages/evaluate.py",
         "    check_rows(photos, rows)\n",
         "",
-        _test("promises", "the_node_refuses_a_file_that_cannot_be_right"),
+        _test("invariants", "the_node_refuses_a_file_that_cannot_be_right"),
     ),
     Mutant(
         "promises",
@@ -427,7 +427,7 @@ MUTANTS = (
         "carbrand/scores/invariants.py",
         "and abs(total - 1) <= slack",
         "",
-        _test("promises", "probabilities_that_do_not_add_up_are_caught"),
+        _test("invariants", "probabilities_that_do_not_add_up_are_caught"),
     ),
     # Copies.
     Mutant(

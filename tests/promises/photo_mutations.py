@@ -27,8 +27,8 @@ from carbrand.photos.decode.icc_file import DISPLAY_P3, SRGB_CURVE, rgb_profile
 from carbrand.photos.files import FoundFile
 from carbrand.photos.photo import PROBLEMS, UnreadablePhoto, open_photo, read_file
 from carbrand.photos.photo_limits import MAX_PIXELS
-from tests.hostile_photos import _chunk, _segment, _variants, quarters, save
-from tests.profiles import cmyk_profile, grey_profile
+from tests.support.hostile_photos import _chunk, _segment, _variants, quarters, save
+from tests.support.profiles import cmyk_profile, grey_profile
 
 # Where C code does not come back, the process ends; a slow one is told by its time.
 HANGS_AFTER_S = 60

@@ -29,7 +29,7 @@ from carbrand.training.head import (
 from carbrand.training.problem import Problem
 from carbrand.vectors.space import Space
 from tests.conftest import ROOT, edit_params, run
-from tests.local_imports import local_imports
+from tests.support.local_imports import local_imports
 
 PARAMS = HeadParams("lbfgs", 12, 16, 0.1, 0.001, 0.1, 0)
 both_solvers = pytest.mark.parametrize("solver", SOLVERS)

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from carbrand.network import backbones
-from tests import test_h5_file, test_network_file
 from tests.conftest import ROOT, run
-from tests.test_network_file import content, network
+from tests.unit.network import test_h5_file, test_network_file
+from tests.unit.network.test_network_file import content, network
 
 assert content  # fixtures, which pytest finds by their names here
 assert network

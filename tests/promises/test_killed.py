@@ -26,7 +26,8 @@ from carbrand.pipeline.cache_links import check_cache_links
 from carbrand.pipeline.dvc_state import mend_rwlock, workers
 from carbrand.pipeline.healing import heal
 from tests.conftest import ROOT, draw_photo, edit_params, git, run
-from tests.promises.running import (
+from tests.support import toy as toys
+from tests.support.running import (
     NODES,
     WAYS,
     Run,
@@ -37,7 +38,6 @@ from tests.promises.running import (
     leftovers,
     nodes_of,
 )
-from tests.support import toy as toys
 
 # At so many points `make torture` kills each node of the toy, and each real one.
 POINTS = int(os.environ.get("TORTURE_POINTS", "50"))

@@ -15,7 +15,7 @@ import pytest
 from carbrand.node.errors import UserError
 from carbrand.pipeline import made_by
 from tests.conftest import edit_params, git, run
-from tests.promises.running import NODES, bits
+from tests.support.running import NODES, bits
 from tests.support.toy import MODEL
 
 

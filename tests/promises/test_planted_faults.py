@@ -35,8 +35,8 @@ from carbrand.serve.workers import Workers
 from carbrand.vectors.feature_store import Features, Recipe, read_features
 from stages import evaluate, features, plot, train, validate
 from tests.conftest import ROOT, draw_dataset, edit_params
-from tests.serving import Answering, visit
-from tests.test_minimal_rerun import another_value
+from tests.pipeline.test_minimal_rerun import another_value
+from tests.support.serving import Answering, visit
 
 NODES = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
 MAINS: dict[str, Callable[..., None]] = {

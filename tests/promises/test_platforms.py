@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT, git, make_project, run
-from tests.promises.running import bits, in_torture
+from tests.support.running import bits, in_torture
 from tests.support.toy import make_toy
 
 SOURCES = sorted([*(ROOT / "carbrand").rglob("*.py"), *(ROOT / "stages").rglob("*.py")])

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, edit_params, run
-from tests.test_pipeline import bits
+from tests.pipeline.test_pipeline import bits
 
 COLD_RUNS = 10
 # Python and the pipeline call these; what is in a folder comes in an order that the file system

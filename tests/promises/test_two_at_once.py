@@ -13,7 +13,7 @@ import pytest
 from carbrand.node.errors import UserError
 from carbrand.pipeline.file_lock import held_within, is_held
 from tests.conftest import edit_params, git, run
-from tests.promises.running import Run, await_that, bits, forget, in_torture, leftovers, nodes_of
+from tests.support.running import Run, await_that, bits, forget, in_torture, leftovers, nodes_of
 
 
 def test_two_runs_take_turns(pipeline):

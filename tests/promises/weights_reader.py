@@ -20,7 +20,7 @@ from carbrand.network.h5_file import read_layers
 from carbrand.network.network_file import NotANetwork, read_network
 from carbrand.node.errors import UserError
 from tests.promises.photo_mutations import forget_peak, peak_megabytes
-from tests.test_h5_file import EXPECTED
+from tests.unit.network.test_h5_file import EXPECTED
 
 # Nothing that reads numbers has any business with these.
 FORBIDDEN = ("socket.", "subprocess.", "os.", "import", "exec", "compile", "ctypes.", "pickle.")

@@ -1,0 +1,1 @@
+"""Tests that run nodes, DVC, Git, a server or a browser."""

@@ -1,0 +1,531 @@
+"""The whole loop, with a real Git remote and a real DVC remote, in clones."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from carbrand.commands.gate import files_of_project, find_file_of
+from carbrand.commands.retrain import PHOTOS, WRITTEN
+from carbrand.node.errors import UserError
+from carbrand.node.params import read_section
+from carbrand.pipeline.file_lock import held_once_free, is_held
+from carbrand.release.gate.gate_params import GateParams
+from carbrand.release.retrain.dvc_commands import Dvc
+from carbrand.release.retrain.forecast import Fate
+from carbrand.release.retrain.loop import Plan, check_unchanged
+from tests.conftest import (
+    ROOT,
+    change_test_photos,
+    draw_photo,
+    edit_params,
+    git,
+    make_project,
+    remember,
+    run,
+)
+from tests.support.running import Run, await_that, bits, leftovers
+
+NODES = ["validate", "features", "train", "evaluate", "plot"]
+RETRAIN = ("-m", "carbrand.cli", "retrain")
+
+# A model that has them wrong, and one that has learned from the right folders.
+SWAPPED = {"asta": "bolt", "bolt": "cirro", "cirro": "asta"}
+
+
+@dataclass(frozen=True)
+class World:
+    """Where branches and artifacts are pushed to, a folder for clones, a project with more runs."""
+
+    origin: Path
+    store: Path
+    clones: Path
+    learned: Path
+
+    def clone(self, name: str = "clone") -> Path:
+        """A clone as CI makes it, with nothing but what is on the remotes."""
+        target = self.clones / name
+        git(self.clones, "clone", "-q", str(self.origin), str(target))
+        return target
+
+    def wise_clone(self, name: str = "clone") -> Path:
+        """The same where DVC knows what comes of `add_photos` and `swap_brands`: no node runs."""
+        target = self.clone(name)
+        remember(target, self.learned)
+        return target
+
+    def branches(self) -> dict[str, str]:
+        """What the Git remote has, but for main: branches and their commits."""
+        listed = git(self.origin, "for-each-ref", "--format=%(refname:short) %(objectname)")
+        found = dict(line.split() for line in listed.splitlines())
+        return {name: commit for name, commit in found.items() if name != "main"}
+
+    def main(self) -> str:
+        return git(self.origin, "rev-parse", "main").strip()
+
+
+@pytest.fixture(scope="module")
+def start(_finished: Path, made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """A bare repository and a DVC remote in which the pipeline ran on main.
+
+    Its gate is one that 9 test photos can satisfy. The project beside them ran with the changes
+    that the tests make, too, which it told nobody.
+    """
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        git(folder, "init", "-q", "--bare", "-b", "main", "origin")
+        project = Path(shutil.copytree(_finished, folder / "project", symlinks=True))
+        edit_params(project, gate__margin=0.4, gate__min_support=3, gate__floor=0.0)
+        run_dvc(project, "remote", "add", "-d", "store", "../store")
+        finish(project)
+        git(project, "push", "-q", str(folder / "origin"), "main")
+        for change in (add_photos, swap_brands):
+            change(project)
+            run_pipeline(project)
+            git(project, "reset", "-q", "--hard")
+            git(project, "clean", "-qfd", "Datasets")
+
+    return made_once("start", make)
+
+
+@pytest.fixture
+def world(start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A copy of the start of one's own."""
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, os.devnull)
+    for name in ("origin", "store"):
+        shutil.copytree(start / name, tmp_path / name)
+    return World(tmp_path / "origin", tmp_path / "store", tmp_path, start / "project")
+
+
+def run_dvc(project: Path, *arguments: str) -> str:
+    result = run([sys.executable, "-m", "dvc", *arguments], project)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def run_pipeline(project: Path) -> None:
+    result = run([sys.executable, "-m", "stages"], project)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def finish(project: Path) -> None:
+    """Run the pipeline, commit, and push to DVC's remote."""
+    run_pipeline(project)
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "run", "--allow-empty")
+    run_dvc(project, "push", "-q", "--run-cache")
+
+
+def retrain(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return run([sys.executable, "-m", "carbrand.cli", "retrain", *options], project)
+
+
+def result(project: Path) -> dict[str, str]:
+    return json.loads((project / ".retrain" / "result.json").read_text("utf-8"))
+
+
+def ran(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The nodes that DVC ran."""
+    prefix = "Running stage '"
+    return [
+        line.removeprefix(prefix).rstrip(":'")
+        for line in done.stdout.splitlines()
+        if line.startswith(prefix)
+    ]
+
+
+def add_photos(project: Path, seed: int = 77) -> None:
+    draw_photo((200, 30, 30), seed).save(project / "Datasets" / "train" / "asta" / "new.png")
+
+
+def swap_brands(project: Path) -> None:
+    """Put every training photo under another brand."""
+    train = project / "Datasets" / "train"
+    for brand in SWAPPED:
+        (train / brand).rename(train / f"{brand} was here")
+    for brand, other in SWAPPED.items():
+        (train / f"{brand} was here").rename(train / other)
+
+
+def commit_bad_model(world: World) -> None:
+    """Let main have a model that is wrong about every photo."""
+    project = world.wise_clone("bad")
+    swap_brands(project)
+    finish(project)
+    git(project, "push", "-q", "origin", "main")
+
+
+def test_nothing_new_runs_no_node_and_leaves_no_branch(world: World):
+    project = world.clone()
+    done = retrain(project)
+    assert done.returncode == 0, done.stderr
+    assert ran(done) == []
+    assert result(project)["verdict"] == "unchanged"
+    assert world.branches() == {}
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_new_photos_and_a_model_no_worse_become_a_branch_that_anybody_can_check_out(world: World):
+    project, before = world.clone(), world.main()
+    add_photos(project, seed=79)  # nobody has seen it
+    done = retrain(project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ran(done) == ["validate", "features", "train", "evaluate", "plot"]
+    said = result(project)
+    assert said["verdict"] == "promote"
+    assert world.branches() == {said["branch"]: said["commit"]}
+    assert world.main() == before == git(project, "rev-parse", "HEAD").strip()
+    report = (project / ".retrain" / "report.md").read_text("utf-8")
+    assert "| metric | old | new | change |" in report
+
+    # What the branch names is in DVC's remote: nothing runs there, and everything is the same.
+    other = world.clone("other")
+    git(other, "switch", "-q", said["branch"])
+    assert git(other, "log", "-1", "--format=%s").strip() == said["title"]
+    pulled = run([sys.executable, "-m", "dvc", "repro", "--pull"], other)
+    assert pulled.returncode == 0, pulled.stderr
+    assert ran(pulled) == []
+    model = Path("artifacts/train/model.h5")
+    assert (other / model).read_bytes() == (project / model).read_bytes()
+    assert git(other, "status", "--porcelain") == ""
+
+
+def test_run_again_it_finds_what_it_proposed_before(world: World):
+    project = world.wise_clone()
+    add_photos(project)
+    assert retrain(project).returncode == 0
+    branches = world.branches()
+    again = retrain(project)
+    assert again.returncode == 0
+    assert ran(again) == []
+    assert world.branches() == branches
+
+
+def test_a_worse_model_is_pushed_nowhere(world: World):
+    project = world.wise_clone()
+    swap_brands(project)
+    kept = sorted(world.store.rglob("*"))
+    done = retrain(project)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert result(project)["verdict"] == "reject"
+    assert world.branches() == {}
+    assert git(project, "branch", "--list", "retrain/*") == ""
+    assert sorted(world.store.rglob("*")) == kept
+    assert "reject" in (project / ".retrain" / "report.md").read_text("utf-8")
+
+
+def test_a_better_model_is_promoted_even_by_a_gate_that_allows_no_loss(world: World):
+    commit_bad_model(world)
+    project = world.wise_clone()
+    swap_brands(project)
+    swap_brands(project)  # three brands in a ring: twice more is right again
+    edit_params(project, gate__margin=0.0)
+    git(project, "commit", "-qam", "stricter")
+    done = retrain(project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert result(project)["verdict"] == "promote"
+    assert list(world.branches()) == [result(project)["branch"]]
+
+
+def test_what_the_test_photos_cannot_tell_is_left_to_a_person_and_may_be_pushed_by_another_job(
+    world: World,
+):
+    project = world.wise_clone()
+    edit_params(project, gate__margin=0.05)
+    git(project, "commit", "-qam", "stricter")
+    git(project, "push", "-q", "origin", "main")
+    add_photos(project)
+    done = retrain(project, "--bundle", ".retrain/branch.bundle", "--exit-zero")
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = result(project)
+    assert said["verdict"] == "not enough evidence"
+    handed = (project / ".retrain" / "result.env").read_text("utf-8").splitlines()
+    assert f"branch={said['branch']}" in handed
+    assert "draft=true" in handed
+    assert world.branches() == {}
+    # The bundle is all that the other job needs.
+    pusher = world.clone("pusher")
+    refs = "refs/heads/retrain/*:refs/heads/retrain/*"
+    git(pusher, "fetch", "-q", str(project / ".retrain" / "branch.bundle"), refs)
+    git(pusher, "push", "-q", "origin", refs)
+    assert world.branches() == {said["branch"]: said["commit"]}
+
+
+def test_a_first_model_is_left_to_a_person(start: Path, tmp_path: Path):
+    project = make_project(tmp_path / "project")
+    remember(project, start / "project")
+    done = retrain(project)
+    assert done.returncode == 3, done.stdout + done.stderr
+    branch = result(project)["branch"]
+    assert "artifacts/evaluate/metrics.json" in git(project, "ls-tree", "-r", "--name-only", branch)
+    assert git(project, "symbolic-ref", "--short", "HEAD").strip() == "main"
+
+
+def test_two_at_once_come_to_one_branch(world: World):
+    clones = [world.wise_clone("one"), world.wise_clone("two")]
+    for project in clones:
+        add_photos(project)
+    command = [sys.executable, "-m", "carbrand.cli", "retrain"]
+    both = [
+        subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for project in clones
+    ]
+    for process in both:
+        said, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, said.decode()
+    assert len(world.branches()) == 1
+    assert {result(project)["branch"] for project in clones} == set(world.branches())
+
+
+def test_a_push_that_fails_midway_is_finished_by_the_next_run(world: World):
+    project = world.wise_clone()
+    add_photos(project)
+    hook = world.origin / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho the disk of the server is full >&2\nexit 1\n", "utf-8")
+    hook.chmod(0o755)
+    done = retrain(project)
+    assert done.returncode == 2
+    assert "the disk of the server is full" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert world.branches() == {}
+    hook.unlink()
+    again = retrain(project)
+    assert again.returncode == 0, again.stderr
+    assert ran(again) == []
+    assert list(world.branches()) == [result(project)["branch"]]
+
+
+def test_without_the_store_of_dvc_nothing_goes_to_git(world: World):
+    project = world.wise_clone()
+    add_photos(project)
+    shutil.rmtree(world.store)
+    world.store.write_text("no folder", "utf-8")
+    done = retrain(project)
+    assert done.returncode == 2
+    assert "Nothing was committed or pushed to Git" in done.stderr
+    assert world.branches() == {}
+    assert git(project, "branch", "--list", "retrain/*") == ""
+
+
+def test_a_dry_run_says_it_all_and_does_nothing(world: World):
+    project = world.clone()
+    add_photos(project)
+    before = git(project, "status", "--porcelain")
+    done = retrain(project, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "stages --pull --allow-missing",
+        "dvc push --run-cache",
+        "git push origin retrain/",
+    ):
+        assert f"would run: {words}" in done.stdout
+    assert "retrain: nodes that would run: validate\n" in done.stdout
+    assert git(project, "status", "--porcelain") == before
+    assert not (project / ".retrain").exists()
+    assert not (project / "artifacts" / "train" / "model.h5").exists()
+    assert world.branches() == {}
+
+
+def foreseen(project: Path) -> tuple[str, dict[str, list[str]]]:
+    """What a dry run says, and of which nodes it says what."""
+    done = retrain(project, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    lines = [line.removeprefix("retrain: ").partition(": ") for line in done.stdout.splitlines()]
+    return done.stdout, {said: nodes.split(", ") for said, _, nodes in lines if nodes}
+
+
+def cached(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The nodes that DVC took from its cache."""
+    return re.findall(r"^Stage '(\w+)' is cached", done.stdout, re.MULTILINE)
+
+
+def test_a_dry_run_foresees_what_the_run_does_with_each_node(world: World):
+    project = world.wise_clone()
+    said, nodes = foreseen(project)
+    assert nodes[Fate.UNCHANGED.value] == NODES
+    assert said.endswith("nothing would change: there would be no new model and no branch\n")
+    assert "git push" not in said
+    done = retrain(project)
+    assert (ran(done), cached(done), result(project)["verdict"]) == ([], [], "unchanged")
+
+    edit_params(project, plot__dpi=60)
+    git(project, "commit", "-qam", "finer")
+    add_photos(project)  # with what comes of them in the cache, but for the figures
+    said, nodes = foreseen(project)
+    done = retrain(project)
+    assert (nodes[Fate.CACHED.value], nodes[Fate.RUNS.value]) == (NODES[:-1], ["plot"])
+    assert (cached(done), ran(done)) == (NODES[:-1], ["plot"])
+
+    edit_params(project, train__l2=0.02)  # nobody knows what comes of it
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "another penalty, and what was learned before")
+    said, nodes = foreseen(project)
+    assert nodes[Fate.UNCHANGED.value] == ["validate", "features"]
+    assert nodes[Fate.RUNS.value] == ["train"]
+    assert nodes[Fate.OPEN.value] == ["evaluate", "plot"]
+    done = retrain(project)
+    assert (cached(done), ran(done)) == ([], ["train", "evaluate", "plot"])
+
+
+def test_changes_that_are_not_committed_stop_it_before_anything_runs(world: World):
+    project = world.clone()
+    edit_params(project, train__l2=0.5)
+    done = retrain(project)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "params.yaml" in done.stderr
+    assert ran(done) == []
+
+
+def test_new_test_photos_are_put_to_the_old_model_too(world: World, other_photos: Path):
+    project = world.clone()
+    change_test_photos(project)
+    remember(project, other_photos)
+    done = retrain(project)
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    report = (project / ".retrain" / "report.md").read_text("utf-8")
+    assert "by 10 leak-free test photos" in report
+    assert "the old model was asked about them now" in report
+
+
+def test_imported_photos_are_brought_up_to_date_first(world: World, tmp_path: Path):
+    project = world.wise_clone()
+    collected = tmp_path / "collected"
+    shutil.copytree(project / "Datasets" / "train", collected)
+    git(project, "rm", "-rq", "Datasets/train")
+    run_dvc(project, "import-url", "-q", str(collected), "Datasets/train")
+    finish(project)
+    git(project, "push", "-q", "origin", "main")
+    draw_photo((200, 30, 30), 77).save(collected / "asta" / "new.png")
+
+    clone = world.wise_clone("after")
+    said, nodes = foreseen(clone)
+    photos = len(list(collected.rglob("*.png")))  # all: the clone has none of them yet
+    assert f"would fetch {photos} photos of Datasets/train.dvc" in said
+    done = retrain(clone)
+    assert cached(done) == nodes.get(Fate.CACHED.value, [])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "$ dvc update Datasets/train.dvc" in done.stdout
+    assert (clone / "Datasets" / "train" / "asta" / "new.png").exists()
+    branch = result(clone)["branch"]
+    changed = git(clone, "diff", "--name-only", "HEAD", branch).split()
+    assert {"Datasets/train.dvc", "dvc.lock"} <= set(changed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_ends_after_its_run_has_put_everything_back(
+    finished: Path, number: signal.Signals
+):
+    edit_params(finished, features__size_px=448, features__views=40)
+    git(finished, "commit", "-qam", "longer")
+    before = bits(finished)
+    running = Run(finished, command=(sys.executable, *RETRAIN))
+    running.await_process("stages.features")
+    if number == signal.SIGINT:  # a terminal sends it to all
+        os.killpg(running.process.pid, number)
+    else:
+        running.process.send_signal(number)
+    assert running.end() == 128 + number
+    assert bits(finished) == before
+    assert running.find("stages") is None
+    assert leftovers(finished) == []
+    assert running.said().splitlines()[-1] == "stopped"
+    assert not (finished / ".retrain").exists()
+
+
+def test_after_ctrl_c_no_other_step_comes_though_this_one_got_through(tmp_path: Path):
+    (tmp_path / "step.py").write_text(
+        "import os, pathlib, signal, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "os.killpg(0, signal.SIGINT)\n"
+        "time.sleep(1)\n"
+        "pathlib.Path('through').touch()\n",
+        "utf-8",
+    )
+    steps = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from pathlib import Path; "
+        "from carbrand.node.errors import exit_status; "
+        "from carbrand.release.retrain.dvc_commands import Dvc; "
+        "sys.exit(exit_status(lambda: [Dvc(Path()).run('step'), print('another step')] and 0))"
+    )
+    running = Run(tmp_path, command=(sys.executable, "-c", steps))
+    assert running.end() == 130
+    assert (tmp_path / "through").exists()
+    assert running.said() == "stopped\n"
+
+
+def test_another_run_has_its_turn_before_anything_is_compared(finished: Path):
+    running = Run(finished, command=(sys.executable, *RETRAIN))
+    lock, predictions = finished / ".dvc/tmp/repro.lock", finished / "artifacts/evaluate"
+    await_that(lambda: is_held(lock), "the run to start")
+    with held_once_free(lock, lambda: time.sleep(0.005)):
+        predictions.rename(finished / "deleted")  # as DVC does before a node starts
+        await_that(
+            lambda: "Waiting for its end" in running.said() or running.process.poll() is not None,
+            "it to wait, or to have been faster",
+        )
+        (finished / "deleted").rename(predictions)
+    assert running.end() == 0, running.said()
+    assert result(finished)["verdict"] == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (add_photos, "Changed while this ran: Datasets/train. "),
+        (lambda project: edit_params(project, train__l2=0.5), "committed: params.yaml. "),
+    ],
+    ids=["photos", "params"],
+)
+def test_what_is_changed_during_the_run_is_in_no_commit(
+    finished: Path, change: Callable[[Path], None], words: str
+):
+    edit_params(finished, plot__dpi=60)
+    git(finished, "commit", "-qam", "finer")
+    running = Run(finished, command=(sys.executable, *RETRAIN))
+    running.await_process("stages.plot")
+    change(finished)
+    assert running.end() == 2, running.said()
+    (line,) = [line for line in running.said().splitlines() if line.startswith("error: ")]
+    assert words in line
+    assert git(finished, "branch", "--list", "retrain/*") == ""
+
+
+def test_what_another_run_left_is_in_no_commit(finished: Path):
+    plan = Plan(
+        project=finished,
+        photos=PHOTOS,
+        written=WRITTEN,
+        files=files_of_project(),
+        params=read_section(finished / "params.yaml", "gate", GateParams),
+        find_file=find_file_of,
+    )
+    lock = (finished / "dvc.lock").read_bytes()
+    check_unchanged(plan, Dvc(finished), lock)
+    with pytest.raises(UserError, match=r"Changed while this ran: dvc\.lock\. "):
+        check_unchanged(plan, Dvc(finished), lock + b"\n")
+
+
+def test_artifacts_that_the_run_had_no_need_to_fetch_are_not_missed(world: World):
+    project = world.clone()
+    edit_params(project, plot__dpi=60)
+    git(project, "commit", "-qam", "finer")
+    done = retrain(project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ran(done) == ["plot"]
+    assert not (project / "artifacts" / "train" / "model.h5").exists()
+    assert list(world.branches()) == [result(project)["branch"]]

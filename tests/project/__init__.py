@@ -1,0 +1,1 @@
+"""Tests of the wiring, the documents, the workflows and the supply chain."""

@@ -1,0 +1,1 @@
+"""Tests of single modules, by room; they start no process."""
