@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 _HERE = Path(__file__).parent
 # The report's look, and what only this page has.
-_STYLES = (_HERE.parent / "templates" / "style.css", _HERE / "page.css")
+_STYLES = (_HERE.parent / "report" / "templates" / "style.css", _HERE / "page.css")
 _SCRIPT = _HERE / "page.js"
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 
 from stages.__main__ import SECTIONS, read_lock, read_outputs
@@ -91,26 +92,31 @@ def changed_nodes(project: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def after_every_parameter(shared: Path) -> dict[str, set[str]]:
-    """What changes for DVC where all parameters have other values: it names each one it sees."""
-    params = yaml.safe_load((shared / "params.yaml").read_text())
-    others = {
-        f"{section}__{field.name}": another_value(field, params[section][field.name])
-        for section, field in KNOBS
-    }
-    with put_back_afterwards(shared / "params.yaml"):
-        edit_params(shared, **others)
-        return changes(shared)
+def params_of_nodes(shared: Path) -> Iterator[dict[str, list[ParamsDependency]]]:
+    """What of params.yaml each node depends on, as DVC has read it from dvc.yaml and dvc.lock."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(shared)
+        with Repo(str(shared)) as repo:
+            yield {
+                stage.name: [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
+                for stage in repo.index.stages
+            }
 
 
 @pytest.mark.parametrize(
     ("section", "field"), KNOBS, ids=[f"{name}.{field.name}" for name, field in KNOBS]
 )
 def test_a_parameter_reruns_its_node_and_one_of_the_gate_reruns_nothing(
-    section, field, after_every_parameter
+    section, field, shared, params_of_nodes
 ):
-    name = f"{section}.{field.name}"
-    rerun = {node for node, names in after_every_parameter.items() if name in names}
+    value = yaml.safe_load((shared / "params.yaml").read_text())[section][field.name]
+    with put_back_afterwards(shared / "params.yaml"):
+        edit_params(shared, **{f"{section}__{field.name}": another_value(field, value)})
+        rerun = {
+            node
+            for node, params in params_of_nodes.items()
+            if any(dependency.workspace_status() for dependency in params)
+        }
     readers = {section} & set(NODES)
     if section == "validate":
         readers |= SEVERITIES_READ_BY.get(field.name, set())
@@ -124,9 +130,13 @@ def test_copies_among_test_photos_rerun_no_training(shared):
         assert changed_nodes(shared) == {"evaluate"}
 
 
-def test_no_other_change_is_seen_where_parameters_change(after_every_parameter):
-    names = {f"{section}.{field.name}" for section, field in KNOBS if section != "gate"}
-    assert set().union(*after_every_parameter.values()) == names
+@pytest.mark.parametrize("node", NODES)
+def test_dvc_status_names_the_node_whose_section_changed(node, shared):
+    (field, *_) = (field for name, field in KNOBS if name == node)
+    value = yaml.safe_load((shared / "params.yaml").read_text())[node][field.name]
+    with put_back_afterwards(shared / "params.yaml"):
+        edit_params(shared, **{f"{node}__{field.name}": another_value(field, value)})
+        assert changed_nodes(shared) == {node}
 
 
 def test_nothing_changed_reruns_nothing(shared):

@@ -418,7 +418,7 @@ def test_code_that_is_edited_while_it_runs_is_not_what_runs(tmp_path):
         run([sys.executable, "-c", ask], tmp_path, {"PYTHONPATH": path}).stdout.split()
         for _ in range(2)
     )
-    assert Path(file).parent == package
+    assert Path(file).parent == package / "training"
     assert first == name_training(a_problem(), {})
     assert then != first
 
