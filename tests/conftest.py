@@ -105,6 +105,8 @@ def edit_params(project: Path, **changes: object) -> None:
 SET_BY_TESTS = {"PYTHONPATH", "KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"}
 # Every process of every test would compile the whole project again.
 SET_BY_TESTS |= {"PYTHONDONTWRITEBYTECODE"}
+# `make test ARGS=…` hands its arguments on to every make that a test starts.
+SET_BY_TESTS |= {"ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS"}
 
 
 def run(
