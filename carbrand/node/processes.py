@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
+from types import CodeType
 
 # The process in which DVC runs, for the nodes that it starts; see carbrand/pipeline/dvc.py.
 DVC_PID = "CARBRAND_DVC_PID"
@@ -155,11 +156,26 @@ def stop_on_signals() -> None:
         if isinstance(lost, Stopped):
             signal.signal(lost.number, stop)
         again = lost.number if isinstance(lost, Stopped) else signal.SIGINT
-        threading.Timer(_AGAIN_S, _signal_main_thread, [again]).start()
+        threading.Thread(target=_signal_after, args=(come_again.__code__, again)).start()
 
     for number in numbers:
         signal.signal(number, stop)
     sys.unraisablehook = come_again
+
+
+def _signal_after(code: CodeType, number: signal.Signals) -> None:
+    """Signal the main thread once it has left `code`, the hook, which drops exceptions itself."""
+    time.sleep(_AGAIN_S)
+    while _runs_in_main_thread(code):
+        time.sleep(_AGAIN_S)
+    _signal_main_thread(number)
+
+
+def _runs_in_main_thread(code: CodeType) -> bool:
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    while frame and frame.f_code is not code:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _signal_main_thread(number: signal.Signals) -> None:

@@ -890,7 +890,7 @@ MUTANTS = (
         tuple(
             "tests/promises/test_killed.py::test_told_to_stop_where_nothing_can_be_raised"
             f"_it_stops_a_moment_later[{number}]"
-            for number in ("15-Stopped", "2-KeyboardInterrupt")
+            for number in ("15-Stopped-0.0", "2-KeyboardInterrupt-0.0")
         ),
     ),
     Mutant(
