@@ -21,7 +21,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 # PYTHONDONTWRITEBYTECODE, and then every process would compile every module again.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" DVC_NO_ANALYTICS=1
 # For a plain `dvc`, see SECURITY.md.
-NOTES := DVC_SITE_CACHE_DIR="$$($(BIN)/python -m carbrand.pipeline.dvc_notes)"
+NOTES := DVC_SITE_CACHE_DIR="$$($(BIN)/python -m carbrand.pipeline.dvc_settings)"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test torture lint format bench compare experiments sample lock audit wheels \

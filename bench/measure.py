@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carbrand.pipeline.dvc_environment import this_python_first
+from carbrand.pipeline.dvc_settings import this_python_first
 
 ROOT = Path(__file__).parent.parent
 PIPELINE = (sys.executable, "-m", "stages")

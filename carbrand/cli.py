@@ -9,9 +9,8 @@ from pathlib import Path
 
 from carbrand.commands import export, gate, predict, promote, retrain, serve
 from carbrand.node.errors import exit_status
-from carbrand.node.terminal import Parser
+from carbrand.node.terminal import Parser, print_any_name, restart_in_utf8
 from carbrand.pipeline.git import stay_in_own_repository
-from carbrand.pipeline.names import print_any_name, start_again_in_utf8
 
 COMMANDS = (predict, serve, gate, retrain, promote, export)
 
@@ -28,7 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 done, 1 a check says no, 2 unusable input."""
     if argv is None:
-        start_again_in_utf8("carbrand.cli", sys.argv[1:])
+        restart_in_utf8("carbrand.cli", sys.argv[1:])
     print_any_name()
     stay_in_own_repository(Path())
     arguments = build_parser().parse_args(argv)

@@ -20,7 +20,7 @@ from carbrand.network.keras_import import import_keras
 from carbrand.node.dvc_yaml import parse_yaml
 from carbrand.node.metrics_file import write_metrics
 from carbrand.photos.files import find_files
-from carbrand.pipeline.file_lock import held_within
+from carbrand.pipeline.locks import held_within
 from carbrand.scores.evaluation import PredictedPhoto, evaluate_photos
 from carbrand.scores.predictions_file import read_predictions, write_predictions
 from tests.support.s3_server import Storage, storage_server

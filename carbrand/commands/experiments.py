@@ -16,10 +16,9 @@ from typing import Any
 
 from carbrand.node.errors import DONE, UserError, exit_status
 from carbrand.node.metrics_file import flatten
-from carbrand.node.terminal import print_line, print_lines
+from carbrand.node.terminal import print_any_name, print_line, print_lines
 from carbrand.node.wording import NO_BREAK, columns, one_line, percent, shorten
-from carbrand.pipeline.names import print_any_name
-from carbrand.pipeline.status import ask_dvc
+from carbrand.pipeline.status import query_dvc
 
 PARAMS, TRAINING = "params.yaml", "artifacts/train/summary.json"
 WIDTH = 100
@@ -52,7 +51,7 @@ class Baseline:
 
 def show_experiments(arguments: Sequence[str]) -> list[Any]:
     """What `dvc exp show` says, as JSON. Raises UserError where it says nothing."""
-    done = ask_dvc(Path(), ("dvc", "exp", "show", "--json", *arguments))
+    done = query_dvc(Path(), ("dvc", "exp", "show", "--json", *arguments))
     if done.returncode != 0:
         if "Only supported for Git" in done.stderr:
             raise UserError(

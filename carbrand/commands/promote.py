@@ -84,7 +84,7 @@ def _committed(repository: Repository) -> str:
 
 def _check_kept(accept: bool) -> None:
     """Raise UserError where nobody else could make the model again, or say so if it is accepted."""
-    from carbrand.pipeline.kept import check_kept
+    from carbrand.release.kept import check_kept
 
     try:
         check_kept(Path())

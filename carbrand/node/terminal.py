@@ -7,9 +7,12 @@ marks that turn the direction of writing. Whatever is printed goes through here.
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import os
 import sys
 import unicodedata
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 # Invisible, but Persian and emoji are written with them: zero-width non-joiner and joiner.
@@ -50,6 +53,23 @@ def print_json(value: Any) -> None:
     """JSON on stdout, in which every text is exact and none acts on a terminal."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     print("".join(_in_json(letter) for letter in text) if not text.isprintable() else text)
+
+
+def restart_in_utf8(module: str, arguments: Sequence[str]) -> None:
+    """Become `python -m module arguments…` in UTF-8 mode, where the locale has another encoding.
+
+    Otherwise file names, and so a run, would depend on it. Windows and macOS always have UTF-8.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
+        command = [sys.executable, "-m", module, *arguments]
+        os.execve(sys.executable, command, os.environ | {"PYTHONUTF8": "1"})
+
+
+def print_any_name() -> None:
+    """From now on, print with escapes what the encoding of the terminal does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class Parser(argparse.ArgumentParser):

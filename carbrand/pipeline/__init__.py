@@ -1,4 +1,4 @@
-"""Around DVC: runs that survive being killed, dvc.lock, merging, Git.
+"""Around DVC: runs that are rolled back when they fail, locks, dvc.lock, merging, Git.
 
-May import: node, parallel. Begin with `dvc.py`.
+May import: node, parallel. Begin with `repro.py`.
 """

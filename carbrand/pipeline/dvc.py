@@ -15,7 +15,8 @@ from pathlib import Path
 from carbrand.node.dvc_lock import DvcLock
 from carbrand.node.processes import DVC_PID, parents_up_to
 from carbrand.node.start import STARTED_NODES
-from carbrand.pipeline.made_by import LOCK, record
+from carbrand.pipeline.dvc_files import DVC_LOCK
+from carbrand.pipeline.made_by import record
 
 # The process that this one ends with.
 PARENT_PID = "CARBRAND_REPRO_PID"
@@ -47,14 +48,14 @@ def main() -> int:
     from dvc.cli import main as dvc
 
     leave_out_hints()
-    before = DvcLock.read(Path(LOCK)).outputs()
+    before = DvcLock.read(Path(DVC_LOCK)).outputs()
     _STARTED.unlink(missing_ok=True)  # of one that was killed
     os.environ[STARTED_NODES] = str(_STARTED.resolve())
     status = int(dvc(sys.argv[1:]))
     started = _STARTED.read_text("utf-8").splitlines() if _STARTED.exists() else []
     _STARTED.unlink(missing_ok=True)
-    if status:  # of a node that failed, dvc.lock says what it said before
-        after = DvcLock.read(Path(LOCK)).outputs()
+    if status:  # the entry of a node that failed is as before
+        after = DvcLock.read(Path(DVC_LOCK)).outputs()
         started = [name for name in started if after.get(name) != before.get(name)]
     record(Path(), started)
     return status

@@ -1,7 +1,7 @@
-"""Whether what lies here is what the params, photos and code that are here would give.
+"""Stale nodes: whether results are those that the params, photos and code here would give.
 
-DVC says it, by the hashes in dvc.lock: 1.2 s for the sample on a quiet machine, as long as `dvc
-status` by hand. It knows files that did not change by their dates, so more photos cost little more.
+DVC compares hashes with dvc.lock: 1.2 s for the sample on a quiet machine, as long as `dvc status`
+by hand. Files with unchanged dates are not hashed again, so more photos cost little more.
 """
 
 from __future__ import annotations
@@ -16,13 +16,10 @@ from typing import Any
 
 from carbrand.node.dvc_lock import DvcLock, Torn, is_in
 from carbrand.node.errors import UserError
-from carbrand.node.params import read_file
 from carbrand.node.wording import first_few, one_line
-from carbrand.pipeline.dvc_environment import environment
-from carbrand.pipeline.dvc_file import kept_hash
+from carbrand.pipeline.dvc_files import DVC_LOCK, DVC_YAML, read_nodes, tracked_hash
+from carbrand.pipeline.dvc_settings import environment
 
-LOCK = Path("dvc.lock")
-PIPELINE = "dvc.yaml"
 # Of an output that was not fetched: its hash is still in dvc.lock.
 _NOT_HERE = ("deleted", "not in cache")
 _MOST_NAMES = 5
@@ -30,10 +27,10 @@ _MOST_NAMES = 5
 
 @dataclass(frozen=True)
 class Difference:
-    """Something of a node that is not as dvc.lock says.
+    """A dependency or output of a node that is not as in dvc.lock.
 
-    path: a file, `params.yaml: train.l2`, or `dvc.yaml` where that runs another command. state: in
-    DVC's word, such as `modified` or `deleted`. written: whether the node writes it.
+    path: a file, `params.yaml: train.l2`, or `dvc.yaml` where the command is another. state: DVC's
+    word, such as `modified` or `deleted`. written: whether the node writes it.
     """
 
     node: str
@@ -42,8 +39,8 @@ class Difference:
     written: bool = False
 
 
-def ask_dvc(project: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command of DVC that only looks, so that it may be ended where it stands."""
+def query_dvc(project: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command of DVC that only reads, so that it may be killed at any time."""
     return subprocess.run(
         [sys.executable, "-m", *command],
         cwd=project,
@@ -54,12 +51,12 @@ def ask_dvc(project: Path, command: Sequence[str]) -> subprocess.CompletedProces
     )
 
 
-def read_status(project: Path, files: Sequence[str] = (PIPELINE,)) -> list[Difference]:
-    """All differences, in the order of the nodes. Raises UserError where DVC cannot say.
+def read_status(project: Path, files: Sequence[str] = (DVC_YAML,)) -> list[Difference]:
+    """All differences, in the order of the nodes. Raises UserError where DVC fails.
 
-    files: dvc.yaml, or .dvc files; one of these is a node that writes what DVC keeps by it.
+    files: dvc.yaml, or .dvc files, each of which is a node that writes what it tracks.
     """
-    done = ask_dvc(project, ("dvc", "status", "--json", *files))
+    done = query_dvc(project, ("dvc", "status", "--json", *files))
     if done.returncode != 0:
         raise UserError(f"`dvc status` failed: {' '.join(done.stderr.split())}")
     nodes = json.loads(done.stdout)
@@ -67,20 +64,20 @@ def read_status(project: Path, files: Sequence[str] = (PIPELINE,)) -> list[Diffe
 
 
 def check_up_to_date(project: Path) -> None:
-    """Raise UserError unless dvc.lock belongs to what lies here.
+    """Raise UserError if a node is stale.
 
-    What nodes wrote need not be here, nor photos of which a .dvc file says that they are the same:
-    a clone holds neither before `dvc pull`.
+    Outputs may be missing, and photos of which a .dvc file tracks the same state: a clone has
+    neither before `dvc pull`.
     """
-    lock = _read_lock(project / LOCK)
+    lock = _read_lock(project / DVC_LOCK)
     differences = read_status(project)
-    _check_frozen(project / PIPELINE)
+    _check_frozen(project)
     written = [path for outs in lock.outputs().values() for path in outs]
     stale = [
         found.path
         for found in differences
         if not (found.state in _NOT_HERE and is_in(found.path, written))
-        and not (found.state == "deleted" and _is_kept_elsewhere(project, found, lock))
+        and not (found.state == "deleted" and _is_tracked_elsewhere(project, found, lock))
     ]
     stale += lock.torn_chain()
     if stale:
@@ -90,14 +87,13 @@ def check_up_to_date(project: Path) -> None:
         )
 
 
-def _check_frozen(pipeline: Path) -> None:
-    """Raise UserError for a node that DVC was told to pass over: it would see no change of it."""
-    nodes = read_file(pipeline).get("stages") or {}
-    frozen = [name for name, node in nodes.items() if node.get("frozen")]
+def _check_frozen(project: Path) -> None:
+    """Raise UserError for a frozen node: DVC looks for no change there."""
+    frozen = [name for name, node in read_nodes(project).items() if node.get("frozen")]
     if frozen:
         names = " ".join(map(one_line, frozen))
         raise UserError(
-            f"{PIPELINE} freezes {names}: DVC looks for no change there, so nobody knows whether "
+            f"{DVC_YAML} freezes {names}: DVC looks for no change there, so nobody knows whether "
             f"the results are up to date. `dvc unfreeze {names}`, then `make repro`."
         )
 
@@ -110,7 +106,7 @@ def in_a_few_words(names: Iterable[str]) -> str:
 def _differences(node: str, entries: list[Any]) -> Iterator[Difference]:
     for entry in entries:
         if not isinstance(entry, dict):  # "changed command"
-            yield Difference(node, PIPELINE, str(entry))
+            yield Difference(node, DVC_YAML, str(entry))
             continue
         for kind, paths in entry.items():
             for path, state in paths.items():
@@ -132,16 +128,17 @@ def _read_lock(path: Path) -> DvcLock:
         lock = DvcLock({})
     except Torn:
         raise UserError(
-            f"{LOCK} is damaged, perhaps by a merge. `git checkout HEAD -- {LOCK}` gets it back."
+            f"{DVC_LOCK} is damaged, perhaps by a merge. `git checkout HEAD -- {DVC_LOCK}` gets it "
+            f"back."
         ) from None
     if not lock.nodes:
         raise UserError(
-            f"{LOCK} names no results, so nobody knows of which photos they are. `make repro`."
+            f"{DVC_LOCK} names no results, so nobody knows of which photos they are. `make repro`."
         )
     return lock
 
 
-def _is_kept_elsewhere(project: Path, found: Difference, lock: DvcLock) -> bool:
-    """Whether DVC keeps just those photos that the node saw, by the .dvc file beside them."""
+def _is_tracked_elsewhere(project: Path, found: Difference, lock: DvcLock) -> bool:
+    """Whether the .dvc file beside a path tracks just what the node read there."""
     seen = lock.seen(found.node, found.path)
-    return seen is not None and seen == kept_hash(project / f"{found.path}.dvc")
+    return seen is not None and seen == tracked_hash(project / f"{found.path}.dvc")

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from carbrand.node.errors import UserError
-from carbrand.pipeline.kept import check_kept, find_unkept, read_inputs
-from carbrand.pipeline.line_ends import heal_line_ends
+from carbrand.pipeline.dvc_files import read_inputs
+from carbrand.pipeline.healing import heal_line_ends
+from carbrand.release.kept import check_kept, find_unkept
 from tests.conftest import draw_photo, edit_params, git, remember, run
 
 PIPELINE = """

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from carbrand.node.table import read_table
-from carbrand.pipeline.line_ends import heal_line_ends
+from carbrand.pipeline.healing import heal_line_ends
 from tests.conftest import ROOT, copy_project, git, remember, run
 
 NOTE = "had CRLF line ends. They are LF now"

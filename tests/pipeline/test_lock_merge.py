@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from carbrand.pipeline.dvc_files import read_outputs
 from carbrand.pipeline.lock_merge.driver import CONFLICT, merge_files
 from carbrand.pipeline.lock_merge.git_config import SETTINGS
 from carbrand.pipeline.lock_merge.three_way import Unsettled, merge_locks
-from stages.__main__ import read_outputs
 from tests.conftest import ROOT, change_test_photos, edit_params, git, run
 from tests.support.toy import repro
 

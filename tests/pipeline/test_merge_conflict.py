@@ -12,8 +12,8 @@ import stages.__main__ as stages
 from carbrand.node.errors import UserError
 from carbrand.node.merge_conflict import conflict_in
 from carbrand.node.params import read_file
-from carbrand.pipeline.dvc_file import read_dvc_file
-from carbrand.pipeline.healing import heal
+from carbrand.pipeline.dvc_files import read_dvc_file, read_outputs
+from carbrand.pipeline.healing import heal_lock
 from tests.conftest import ROOT, edit_params, git, run
 
 
@@ -171,7 +171,7 @@ def test_the_photos_of_two_branches_are_told_before_dvc_is_asked(diverged):
     merge(diverged, "merge", "-q", "theirs")
     git(diverged, "checkout", "--ours", "params.yaml")
     with pytest.raises(UserError) as caught:
-        stages.check(stages.SECTIONS, pull=True)
+        stages.check(stages.SECTIONS, ["--pull"])
     (problem,) = caught.value.problems
     assert f"Datasets{os.sep}train.dvc: Git left a conflict" in problem
     assert f"`outs.0.md5` is {32 * 'b'}.dir (HEAD) or {32 * 'a'}.dir (theirs)" in problem
@@ -187,11 +187,11 @@ def test_dvc_yaml_and_dvc_lock_are_told_as_well(diverged):
         git(diverged, "commit", "-qm", "other commands")
     merge(diverged, "merge", "-q", "theirs")
     with pytest.raises(UserError, match=r"`stages\.train\.cmd` is .* \(HEAD\) or .* \(theirs\)"):
-        stages.read_outputs()
+        read_outputs()
     with pytest.raises(UserError, match=r"`git checkout HEAD -- dvc\.lock`"):
-        heal(Path("dvc.lock"))
+        heal_lock(Path("dvc.lock"))
     git(diverged, "checkout", "HEAD", "--", "dvc.lock")
-    heal(Path("dvc.lock"))
+    heal_lock(Path("dvc.lock"))
 
 
 def test_a_dvc_file_of_photos_that_both_sides_changed_is_told_as_well(tmp_path):

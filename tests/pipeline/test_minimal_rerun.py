@@ -16,7 +16,9 @@ import yaml
 from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 
-from stages.__main__ import SECTIONS, read_lock, read_outputs
+from carbrand.node.dvc_lock import DvcLock
+from carbrand.pipeline.dvc_files import read_outputs
+from stages.__main__ import SECTIONS
 from tests.conftest import ROOT, copy_project, draw_photo, edit_params, git, run
 from tests.support.local_imports import local_imports
 
@@ -230,7 +232,7 @@ def test_the_committed_lock_is_that_of_the_committed_tree(tmp_path):
     shutil.copy(ROOT / "dvc.lock", project)
     git(project, "init", "-q")
     assert changed_nodes(project) == set()
-    lock = read_lock()
+    lock = DvcLock.read(Path("dvc.lock")).nodes
     for output in read_outputs():
         if not output.cached:
             (entry,) = [o for o in lock[output.node]["outs"] if o["path"] == output.path.as_posix()]

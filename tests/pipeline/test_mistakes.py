@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from dvc.config import Config
 
-import stages.__main__ as stages
 from carbrand.node.errors import UserError
-from carbrand.pipeline.dvc_state import alone
+from carbrand.pipeline import repro
+from carbrand.pipeline.dvc_files import read_outputs
+from carbrand.pipeline.dvc_settings import set_no_scm
+from carbrand.pipeline.locks import TEMPORARY, alone
 from tests.conftest import ROOT, draw_photo, edit_params, run
 
 
@@ -207,7 +209,7 @@ def test_a_damaged_pipeline_is_a_line(text, said, tmp_path, monkeypatch):
     if text is not None:
         Path("dvc.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UserError) as caught:
-        stages.read_outputs()
+        read_outputs()
     (line,) = caught.value.problems
     assert line.startswith(said)
     assert text is None or "`git checkout HEAD -- dvc.yaml`" in line
@@ -232,17 +234,17 @@ def test_dvc_is_told_of_a_folder_without_git_whatever_its_configuration_says(tmp
     (tmp_path / ".dvc").mkdir()
     monkeypatch.chdir(tmp_path)
     file = tmp_path / ".dvc/config.local"
-    stages.settle_version_control()
+    set_no_scm()
     assert read_config(tmp_path) == {"core": {"no_scm": "true"}}
     file.write_text(CONFIG, "utf-8")
     before = read_config(tmp_path)
     for _ in range(2):
-        stages.settle_version_control()
+        set_no_scm()
         assert read_config(tmp_path)["core"] == {"remote": "mine", "no_scm": "true"}
         assert read_config(tmp_path)["remote"] == before["remote"]
     (tmp_path / ".git").mkdir()
     for _ in range(2):
-        stages.settle_version_control()
+        set_no_scm()
         assert file.read_text("utf-8") == CONFIG
 
 
@@ -254,7 +256,7 @@ def test_a_configuration_that_dvc_cannot_read_is_a_line(text, tmp_path, monkeypa
     with pytest.raises(
         UserError, match=r"config\.local: DVC cannot read it \(.+\)\. Mend or delete"
     ):
-        stages.settle_version_control()
+        set_no_scm()
 
 
 # What is put back, whatever comes between.
@@ -278,8 +280,8 @@ def small_project(folder: Path) -> Path:
 DISTURBED = """
 import os, shutil, signal
 from pathlib import Path
-import stages.__main__ as stages
 from carbrand.node.processes import Stopped, stop_on_signals
+from carbrand.pipeline import repro, rollback
 
 def fail(command):
     shutil.rmtree("a"), shutil.rmtree("b"), shutil.rmtree("c")
@@ -289,9 +291,9 @@ def disturb(lock):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(os.getpid(), number)
 
-stages._run_to_its_end, stages.mend_lock = fail, disturb
+repro.run_dvc, rollback.restore_lock = fail, disturb
 stop_on_signals()
-print(stages.repro([]), *sorted(map(str, Path(".dvc/tmp").iterdir())))
+print(repro.repro([]), *sorted(map(str, Path(".dvc/tmp").iterdir())))
 try:
     os.kill(os.getpid(), signal.SIGTERM)
 except Stopped as stopped:
@@ -313,14 +315,14 @@ def test_what_cannot_be_put_back_is_kept_for_good_and_the_rest_is_back(
     monkeypatch.chdir(small_project(tmp_path))
     # It fails, and leaves a file where the folder of an output must be.
     fails = "import shutil, sys; [shutil.rmtree(x) for x in 'abc']; open('b', 'w'); sys.exit(1)"
-    monkeypatch.setattr(stages, "OWN_DVC", (sys.executable, "-c", fails))
-    assert stages.repro([]) == 2
+    monkeypatch.setattr(repro, "OWN_DVC", (sys.executable, "-c", fails))
+    assert repro.repro([]) == 2
     for name in ("a/folder/x", "c/model.h5"):
         assert Path(name).read_text() == name
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: Not everything could be put back (")
     assert "b/model.h5" in line
-    with alone(stages.TEMPORARY):  # the next run
+    with alone(TEMPORARY):  # the next run
         pass
     (place,) = Path(".dvc/tmp").glob("rescued-*")
     assert f"is in {place}: " in line

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from carbrand.commands.preflight import MANIFEST
 from carbrand.network.keras_import import import_keras
 from carbrand.photos.manifest import ERROR, KEPT, read_manifest
-from stages.__main__ import MANIFEST
 from tests.conftest import ROOT, copy_project, edit_params, git, run
 
 PNGS = [

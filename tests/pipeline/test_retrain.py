@@ -20,7 +20,7 @@ from carbrand.commands.gate import files_of_project, find_file_of
 from carbrand.commands.retrain import PHOTOS, WRITTEN
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_section
-from carbrand.pipeline.file_lock import held_once_free, is_held
+from carbrand.pipeline.locks import held_once_free, is_held
 from carbrand.release.gate.gate_params import GateParams
 from carbrand.release.retrain.dvc_commands import Dvc
 from carbrand.release.retrain.forecast import Fate

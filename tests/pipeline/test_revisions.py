@@ -9,9 +9,9 @@ import pytest
 
 from carbrand.node.errors import UserError
 from carbrand.pipeline.git import Repository
-from carbrand.pipeline.revisions import find_commit, say_known
 from carbrand.release.gate.revision import find_revision
 from carbrand.release.registry.find import find_model
+from carbrand.release.revisions import find_commit, say_known
 from tests.conftest import git
 
 MODEL = "artifacts/train/model.h5"

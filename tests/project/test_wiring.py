@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.parser import Parser
 
 from carbrand.photos import rules
-from stages.__main__ import DVC_YAML, SECTIONS, read_outputs
+from carbrand.pipeline.dvc_files import DVC_YAML, read_outputs
+from stages.__main__ import SECTIONS
 from tests.conftest import ROOT
 from tests.support.local_imports import local_imports
 

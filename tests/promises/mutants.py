@@ -592,7 +592,7 @@ MUTANTS = (
     Mutant(
         "reruns",
         "an editor's CRLF in a module gets into dvc.lock, while Git keeps LF",
-        "carbrand/pipeline/line_ends.py",
+        "carbrand/pipeline/healing.py",
         'if "eol=lf" in attributes:',
         "if False:",
         _test("line_ends", "what_git_would_keep_with_lf_gets_lf_and_nothing_else"),
@@ -699,7 +699,7 @@ MUTANTS = (
     Mutant(
         "registry",
         "photos that Git ignores count as kept",
-        "carbrand/pipeline/kept.py",
+        "carbrand/release/kept.py",
         '_listed(repository, "--others", "--exclude-per-directory=.dvcignore", *read)',
         '_listed(repository, "--others", "--exclude-standard", *read)',
         _test("kept", "ignored_photos_are_no_more_kept_when_others_are_committed"),
@@ -788,7 +788,7 @@ MUTANTS = (
     Mutant(
         "retraining",
         "the next step comes although Ctrl-C was pressed",
-        "carbrand/pipeline/child.py",
+        "carbrand/pipeline/subprocesses.py",
         "            interrupted = True\n",
         "            pass\n",
         _test("retrain", "after_ctrl_c_no_other_step_comes_though_this_one_got_through"),
@@ -876,8 +876,8 @@ MUTANTS = (
     Mutant(
         "errors",
         "a run that fails takes what the run before had written",
-        "stages/__main__.py",
-        "            keep(output.path, safe / output.path)\n",
+        "carbrand/pipeline/rollback.py",
+        "            copy(output.path, folder / output.path)\n",
         "            pass\n",
         _test("mistakes", "nothing_is_lost_where_dvc_has_no_copy[.dvc/cache]"),
     ),
@@ -920,7 +920,7 @@ MUTANTS = (
     Mutant(
         "errors",
         "the manifest of the run before calls a refused photo kept",
-        "stages/__main__.py",
+        "carbrand/commands/preflight.py",
         "            refuse_in_manifest(MANIFEST, unfit, FOLDERS)\n",
         "            pass\n",
         _test("links", "what_is_refused_is_called_kept_no_longer"),

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from carbrand.node.errors import UserError
-from carbrand.pipeline import dvc_notes
-from carbrand.pipeline.dvc_environment import environment
-from carbrand.pipeline.dvc_notes import FOLDER, closed_notes
+from carbrand.pipeline import dvc_settings
+from carbrand.pipeline.dvc_settings import SITE_CACHE, environment, private_site_cache
 from carbrand.release.retrain.dvc_commands import Dvc
 from tests.conftest import run
 from tests.support.toy import MODEL
@@ -74,8 +73,8 @@ def test_make_repro_and_the_loop_read_no_notes_of_others(toy: Path, mark: Path) 
 
 
 def test_the_folder_that_is_printed_is_one_for_a_plain_dvc(toy: Path, mark: Path) -> None:
-    printed = run([sys.executable, "-m", "carbrand.pipeline.dvc_notes"], toy).stdout.strip()
-    done = run(["dvc", "checkout"], toy, {FOLDER: printed})
+    printed = run([sys.executable, "-m", "carbrand.pipeline.dvc_settings"], toy).stdout.strip()
+    done = run(["dvc", "checkout"], toy, {SITE_CACHE: printed})
     assert done.returncode == 0, done.stderr
     assert not mark.exists()
     run(["dvc", "checkout"], toy)
@@ -87,8 +86,8 @@ def local(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Stands for /var/tmp."""
     folder = tmp_path / "var-tmp"
     folder.mkdir()
-    monkeypatch.setattr(dvc_notes, "_LOCAL", folder)
-    monkeypatch.delenv(FOLDER, raising=False)
+    monkeypatch.setattr(dvc_settings, "_LOCAL", folder)
+    monkeypatch.delenv(SITE_CACHE, raising=False)
     for level in ("GLOBAL", "SYSTEM"):
         monkeypatch.setenv(f"DVC_{level}_CONFIG_DIR", str(tmp_path / level))
     return folder
@@ -101,12 +100,12 @@ needs_unix = pytest.mark.skipif(sys.platform == "darwin", reason="notes are in ~
 def test_the_folder_is_closed_whatever_the_umask(local: Path, tmp_path: Path) -> None:
     umask = os.umask(0)
     try:
-        folder = Path(closed_notes(tmp_path)[FOLDER])
+        folder = Path(private_site_cache(tmp_path)[SITE_CACHE])
     finally:
         os.umask(umask)
     assert folder.parent == local
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert closed_notes(tmp_path)[FOLDER] == str(folder)
+    assert private_site_cache(tmp_path)[SITE_CACHE] == str(folder)
 
 
 @needs_unix
@@ -128,7 +127,7 @@ def test_a_folder_that_somebody_else_made_first_is_not_taken(
             os.chown(theirs, 12345, 12345)
         else:
             pytest.skip("only root can give folders away")
-    folder = Path(closed_notes(tmp_path)[FOLDER])
+    folder = Path(private_site_cache(tmp_path)[SITE_CACHE])
     assert folder.parent == tmp_path / ".dvc" / "tmp"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
@@ -139,7 +138,7 @@ def test_where_no_folder_is_closed_one_line_says_so(local: Path, tmp_path: Path)
     local.write_text("no folder")
     (tmp_path / ".dvc").write_text("no folder")
     with pytest.raises(UserError, match="closed to others"):
-        closed_notes(tmp_path)
+        private_site_cache(tmp_path)
 
 
 def test_a_folder_that_the_user_chose_is_left_to_them(
@@ -148,9 +147,9 @@ def test_a_folder_that_the_user_chose_is_left_to_them(
     config = tmp_path / "GLOBAL" / "config"
     config.parent.mkdir()
     config.write_text("[core]\n    site_cache_dir = /somewhere\n")
-    assert closed_notes(tmp_path) == {}
+    assert private_site_cache(tmp_path) == {}
     shutil.rmtree(config.parent)
-    monkeypatch.setenv(FOLDER, "/elsewhere")
-    assert closed_notes(tmp_path) == {}
-    assert environment(tmp_path)[FOLDER] == "/elsewhere"
+    monkeypatch.setenv(SITE_CACHE, "/elsewhere")
+    assert private_site_cache(tmp_path) == {}
+    assert environment(tmp_path)[SITE_CACHE] == "/elsewhere"
     assert not list(local.iterdir())

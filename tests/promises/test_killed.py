@@ -22,9 +22,9 @@ import yaml
 
 from carbrand.node.atomic import _sync
 from carbrand.node.errors import UserError
-from carbrand.pipeline.cache_links import check_cache_links
-from carbrand.pipeline.dvc_state import mend_rwlock, workers
-from carbrand.pipeline.healing import heal
+from carbrand.pipeline.dvc_settings import check_cache_links
+from carbrand.pipeline.healing import heal_lock
+from carbrand.pipeline.locks import heal_rwlock, workers
 from tests.conftest import ROOT, draw_photo, edit_params, git, run
 from tests.support import toy as toys
 from tests.support.running import (
@@ -387,7 +387,7 @@ def test_a_lock_torn_anywhere_is_one_that_dvc_reads(tmp_path, monkeypatch, commi
     for length in range(0, len(whole) + 1, 1 if committed else 5):
         path.write_bytes(whole[:length])
         readable = dvc_reads(path)
-        heal(path)
+        heal_lock(path)
         if readable:
             assert path.read_bytes() == whole[:length]
         else:
@@ -403,7 +403,7 @@ def test_a_merge_that_is_not_settled_is_left_to_a_person(tmp_path, monkeypatch):
     text = b"<<<<<<< main\nschema: '2.0'\n=======\nschema: '2.0'\n>>>>>>> other\n"
     Path("dvc.lock").write_bytes(text)
     with pytest.raises(UserError, match="perhaps by a merge"):
-        heal(Path("dvc.lock"))
+        heal_lock(Path("dvc.lock"))
     assert Path("dvc.lock").read_bytes() == text
 
 
@@ -433,12 +433,12 @@ def test_names_of_killed_processes_are_forgotten_and_those_of_living_ones_kept(t
     path = tmp_path / "rwlock"
     content = {"write": {"/a": dead, "/b": living}, "read": {"/c": [dead, living], "/d": [dead]}}
     path.write_text(json.dumps(content))
-    mend_rwlock(tmp_path)
+    heal_rwlock(tmp_path)
     assert json.loads(path.read_text()) == {"write": {"/b": living}, "read": {"/c": [living]}}
     assert {str(worker.path) for worker in workers(tmp_path)} == {"/b", "/c"}
     # The id of a killed process was given to another one, as in a container that was started anew.
     os.utime(path, (1_000_000_000, 1_000_000_000))
-    mend_rwlock(tmp_path)
+    heal_rwlock(tmp_path)
     assert json.loads(path.read_text()) == {}
 
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from carbrand.node.errors import UserError
-from carbrand.pipeline.file_lock import held_within, is_held
+from carbrand.pipeline.locks import held_within, is_held
 from tests.conftest import edit_params, git, run
 from tests.support.running import Run, await_that, bits, forget, in_torture, leftovers, nodes_of
 

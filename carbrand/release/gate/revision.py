@@ -9,7 +9,7 @@ from pathlib import Path
 from carbrand.node.errors import UserError
 from carbrand.node.wording import one_line
 from carbrand.pipeline.git import GitFailed, Repository
-from carbrand.pipeline.revisions import find_commit, say_known
+from carbrand.release.revisions import find_commit, say_known
 
 # In this order; the first that exists is what a new model has to measure up to.
 MAIN_BRANCHES = ("main", "origin/main", "master", "origin/master")

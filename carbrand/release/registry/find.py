@@ -11,9 +11,9 @@ from pathlib import Path
 from carbrand.node.dvc_lock import DvcLock, NotOfTheRun
 from carbrand.node.errors import UserError
 from carbrand.node.wording import one_line
-from carbrand.pipeline.dvc_notes import closed_notes
+from carbrand.pipeline.dvc_settings import private_site_cache
 from carbrand.pipeline.git import GitFailed, Repository
-from carbrand.pipeline.revisions import find_commit, say_known
+from carbrand.release.revisions import find_commit, say_known
 
 # Files of models that were asked for, by commit: ignored by Git and DVC, safe to delete.
 KEPT = Path(".dvc/tmp/models")
@@ -101,7 +101,8 @@ def _fetch(project: Path, commit: str, path: str, wanted: str) -> Path:
     with contextlib.suppress(NotOfTheRun):
         lock.check(path, kept)
         return kept
-    os.environ.update(closed_notes(project))  # DVC reads it in this process, when it is imported
+    # DVC reads it in this process, when it is imported.
+    os.environ.update(private_site_cache(project))
     from dvc.repo import Repo
 
     what = "The model" if path.endswith(SUFFIXES) else path

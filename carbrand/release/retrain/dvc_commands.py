@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from carbrand.node.errors import UserError
-from carbrand.pipeline.child import run_to_its_end
-from carbrand.pipeline.dvc_environment import environment
-from carbrand.pipeline.dvc_file import read_dvc_file
-from carbrand.pipeline.status import ask_dvc, read_status
+from carbrand.pipeline.dvc_files import read_dvc_file
+from carbrand.pipeline.dvc_settings import environment
+from carbrand.pipeline.status import query_dvc, read_status
+from carbrand.pipeline.subprocesses import run_to_its_end, terminate
 
 
 @dataclass(frozen=True)
@@ -24,14 +23,14 @@ class Dvc:
     def run(self, *command: str) -> None:
         """A command such as `dvc push`, to its end. Raises UserError where it fails."""
         sys.stdout.flush()
-        status = run_to_its_end(
-            [sys.executable, "-m", *command], self.project, environment(self.project), _stop
+        done = run_to_its_end(
+            [sys.executable, "-m", *command], self.project, environment(self.project), terminate
         )
-        if status < 0:  # stopped by a signal, as Ctrl-C is
+        if done.interrupted or done.status < 0:  # stopped by a signal, as by Ctrl-C
             raise KeyboardInterrupt
-        if status != 0:
+        if done.status != 0:
             raise UserError(
-                f"`{' '.join(command)}` failed with status {status}: what it says is above. "
+                f"`{' '.join(command)}` failed with status {done.status}: what it says is above. "
                 f"Nothing was committed or pushed to Git; mend it and run this again."
             )
 
@@ -41,14 +40,8 @@ class Dvc:
 
     def has_remote(self) -> bool:
         """Whether there is a default remote to push to and to pull from."""
-        done = ask_dvc(self.project, ("dvc", "config", "core.remote"))
+        done = query_dvc(self.project, ("dvc", "config", "core.remote"))
         return done.returncode == 0 and bool(done.stdout.strip())
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Tell it to end, and let it put back what it has to."""
-    process.terminate()
-    process.wait()
 
 
 def imported(project: Path, files: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from carbrand.node.dvc_lock import is_in
 from carbrand.node.errors import UserError
-from carbrand.pipeline.dvc_notes import closed_notes
+from carbrand.pipeline.dvc_settings import private_site_cache
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -91,7 +91,8 @@ def make_forecast(
     updated, pulled: .dvc files that are brought up to date, or whose photos are fetched. remote:
     whether a run takes results from there. force: whether every node runs. Raises UserError.
     """
-    os.environ.update(closed_notes(project))  # DVC reads it in this process, when it is imported
+    # DVC reads it in this process, when it is imported.
+    os.environ.update(private_site_cache(project))
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 

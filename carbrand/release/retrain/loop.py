@@ -13,15 +13,15 @@ from pathlib import Path
 from carbrand.node.dvc_lock import DvcLock, is_in
 from carbrand.node.errors import UserError
 from carbrand.node.wording import one_line
-from carbrand.pipeline.dvc_state import alone
 from carbrand.pipeline.git import Repository
-from carbrand.pipeline.kept import check_kept
+from carbrand.pipeline.locks import alone
 from carbrand.release.gate.comparison import Comparison, compare
 from carbrand.release.gate.gate_params import GateParams
 from carbrand.release.gate.judgement import Verdict
 from carbrand.release.gate.meeting import FindFile
 from carbrand.release.gate.revision import find_revision
 from carbrand.release.gate.side import GateFiles, read_here
+from carbrand.release.kept import check_kept
 from carbrand.release.retrain.dvc_commands import Dvc, imported
 from carbrand.release.retrain.forecast import describe_forecast, is_nothing, make_forecast
 from carbrand.release.retrain.summary import describe, make_title

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import stages.__main__ as stages
+from carbrand.commands import preflight
 from carbrand.node.errors import UserError
 from carbrand.photos.links import SHOWN, describe_unfit, find_unfit
 from carbrand.photos.manifest import ERROR, KEPT, Row, read_manifest, write_manifest
@@ -25,10 +25,10 @@ def project(tmp_path, monkeypatch) -> Path:
     draw_dataset(tmp_path / "Datasets")
     draw_photo((9, 9, 9), 1).save("elsewhere.png")
     Path("weights").mkdir()
-    stages.MANIFEST.parent.mkdir(parents=True)
-    files = [path for folder in stages.FOLDERS.values() for path in folder.rglob("*.png")]
+    preflight.MANIFEST.parent.mkdir(parents=True)
+    files = [path for folder in preflight.FOLDERS.values() for path in folder.rglob("*.png")]
     write_manifest(
-        stages.MANIFEST,
+        preflight.MANIFEST,
         [Row(path.as_posix(), path.parts[1], path.parts[2], status=KEPT) for path in files],
     )
     return tmp_path
@@ -36,7 +36,7 @@ def project(tmp_path, monkeypatch) -> Path:
 
 def refused() -> list[str]:
     with pytest.raises(UserError) as caught:
-        stages.check_files()
+        preflight.check_files()
     return list(caught.value.problems)
 
 
@@ -47,7 +47,7 @@ def test_a_link_inside_the_folders_is_that_file(project):
     cached.parent.mkdir(parents=True)
     shutil.copy("elsewhere.png", cached)
     Path("Datasets/test/asta/dvc.png").symlink_to(cached)
-    stages.check_files()
+    preflight.check_files()
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -94,7 +94,7 @@ def test_weights_and_whole_folders_of_photos_may_lie_elsewhere(project):
     Path("weights/folder").symlink_to(project)
     Path("Datasets/train").rename("moved")
     Path("Datasets/train").symlink_to(project / "moved")
-    stages.check_files()
+    preflight.check_files()
     Path("moved/asta/out.png").symlink_to(project / "elsewhere.png")
     assert refused()[0].startswith(f"Datasets/train/asta/out.png is {OUTSIDE}")
 
@@ -104,11 +104,11 @@ def test_what_is_refused_is_called_kept_no_longer(project):
     photo.rename("moved.png")
     photo.symlink_to(project / "moved.png")
     Path("Datasets/test/bolt/new.png").symlink_to("none")
-    before = {row.path: row for row in read_manifest(stages.MANIFEST)}
+    before = {row.path: row for row in read_manifest(preflight.MANIFEST)}
     cached = Path("cached.csv")
-    os.link(stages.MANIFEST, cached)  # as in DVC's cache
+    os.link(preflight.MANIFEST, cached)  # as in DVC's cache
     refused()
-    rows = {row.path: row for row in read_manifest(stages.MANIFEST)}
+    rows = {row.path: row for row in read_manifest(preflight.MANIFEST)}
     first = rows.pop(photo.as_posix())
     second = rows.pop("Datasets/test/bolt/new.png")
     assert (first.status, first.issues, first.reason) == (ERROR, ("unreadable",), OUTSIDE)
@@ -120,9 +120,9 @@ def test_what_is_refused_is_called_kept_no_longer(project):
 @pytest.mark.usefixtures("project")
 @pytest.mark.parametrize("text", [None, "", "path\n", "\0"])
 def test_no_manifest_is_no_trouble(text):
-    stages.MANIFEST.unlink()
+    preflight.MANIFEST.unlink()
     if text is not None:
-        stages.MANIFEST.write_text(text)
+        preflight.MANIFEST.write_text(text)
     Path("Datasets/train/asta/x.png").symlink_to("none")
     refused()
 

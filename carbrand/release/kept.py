@@ -7,18 +7,16 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from carbrand.node.dvc_lock import is_in
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_file
 from carbrand.node.wording import one_line
-from carbrand.pipeline.dvc_file import read_dvc_file
+from carbrand.pipeline.dvc_files import PARAMS, read_dvc_file, read_inputs
 from carbrand.pipeline.git import Repository
-from carbrand.pipeline.line_ends import find_crlf
-from carbrand.pipeline.status import PIPELINE, in_a_few_words, read_status
+from carbrand.pipeline.healing import find_crlf
+from carbrand.pipeline.status import in_a_few_words, read_status
 
-PARAMS = "params.yaml"
 # Why a file is kept by neither, with what mends it; {} is the files, or the folder of them.
 _UNTRACKED = "`git add {}`"
 _IGNORED = "which Git ignores: `dvc add {}`, or `git add -f {}`"
@@ -59,7 +57,7 @@ def check_kept(project: Path, committed: Sequence[str] = ()) -> None:
 
 def find_unkept(project: Path) -> list[Unkept]:
     """All of them, by path. What nodes write, and what .dvcignore names, does not count."""
-    repository, inputs = Repository(project), read_inputs(project)
+    repository, inputs = Repository(project), _inputs(project)
     read = [path for path in inputs if not path.startswith("../")]
     tracked = set(_listed(repository, "--cached", *read))
     there = _listed(repository, "--others", "--exclude-per-directory=.dvcignore", *read)
@@ -89,15 +87,10 @@ def find_unkept(project: Path) -> list[Unkept]:
     return sorted(found, key=lambda unkept: unkept.path)
 
 
-def read_inputs(project: Path) -> list[str]:
-    """What the nodes of dvc.yaml read and none of them writes, and files of parameters."""
-    nodes = (read_file(project / PIPELINE).get("stages") or {}).values()
-    kinds = ("outs", "metrics", "plots")
-    written = [path for node in nodes for kind in kinds for path in _paths(node.get(kind))]
-    read = {path for node in nodes for path in _paths(node.get("deps"))}
-    inputs = {path for path in read if not is_in(path, written)} | {PIPELINE, PARAMS}
+def _inputs(project: Path) -> list[str]:
+    """What a run reads that none of its nodes writes, a file of weights outside weights/ too."""
     weights = _weights(project)
-    return sorted(inputs | ({weights} if weights else set()))
+    return sorted({*read_inputs(project), *([weights] if weights else [])})
 
 
 def _weights(project: Path) -> str | None:
@@ -106,11 +99,6 @@ def _weights(project: Path) -> str | None:
     if not isinstance(named, str) or not (project / named).is_file():
         return None
     return Path(os.path.relpath(project / named, project)).as_posix()
-
-
-def _paths(entries: Any) -> Iterable[str]:
-    for entry in entries or ():
-        yield from (entry if isinstance(entry, dict) else [str(entry)])
 
 
 def _listed(repository: Repository, *arguments: str) -> list[str]:

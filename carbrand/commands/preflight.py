@@ -1,0 +1,71 @@
+"""Checks before a run: what can be known to stop a node without opening a photo or TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from carbrand.network.backbones import IMAGENET, check_weights
+from carbrand.node.errors import UserError
+from carbrand.node.params import read_file
+from carbrand.node.terminal import print_note
+from carbrand.photos.links import describe_unfit, find_unfit
+from carbrand.photos.manifest import refuse_in_manifest
+from carbrand.pipeline.locks import TEMPORARY, alone
+
+DATASETS = Path("Datasets")
+FOLDERS = {"train": DATASETS / "train", "test": DATASETS / "test"}
+WEIGHTS = Path("weights")
+MANIFEST = Path("artifacts/validate/manifest.csv")
+
+
+def check_photos_are_here(pull: bool) -> bool:
+    """Whether the photos are here. Raises UserError where DVC has them elsewhere, unless `pull`.
+
+    pull: whether DVC is to fetch them before the nodes run.
+    """
+    elsewhere = _tracked_elsewhere()
+    if elsewhere and not pull:
+        raise UserError(
+            f"The photos are not here: DVC keeps them elsewhere. `dvc pull {' '.join(elsewhere)}` "
+            f"gets them."
+        )
+    return not elsewhere
+
+
+def check_files() -> None:
+    """Raise UserError for links that lead to no photo, and for pipes and devices.
+
+    DVC would read what they lead to, fail at it, or wait for ever. The manifest of the run before
+    must not go on listing them as kept.
+    """
+    # DVC looks at all of Datasets, but into no folder behind a link.
+    unread = find_unfit(DATASETS, None) | find_unfit(WEIGHTS, None)
+    unfit = {path: reason for path, reason in unread.items() if not Path(path).is_dir()}
+    for folder in FOLDERS.values():
+        unfit |= find_unfit(folder, tuple(FOLDERS.values()))
+    if unfit:
+        with alone(TEMPORARY):
+            refuse_in_manifest(MANIFEST, unfit, FOLDERS)
+        raise UserError(*describe_unfit(dict(sorted(unfit.items()))))
+
+
+def check_own_weights(backbone: str, weights: str) -> None:
+    """Raise UserError for weights that cannot be read; print a note if DVC does not watch them."""
+    check_weights(backbone, weights)
+    if weights != IMAGENET and WEIGHTS.resolve() not in Path(weights).resolve().parents:
+        print_note(
+            f"note: {weights} is not in {WEIGHTS}/, the folder that DVC watches. When it "
+            f"changes, run `dvc repro --force features`."
+        )
+
+
+def _tracked_elsewhere() -> list[str]:
+    """The .dvc files of folders of photos that are missing, as in a new clone.
+
+    Raises UserError where one of them cannot be read.
+    """
+    files = {folder: folder.with_name(f"{folder.name}.dvc") for folder in FOLDERS.values()}
+    there = {folder: file for folder, file in files.items() if file.exists()}
+    for file in there.values():
+        read_file(file)
+    return [str(file) for folder, file in there.items() if not folder.exists()]
