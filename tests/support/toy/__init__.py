@@ -1,7 +1,7 @@
-"""A project with DVC, Git and the runner of the real one, in which a run costs two seconds.
+"""A project with DVC and Git that is run as the real one is, in which a run costs two seconds.
 
-For tests of what is around the nodes: DVC, signals, locks, what is mended, Git. Its nodes are NumPy
-alone, are started as the real ones are, and write the same kinds of files.
+For tests of what is around the nodes: DVC, signals, locks, healing, Git. Its nodes are NumPy alone,
+are started as the real ones are, and write the same kinds of files.
 """
 
 from __future__ import annotations
@@ -20,12 +20,6 @@ NODES = ("collect", "fit", "show")
 # The variable by which a node rests: `fit works=600` at work, `fit writes=600` between two files.
 PAUSE = "TOY_PAUSE"
 MODEL = "artifacts/fit/model.npz"
-# The nodes are the toy's own. The library and `python -m stages` are those beside these tests, also
-# in a copy of the project in which a fault is planted: not whatever is installed.
-PACKAGE = f'''"""The toy's nodes, beside the runner of the real ones."""
-
-__path__.append({str(ROOT / "stages")!r})
-'''
 
 
 def make_toy(target: Path) -> Path:
@@ -33,7 +27,8 @@ def make_toy(target: Path) -> Path:
     shutil.copytree(HERE, target, ignore=shutil.ignore_patterns("__pycache__"))
     # Under its own name, DVC would find it in this repository as well.
     (target / "pipeline.yaml").rename(target / "dvc.yaml")
-    (target / "stages" / "__init__.py").write_text(PACKAGE, "utf-8", newline="\n")
+    # The library beside these tests, also in a copy of the project in which a fault is planted: not
+    # whatever is installed.
     (target / "carbrand").symlink_to(ROOT / "carbrand")
     for name in (".gitattributes", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, target)

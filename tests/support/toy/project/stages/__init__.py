@@ -1,0 +1,1 @@
+"""The toy's nodes, named and started as the real ones are."""
