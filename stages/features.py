@@ -22,7 +22,7 @@ from PIL import Image
 
 from carbrand.network.backbones import BACKBONES, MIN_SIZE_PX, build_backbone, levels_of
 from carbrand.network.engines import ENGINES, Engine, choose, open_engine
-from carbrand.network.extraction import extract
+from carbrand.network.extraction import Extracted, extract, load_or_extract
 from carbrand.network.keras_import import import_keras
 from carbrand.network.network_file import read_network
 from carbrand.network.pooling import POOLINGS, add_pooling
@@ -54,8 +54,6 @@ from carbrand.vectors.vector_copies import Candidate, Pair, PhotoSet, align_pair
 
 # Rooms of which a change may change vectors or thumbnails of a photo, or overlays of two.
 CODE = ("parallel", "photos", "network", "vectors")
-# Vectors (views, d) float32 and the grey thumbnail (s, s) uint8 of a photo.
-Extracted = tuple[np.ndarray, np.ndarray]
 PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
 # Parameters of a photo as it is, without views: nothing else is looked at of a test photo.
 AS_IT_IS: dict[str, Any] = {
@@ -170,26 +168,6 @@ def choose_extractor(path: Path, params: FeaturesParams) -> Callable[..., Iterat
     if cluster():
         return partial(extract_on_cluster, path=path)
     return partial(extract_photos, network=open_network(path, params))
-
-
-def load_or_extract(
-    rows: Sequence[Row],
-    extract_missing: Callable[[Sequence[Row]], Iterator[Extracted]],
-    kept: VectorCache,
-) -> Iterator[Extracted]:
-    """What was kept of the photos, and a look at those of which nothing was."""
-    known = [kept.has(row.pixel_sha256) for row in rows]
-    fresh = extract_missing(
-        [row for row, is_known in zip(rows, known, strict=True) if not is_known]
-    )
-    for row, is_known in zip(rows, known, strict=True):
-        entry = kept.get(row.pixel_sha256) if is_known else next(fresh)
-        if entry is None:  # damaged
-            entry = next(extract_missing([row]))
-        vectors, thumbnail = entry
-        if not is_known:
-            kept.set(row.pixel_sha256, vectors, thumbnail)
-        yield vectors, thumbnail
 
 
 def load_or_align(

@@ -1,4 +1,4 @@
-"""Run the frozen network once over every view of every photo."""
+"""Run the frozen network over every view of every photo, once: vectors are cached by photo."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from typing import TypeVar
 import numpy as np
 
 from carbrand.network.engines import Engine
+from carbrand.network.vector_cache import VectorCache
 from carbrand.parallel.batches import map_ahead, usable_cores
+from carbrand.photos.manifest import Row
 
 Photo = TypeVar("Photo")
+# Vectors (views, d) float32 and the grey thumbnail (s, s) uint8 of a photo.
+Extracted = tuple[np.ndarray, np.ndarray]
 
 
 def extract(
@@ -35,3 +39,21 @@ def extract(
     outputs = (vector for (vector,) in network(every_view()))
     for first in outputs:
         yield np.stack([first, *islice(outputs, counts.popleft() - 1)])
+
+
+def load_or_extract(
+    rows: Sequence[Row],
+    extract_missing: Callable[[Sequence[Row]], Iterator[Extracted]],
+    cache: VectorCache,
+) -> Iterator[Extracted]:
+    """Those of the photos in their order, from the cache, or else extracted and stored there."""
+    hits = [cache.has(row.pixel_sha256) for row in rows]
+    fresh = extract_missing([row for row, is_hit in zip(rows, hits, strict=True) if not is_hit])
+    for row, is_hit in zip(rows, hits, strict=True):
+        entry = cache.get(row.pixel_sha256) if is_hit else next(fresh)
+        if entry is None:  # damaged
+            entry = next(extract_missing([row]))
+        vectors, thumbnail = entry
+        if not is_hit:
+            cache.set(row.pixel_sha256, vectors, thumbnail)
+        yield vectors, thumbnail

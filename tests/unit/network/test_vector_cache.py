@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from carbrand.network import vector_cache
+from carbrand.network.extraction import load_or_extract
 from carbrand.network.keras_import import import_keras
 from carbrand.network.vector_cache import VectorCache
 from carbrand.node.params import read_section
@@ -152,7 +153,7 @@ def look(rows, network: Path, params, folder: Path) -> tuple[np.ndarray, ...]:
     engine = features.open_network(network, params)
     extract_photos = partial(features.extract_photos, network=engine, params=params)
     with VectorCache(folder / "vectors.sqlite", features.describe(network, params)) as kept:
-        looks = features.load_or_extract(rows, extract_photos, kept)
+        looks = load_or_extract(rows, extract_photos, kept)
         return tuple(np.stack(part) for part in zip(*looks, strict=True))
 
 
