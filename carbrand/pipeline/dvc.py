@@ -39,7 +39,7 @@ def leave_out_hints() -> None:
 
 
 def main() -> int:
-    """DVC's exit status."""
+    """Run DVC, and record what made the outputs of nodes that got through: DVC's exit status."""
     parents = parents_up_to(int(os.environ.pop(PARENT_PID)))
     if not parents.alive():
         return 128 + signal.SIGTERM

@@ -1,4 +1,4 @@
-"""Git, as far as it is asked: revisions, and a commit on a branch that is not checked out."""
+"""Git: reading what commits hold, and committing on a branch that is not checked out."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from carbrand.node.errors import UserError
 
-# For commits where nobody has told Git who they are, as in CI.
-NOBODY = {"name": "carbrand", "email": "carbrand@localhost"}
-# What Git tells its hooks of the repository that it is at work in: the variables listed by
+# The author of commits where no identity is configured, as in CI.
+_DEFAULT_IDENTITY = {"name": "carbrand", "email": "carbrand@localhost"}
+# Variables that Git sets for its hooks to name the repository it is at work in: those listed by
 # `git rev-parse --local-env-vars`, without those that hold a user's settings.
 _OF_A_HOOK = frozenset(
     [
@@ -37,7 +37,7 @@ _OF_A_HOOK = frozenset(
 
 
 class GitFailed(UserError):
-    """Git said no; `reason` is what it said."""
+    """Git failed; `reason` is its message."""
 
     def __init__(self, arguments: Sequence[str], reason: str) -> None:
         super().__init__(f"git {arguments[0]} failed: {reason or 'it did not say why'}")
@@ -57,7 +57,7 @@ def foreign_variables(project: Path) -> set[str]:
 
 
 def stay_in_own_repository(project: Path) -> None:
-    """Take `foreign_variables` from this process, in which DVC and GTO look at Git themselves."""
+    """Remove `foreign_variables` from this process, in which DVC and GTO call Git themselves."""
     for name in foreign_variables(project):
         del os.environ[name]
 
@@ -74,7 +74,7 @@ class Repository:
         return self.run("rev-parse", "--show-prefix").rstrip("\n").rstrip("/")
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-        """What Git prints. Raises GitFailed, or UserError where there is no Git."""
+        """The output of a command of Git. Raises GitFailed, or UserError where there is no Git."""
         done = self._start(arguments, env or {})
         if done.returncode != 0:
             lines = [
@@ -84,7 +84,7 @@ class Repository:
         return _text(done.stdout)
 
     def entries(self, *arguments: str) -> list[str]:
-        """What Git prints with `-z`, a text for each entry."""
+        """The output of a command with `-z`, split into its entries."""
         return [entry for entry in self.run(*arguments).split("\0") if entry]
 
     def find(self, name: str) -> str | None:
@@ -97,7 +97,7 @@ class Repository:
     def read(self, commit: str, path: str) -> bytes | None:
         """A file of a commit as Git keeps it, or None where it has none there.
 
-        No filter, text conversion or diff driver has a say.
+        No filter, text conversion or diff driver is applied.
         """
         # `./` starts at the project, which may be a folder of the repository.
         try:
@@ -158,7 +158,7 @@ class Repository:
         return names[0] if len(names) == 1 else None
 
     def push(self, remote: str, branch: str) -> None:
-        """Push the branch, unless somebody was faster: a name stands for its content."""
+        """Push the branch, unless the remote has it already: a name stands for its content."""
         try:
             self.run("push", "--quiet", remote, f"refs/heads/{branch}:refs/heads/{branch}")
         except GitFailed:
@@ -196,23 +196,26 @@ class Repository:
             raise UserError("git is not to be found. Install it.") from None
 
     def _commit(self, tree: str, message: str) -> str:
-        return self.run("commit-tree", tree, "-p", "HEAD", "-m", message, env=self._who()).strip()
+        return self.run(
+            "commit-tree", tree, "-p", "HEAD", "-m", message, env=self._identity()
+        ).strip()
 
     def _exists(self, path: str) -> bool:
         """Whether Git would find anything there: it refuses a path of which it knows nothing."""
         return (self.project / path).exists() or bool(self.run("ls-files", "--", path))
 
-    def _who(self) -> dict[str, str]:
+    def _identity(self) -> dict[str, str]:
+        """Variables for a commit; empty where the user configured who they are."""
         env = {}
         for role in ("author", "committer"):
             try:
                 self.run("var", f"GIT_{role.upper()}_IDENT")
             except GitFailed:
-                for key, value in NOBODY.items():
+                for key, value in _DEFAULT_IDENTITY.items():
                     env[f"GIT_{role.upper()}_{key.upper()}"] = value
         return env
 
 
 def _text(output: bytes) -> str:
-    """As Git keeps names, whatever the locale."""
+    """Decoded as UTF-8, as Git keeps names, whatever the locale."""
     return output.decode("utf-8", "surrogateescape")

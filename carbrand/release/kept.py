@@ -1,4 +1,4 @@
-"""Whether Git or DVC keeps all that a run read: if not, nobody else could make the model again."""
+"""Reproducibility: whether Git or DVC tracks every file that a run read, in its present state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from carbrand.pipeline.git import Repository
 from carbrand.pipeline.healing import find_crlf
 from carbrand.pipeline.status import in_a_few_words, read_status
 
-# Why a file is kept by neither, with what mends it; {} is the files, or the folder of them.
+# Why a file is tracked by neither, with what mends it; {} is the files, or the folder of them.
 _UNTRACKED = "`git add {}`"
 _IGNORED = "which Git ignores: `dvc add {}`, or `git add -f {}`"
 _OTHERWISE = "of which DVC keeps another state: `dvc add {}`"
@@ -28,14 +28,14 @@ _CRLF = "with line ends CRLF here and LF in Git: `make repro` mends that"
 
 @dataclass(frozen=True)
 class Unkept:
-    """A file that a node reads, or a folder, which is in neither Git nor DVC as it is here."""
+    """A file or folder that a node reads, and neither Git nor DVC tracks in its present state."""
 
     path: str
     why: str
 
 
 def check_kept(project: Path, committed: Sequence[str] = ()) -> None:
-    """Raise UserError, with the commands that mend it, unless all that nodes read is kept.
+    """Raise UserError, with the commands that mend it, unless all that nodes read is tracked.
 
     committed: folders of which new files that Git does not ignore are about to be committed.
     """
@@ -51,7 +51,7 @@ def check_kept(project: Path, committed: Sequence[str] = ()) -> None:
         raise UserError(
             f"{len(unkept):,} of the files that the run reads are in neither Git nor DVC, so "
             f"nobody else could make this model again: "
-            f"{'; '.join(_say(why, paths) for why, paths in by_reason.items())}. Then commit."
+            f"{'; '.join(_describe(why, paths) for why, paths in by_reason.items())}. Then commit."
         )
 
 
@@ -109,7 +109,7 @@ def _listed(repository: Repository, *arguments: str) -> list[str]:
 
 
 def _places(project: Path, file: str) -> Iterable[str]:
-    """What DVC keeps by a .dvc file."""
+    """The paths that a .dvc file tracks."""
     content = read_dvc_file(project / file)
     folder = PurePosixPath(file).parent / str(content.get("wdir", "."))
     for out in content.get("outs") or ():
@@ -117,7 +117,7 @@ def _places(project: Path, file: str) -> Iterable[str]:
 
 
 def _kept_otherwise(project: Path, dvc_files: Sequence[str]) -> list[str]:
-    """What lies here in another state than the .dvc files say; what is not here is no matter."""
+    """Paths in another state than their .dvc files track; missing ones do not count."""
     if not dvc_files:
         return []
     differences = read_status(project, dvc_files)
@@ -134,7 +134,7 @@ def _leads_to(project: Path, link: str, kept: set[str], by_dvc: Sequence[str]) -
     return is_in(place, by_dvc) or place in kept or any(is_in(path, [place]) for path in kept)
 
 
-def _say(why: str, paths: Sequence[str]) -> str:
+def _describe(why: str, paths: Sequence[str]) -> str:
     """The first few files, and the command for all of them."""
     folders = sorted({"/".join(path.split("/")[:2]) if "/" in path else path for path in paths})
     named = " ".join(

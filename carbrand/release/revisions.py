@@ -1,4 +1,4 @@
-"""From what a user calls a commit to its hash: a branch, tag, hash, or an experiment of DVC."""
+"""Resolve the name of a commit to its hash: a branch, tag, hash, or an experiment of DVC."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def find_commit(repository: Repository, name: str) -> str | None:
         return None
     meanings = _meanings(repository, name)
     if len(set(meanings.values())) > 1:
-        said = ", ".join(f"{path} ({commit[:7]})" for path, commit in meanings.items())
-        raise UserError(f"{one_line(name)} may be {one_line(said)}. Say which one.")
+        listed = ", ".join(f"{path} ({commit[:7]})" for path, commit in meanings.items())
+        raise UserError(f"{one_line(name)} may be {one_line(listed)}. Say which one.")
     return next(iter(meanings.values()), None)
 
 
-def say_known(repository: Repository, name: str) -> str:
-    """A sentence with the branches, tags and experiments that are spelled most like `name`."""
+def describe_known(repository: Repository, name: str) -> str:
+    """A sentence that lists branches, tags and experiments, those spelled most like `name`."""
     known: dict[str, list[str]] = {"branches": [], "tags": [], "experiments": []}
     for path in _refs(repository, "refs/heads", "refs/remotes", "refs/tags", "refs/exps"):
         kind, short = path.split("/", 2)[1:]
@@ -44,8 +44,8 @@ def say_known(repository: Repository, name: str) -> str:
             known["experiments"].append(experiment[3])
         elif kind != "exps":
             known["tags" if kind == "tags" else "branches"].append(short)
-    said = [f"{kind} {_nearest(name, names)}" for kind, names in known.items() if names]
-    return f"Known here: {'; '.join(said)}." if said else "Nothing is committed here yet."
+    listed = [f"{kind} {_nearest(name, names)}" for kind, names in known.items() if names]
+    return f"Known here: {'; '.join(listed)}." if listed else "Nothing is committed here yet."
 
 
 def _meanings(repository: Repository, name: str) -> dict[str, str]:

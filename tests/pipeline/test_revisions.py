@@ -11,7 +11,7 @@ from carbrand.node.errors import UserError
 from carbrand.pipeline.git import Repository
 from carbrand.release.gate.revision import find_revision
 from carbrand.release.registry.find import find_model
-from carbrand.release.revisions import find_commit, say_known
+from carbrand.release.revisions import describe_known, find_commit
 from tests.conftest import git
 
 MODEL = "artifacts/train/model.h5"
@@ -64,7 +64,7 @@ def test_an_experiment_is_a_revision_like_any_other(project: Path):
 
 def test_what_dvc_keeps_for_itself_is_no_experiment(project: Path):
     assert commit_of(project, "EXEC_BRANCH") is None
-    assert "EXEC" not in say_known(Repository(project), "EXEC_BRANCH")
+    assert "EXEC" not in describe_known(Repository(project), "EXEC_BRANCH")
 
 
 def test_of_experiments_of_one_name_that_of_head_is_meant_as_dvc_has_it(project: Path):
@@ -126,7 +126,7 @@ def test_a_name_that_nobody_knows_is_one_line_with_those_spelled_like_it(
 def test_of_many_names_the_nearest_three_are_listed_and_the_others_counted(project: Path):
     for number in range(1_000, 1_020):
         git(project, "tag", f"release-{number}")
-    said = say_known(Repository(project), "release-1007x")
+    said = describe_known(Repository(project), "release-1007x")
     assert "tags release-1007, release-1000, release-1001 and 19 more;" in said
 
 

@@ -1,5 +1,5 @@
-"""Branches that both ran the pipeline merge without a hand on dvc.lock.
+"""A merge driver for dvc.lock, for branches that both ran the pipeline.
 
 Git merges lines. In dvc.lock that gives conflicts where there are none, and entries that no run
-wrote. Here each node's entry stays whole; Git calls this package for it.
+wrote. This driver merges whole entries, node by node.
 """

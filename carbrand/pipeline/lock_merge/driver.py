@@ -1,4 +1,4 @@
-"""What Git calls to merge dvc.lock: files in, a file out."""
+"""The merge driver that Git calls: three files in, one file out."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The drivers that .gitattributes names, in the configuration of this clone.
+"""Install the merge drivers that .gitattributes names in the configuration of this clone.
 
-Git takes commands from no file that is committed, so each clone must be told once.
+Git runs no command from a committed file, so each clone must install them once.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SETTINGS = {
 
 
 def install() -> None:
-    """Tell this clone of the drivers. Does nothing in a folder of which Git knows nothing.
+    """Set the drivers in this clone. Does nothing in a folder that Git does not track.
 
     What cannot be written is a note, not an error: everything but merging works without.
     """

@@ -1,4 +1,4 @@
-"""Three versions of dvc.lock into one, in which every entry is one that a run wrote.
+"""Three-way merge of dvc.lock, in which every entry is one that a run wrote.
 
 DVC compares an entry with the files and parameters that are there, so a whole entry can never claim
 what did not run: where nobody ran what both sides together ask for, DVC runs it.
@@ -65,7 +65,7 @@ def _changed_side(base: Any, ours: Any, theirs: Any) -> Any:
 
 
 def _choose(base: Any, ours: Any, theirs: Any) -> tuple[Any, bool]:
-    """The entry whose run saw what both sides together ask for, and whether there is one.
+    """The entry whose run had the inputs of both sides merged, and whether there is one.
 
     Else ours: an entry of a real run that DVC will find out of date. One that a side deleted and
     the other changed stays, since dvc.yaml says whether there is such a node.
@@ -83,7 +83,7 @@ def _choose(base: Any, ours: Any, theirs: Any) -> tuple[Any, bool]:
 
 
 def _inputs(entry: Any) -> dict[tuple[str, ...], Any]:
-    """What an entry says of its run, but for what came out: command, files, parameters."""
+    """The command, dependencies and parameters of an entry, by key."""
     if entry is ABSENT:
         return {}
     inputs: dict[tuple[str, ...], Any] = {("cmd",): entry["cmd"]}

@@ -9,7 +9,7 @@ from pathlib import Path
 from carbrand.node.errors import UserError
 from carbrand.node.wording import one_line
 from carbrand.pipeline.git import GitFailed, Repository
-from carbrand.release.revisions import find_commit, say_known
+from carbrand.release.revisions import describe_known, find_commit
 
 # In this order; the first that exists is what a new model has to measure up to.
 MAIN_BRANCHES = ("main", "origin/main", "master", "origin/master")
@@ -36,7 +36,7 @@ def find_revision(project: Path, name: str | None) -> Revision:
         if commit is None:
             raise UserError(
                 f"{one_line(name)!r} is no commit of this repository, and no experiment. "
-                f"{say_known(repository, name)} A shallow clone lacks most: "
+                f"{describe_known(repository, name)} A shallow clone lacks most: "
                 f"`git fetch --unshallow`; `dvc exp pull` gets experiments."
             )
         return Revision(name, commit)

@@ -13,7 +13,7 @@ from carbrand.node.errors import UserError
 from carbrand.node.wording import one_line
 from carbrand.pipeline.dvc_settings import private_site_cache
 from carbrand.pipeline.git import GitFailed, Repository
-from carbrand.release.revisions import find_commit, say_known
+from carbrand.release.revisions import describe_known, find_commit
 
 # Files of models that were asked for, by commit: ignored by Git and DVC, safe to delete.
 KEPT = Path(".dvc/tmp/models")
@@ -37,8 +37,8 @@ def find_model(wanted: str, project: Path, model: str) -> Path:
     if commit is None:
         raise UserError(
             f"{one_line(wanted)} is neither a file, nor a revision, nor NAME@STAGE or NAME@VERSION "
-            f"of a registered model. {say_known(repository, wanted)} `git fetch --tags` gets new "
-            f"tags, `dvc exp pull` experiments."
+            f"of a registered model. {describe_known(repository, wanted)} `git fetch --tags` gets "
+            f"new tags, `dvc exp pull` experiments."
         )
     return _fetch(project, commit, model, one_line(wanted))
 
