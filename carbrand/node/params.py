@@ -12,10 +12,9 @@ import contextlib
 import dataclasses
 import datetime
 import difflib
-import math
 import reprlib
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +26,7 @@ Section = TypeVar("Section")
 
 # Beyond it a float skips whole numbers, and dvc.lock would hold another one than was used.
 LARGEST = 2**53
+_NOUNS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 # What YAML 1.1 and people take for true and false; YAML 1.2, which DVC reads, for texts.
 _SPELLINGS = dict.fromkeys(("yes", "y", "on", "1", "true", "t"), "true") | dict.fromkeys(
     ("no", "n", "off", "0", "false", "f"), "false"
@@ -36,9 +36,7 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
 _SHORT.maxlevel = 2
 
 
-def knob(
-    *, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
-) -> Any:
+def knob(*, low: float = -LARGEST, high: float = LARGEST, choices: tuple[str, ...] = ()) -> Any:
     """A dataclass field whose value must lie in [low, high], or be one of `choices`."""
     return dataclasses.field(metadata={"low": low, "high": high, "choices": choices})
 
@@ -64,8 +62,8 @@ def _only(keys: type | None, values: Any) -> Any:
     """The values of a section without those that are no field of `keys`, where it is given."""
     if keys is None or not isinstance(values, dict):
         return values
-    names = {field.name for field in dataclasses.fields(keys)}
-    return {name: value for name, value in values.items() if name in names}
+    names = _keys_of(keys)
+    return {key: value for key, value in values.items() if key in names}
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -87,7 +85,10 @@ def read_file(path: Path) -> dict[str, Any]:
     except NotYaml as error:
         if error.reason:
             raise UserError(f"{path}: {error.reason}.") from None
-        raise UserError(_not_yaml(path, error.line)) from None
+        where = f" (line {error.line})" if error.line else ""
+        raise UserError(
+            f"{path} is not valid YAML{where}. Mend it, or `git checkout HEAD -- {path}`."
+        ) from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold sections of `key: value`, got {_show(content)}.")
     return content
@@ -110,58 +111,56 @@ def unchanged_section(path: Path, name: str, keys: type | None = None) -> Iterat
         )
 
 
-def _not_yaml(path: Path, line: int | None) -> str:
-    where = f" (line {line})" if line else ""
-    return f"{path} is not valid YAML{where}. Mend it, or `git checkout HEAD -- {path}`."
-
-
 def parse_section(
     content: dict[str, Any], path: Path, name: str, section: type[Section]
 ) -> Section:
     """Like `read_section`, from the content of the file."""
     if name not in content:
         wrong = next(iter(misspelt_sections(content, {name: section})), None)
-        mend = f" Rename `{wrong}` to `{name}`." if wrong else _nearest(name, content)
+        mend = f" Rename `{wrong}` to `{name}`." if wrong else _suggest(name, content)
         raise UserError(f"{path}: the section `{name}` is missing.{mend}")
     values = content[name]
     if not isinstance(values, dict):
         raise UserError(f"{path}: `{name}` must be a section of keys, got {_show(values)}.")
-    fields = {field.name: field for field in dataclasses.fields(section)}  # type: ignore[arg-type]
-    types = typing.get_type_hints(section)
-    missing = [key for key in fields if key not in values]
-    problems = []
-    for key in values:
-        if key not in fields:
-            meant = _closest(str(key), missing) or _closest(str(key), fields)
-            missing = [name for name in missing if name != meant]
-            problems.append(f"{path}: unknown key `{name}.{key}`.{_suggest(meant, fields)}")
-    problems += [
-        f"{path}: `{name}.{key}` is missing. Add it: {_expected(types[key], fields[key])}."
-        for key in missing
-    ]
-    problems += [
-        f"{path}: `{name}.{key}` must be {_expected(types[key], field)}, "
-        f"got {_show(values[key])}.{_mend(values[key], types[key], field)}"
-        for key, field in fields.items()
-        if key in values and not _fits(values[key], types[key], field)
-    ]
+    keys = _keys_of(section)
+    problems = _find_problems(values, keys, name)
     if problems:
-        raise UserError(*problems)
-    return section(**{key: _coerce(values[key], types[key]) for key in fields})
+        raise UserError(*(f"{path}: {problem}" for problem in problems))
+    return section(**{key: allowed.kind(values[key]) for key, allowed in keys.items()})
+
+
+def _find_problems(
+    values: Mapping[object, Any], keys: Mapping[str, _Allowed], name: str
+) -> list[str]:
+    """One problem for each key of the section `name` that is unknown, missing, or not allowed."""
+    problems = []
+    missing = [key for key in keys if key not in values]
+    for key in values:
+        if key not in keys:
+            meant = _closest(key, missing)
+            missing = [other for other in missing if other != meant]
+            hint = _did_you_mean(meant) or _suggest(key, keys)
+            problems.append(f"unknown key `{name}.{key}`.{hint}")
+    problems += [f"`{name}.{key}` is missing. Add it: {keys[key]}." for key in missing]
+    for key, allowed in keys.items():
+        if key in values and not allowed.includes(values[key]):
+            got = f"{_show(values[key])}.{allowed.guess(values[key])}"
+            problems.append(f"`{name}.{key}` must be {allowed}, got {got}")
+    return problems
 
 
 def misspelt_sections(content: dict[str, Any], sections: Mapping[str, type]) -> dict[str, str]:
     """The right name by the wrong one, of sections that are there under a similar name."""
     found = {}
-    for name, section in sections.items():
-        keys = {field.name for field in dataclasses.fields(section)}
+    for name in [name for name in sections if name not in content]:
+        keys = _keys_of(sections[name])
         alike = [
-            str(other)
+            other
             for other, values in content.items()
-            if other not in sections and isinstance(values, dict) and keys & set(values)
+            if other not in sections and isinstance(values, dict) and keys.keys() & values.keys()
         ]
         wrong = _closest(name, alike)
-        if name not in content and wrong:
+        if wrong:
             found[wrong] = name
     return found
 
@@ -169,52 +168,63 @@ def misspelt_sections(content: dict[str, Any], sections: Mapping[str, type]) -> 
 def check_sections(content: Iterable[object], path: Path, names: tuple[str, ...]) -> list[str]:
     """One problem for every top-level key that is none of `names`."""
     return [
-        f"{path}: unknown section `{key}`.{_nearest(str(key), names)}"
+        f"{path}: unknown section `{key}`.{_suggest(key, names)}"
         for key in content
         if key not in names
     ]
 
 
-def _fits(value: object, kind: type, field: dataclasses.Field[Any]) -> bool:
-    # bool is an int in Python; a user who writes `views: true` made a mistake.
-    if kind is float:
-        right_type = isinstance(value, (int, float)) and not isinstance(value, bool)
-    elif kind is int:
-        right_type = isinstance(value, int) and not isinstance(value, bool)
-    else:
-        right_type = isinstance(value, kind)
-    if not right_type:
-        return False
-    if isinstance(value, float) and not math.isfinite(value):
-        return False
-    choices = field.metadata.get("choices")
-    if choices:
-        return value in choices
-    if isinstance(value, (int, float)) and abs(value) > LARGEST:
-        return False
-    low, high = field.metadata.get("low"), field.metadata.get("high")
-    if low is not None and typing.cast(float, value) < low:
-        return False
-    return not (high is not None and typing.cast(float, value) > high)
+@dataclasses.dataclass(frozen=True)
+class _Allowed:
+    """The values that a key may have; as a text, `a whole number from 32 to 1024`."""
+
+    kind: type
+    low: float
+    high: float
+    choices: tuple[str, ...]
+
+    def includes(self, value: Any) -> bool:
+        # bool is an int in Python; a user who writes `views: true` made a mistake.
+        if isinstance(value, bool):
+            return self.kind is bool
+        if self.kind is str:
+            return isinstance(value, str) and (not self.choices or value in self.choices)
+        is_number = isinstance(value, (int, float) if self.kind is float else self.kind)
+        return is_number and self.low <= value <= self.high  # NaN is in no range
+
+    def __str__(self) -> str:
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        noun = _NOUNS[self.kind]
+        if self.kind in (bool, str):
+            return noun
+        if self.high < LARGEST:
+            return f"{noun} from {self.low:g} to {self.high:g}"
+        return f"{noun} of at least {self.low:g} (and at most 2^53)"
+
+    def guess(self, value: Any) -> str:
+        """What was meant by a value that is not allowed, where that can be said; or nothing."""
+        if self.choices:
+            return _did_you_mean(_closest(_show(value), self.choices))
+        if self.kind is str:
+            return "" if value is None else " Put it in quotes."
+        if self.kind is bool:
+            return _did_you_mean(_SPELLINGS.get(_show(value).strip("'").lower()))
+        if not isinstance(value, str):
+            return ""
+        try:
+            number = self.kind(value.strip().replace(",", "."))
+        except ValueError:
+            return ""
+        return f" Did you mean `{number}`, without quotes?" if self.includes(number) else ""
 
 
-def _coerce(value: Any, kind: type) -> Any:
-    return float(value) if kind is float else value
-
-
-def _expected(kind: type, field: dataclasses.Field[Any]) -> str:
-    choices = field.metadata.get("choices")
-    if choices:
-        return "one of " + ", ".join(choices)
-    noun = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[kind]
-    low, high = field.metadata.get("low"), field.metadata.get("high")
-    if low is not None and high is not None:
-        return f"{noun} from {low:g} to {high:g}"
-    if low is not None:
-        return f"{noun} of at least {low:g} (and at most 2^53)"
-    if high is not None:
-        return f"{noun} of at most {high:g}"
-    return noun
+def _keys_of(section: type) -> dict[str, _Allowed]:
+    types = typing.get_type_hints(section)
+    return {
+        field.name: _Allowed(kind=types[field.name], **field.metadata)
+        for field in dataclasses.fields(section)
+    }
 
 
 def _show(value: object) -> str:
@@ -228,37 +238,16 @@ def _show(value: object) -> str:
         return "a very large number"
 
 
-def _nearest(key: str, known: Iterable[str]) -> str:
-    return _suggest(_closest(key, known), known)
-
-
-def _suggest(meant: str | None, known: Iterable[str]) -> str:
-    if meant:
-        return f" Did you mean `{meant}`?"
+def _suggest(key: object, known: Collection[object]) -> str:
+    """The nearest of the names that are known, or all of them."""
     names = ", ".join(map(str, known))
-    return f" Known: {names}." if names else ""
+    return _did_you_mean(_closest(key, known)) or (f" Known: {names}." if names else "")
 
 
-def _closest(key: str, known: Iterable[object]) -> str | None:
-    matches = difflib.get_close_matches(key, [str(k) for k in known], n=1, cutoff=0.5)
+def _did_you_mean(meant: str | None) -> str:
+    return f" Did you mean `{meant}`?" if meant else ""
+
+
+def _closest(key: object, known: Iterable[object]) -> str | None:
+    matches = difflib.get_close_matches(str(key), map(str, known), n=1, cutoff=0.5)
     return matches[0] if matches else None
-
-
-def _mend(value: object, kind: type, field: dataclasses.Field[Any]) -> str:
-    """What was meant by a value that does not fit, where that can be said; or nothing."""
-    choices = field.metadata.get("choices")
-    if choices:
-        meant = _closest(_show(value), choices)
-        return f" Did you mean `{meant}`?" if meant else ""
-    if kind is str:
-        return "" if value is None else " Put it in quotes."
-    if kind is bool:
-        meant = _SPELLINGS.get(_show(value).strip("'").lower())
-        return f" Did you mean `{meant}`?" if meant else ""
-    if not isinstance(value, str):
-        return ""
-    try:
-        number = kind(value.strip().replace(",", "."))
-    except ValueError:
-        return ""
-    return f" Did you mean `{number}`, without quotes?" if _fits(number, kind, field) else ""

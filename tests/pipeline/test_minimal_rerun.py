@@ -60,7 +60,7 @@ def another_value(field, value):
     low, high = field.metadata["low"], field.metadata["high"]
     step = 1 if isinstance(value, int) else 0.1
     upwards = value + step
-    return upwards if high is None or upwards <= high else max(low, value - step)
+    return upwards if upwards <= high else max(low, value - step)
 
 
 def changes(project: Path) -> dict[str, set[str]]:

@@ -566,7 +566,7 @@ MUTANTS = (
         "reruns",
         "a typing mistake in params.yaml is passed over",
         "carbrand/node/params.py",
-        "        if key not in fields:\n",
+        "        if key not in keys:\n",
         "        if False:\n",
         _test("params", "what_is_wrong_is_named_with_the_way_out"),
     ),
