@@ -15,10 +15,11 @@ import numpy as np
 
 from bench.photos import read_rows, read_vectors
 from carbrand.node.params import read_section
+from carbrand.training.held_out import predict_held_out, score_held_out
 from carbrand.training.suspects import find_suspects
 from carbrand.vectors.feature_store import Features
 from stages.features import FeaturesParams
-from stages.train import TrainParams, calibrate, score_held_out, train
+from stages.train import TrainParams, calibrate, train
 
 PARAMS = Path("params.yaml")
 FOLDINGS, DRAWS = 4, 20
@@ -54,7 +55,10 @@ def main(folder: Path) -> None:
         params = replace(settings, seed=seed)
         head = train(features, params)
         temperature, calibrated = calibrate(head, features, params)
-        scores = [score_held_out(logits, features) for logits in (head.held_out_logits, calibrated)]
+        scores = [
+            score_held_out(predict_held_out(logits, features), features.brands)
+            for logits in (head.held_out_logits, calibrated)
+        ]
         before, after = (f"{s['log_loss']:.3f} / {s['ece']:.3f}" for s in scores)
         print(f"folding {seed}: temperature {temperature:.2f}, log loss / ECE {before} → {after}")
     found = []

@@ -1,4 +1,4 @@
-"""Predict every test photo with the model that ships, and count honestly.
+"""Predict every test photo with the model that ships, and score the predictions.
 
 Reads the model, the test photos, which of them `validate` and `features` found to be copies, and
 for a map the vectors of training photos. The numbers come from the very file and the very decode
@@ -10,7 +10,7 @@ Writes `predictions.csv`, `metrics.json`, `brands.csv` (its scores per brand, fo
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,16 @@ import numpy as np
 from carbrand.model.classifier import Classifier
 from carbrand.model.heatmap import spread_over_photo
 from carbrand.node.errors import UserError
-from carbrand.node.metrics_file import DECIMALS, write_metrics
+from carbrand.node.metrics_file import write_metrics
 from carbrand.node.origin import write_origin
 from carbrand.node.params import knob, read_keys, read_section
 from carbrand.node.progress import track
 from carbrand.node.start import start
-from carbrand.node.table import write_table
-from carbrand.photos.copies_file import read_copies, write_copies
+from carbrand.photos.copies_file import Copy, read_copies, write_copies
 from carbrand.photos.manifest import Row, photos_to_predict, read_manifest, suspected_leaks
 from carbrand.photos.resizing import ResizePolicy
-from carbrand.photos.rules import CopyRules, paths_left_out, worth_telling
+from carbrand.photos.rules import CopyRules, worth_telling
+from carbrand.scores.brands_file import write_brands
 from carbrand.scores.evaluation import (
     PredictedPhoto,
     count_confusion,
@@ -37,17 +37,17 @@ from carbrand.scores.evaluation import (
     make_predicted,
 )
 from carbrand.scores.invariants import check_accuracy, check_brands, check_probabilities, check_rows
-from carbrand.scores.map_file import MappedPhoto, write_map
+from carbrand.scores.map_file import write_map
 from carbrand.scores.predictions_file import (
     PROBABILITY_DECIMALS,
     read_predictions,
     write_predictions,
 )
-from carbrand.scores.projection import lay_out
+from carbrand.scores.projection import map_photos
 from carbrand.vectors.array_file import each_row, map_rows, write_rows
-from carbrand.vectors.feature_store import Features, read_features
+from carbrand.vectors.feature_store import read_features
 from carbrand.vectors.leaks import judge_copies, mark_leaks
-from carbrand.vectors.space import Space
+from carbrand.vectors.training_copies import read_unlearned
 
 PACKAGES = ("carbrand", "keras", "numpy", "openvino", "pillow", "tensorflow")
 
@@ -74,7 +74,7 @@ class Predicted:
 
 
 def predict(classifier: Classifier, rows: Sequence[Row], scratch: Path) -> Predicted:
-    """Look at the photo of every row; what is large is written into the folder `scratch`."""
+    """Predict the photo of every row; vectors and heat maps become files in `scratch`."""
     paths: list[str] = []
     probabilities: list[np.ndarray] = []
 
@@ -90,17 +90,16 @@ def predict(classifier: Classifier, rows: Sequence[Row], scratch: Path) -> Predi
     return Predicted(paths, probabilities, *map(map_rows, files))
 
 
-def tabulate(
+def label_predictions(
     rows: Sequence[Row],
     predicted: Predicted,
     brands: Sequence[str],
     suspected: Collection[str] = (),
 ) -> list[PredictedPhoto]:
-    """What was predicted of which path, beside what the manifest says of that row.
+    """The rows of predictions.csv: what the manifest holds of a photo, and what was predicted.
 
-    suspected: the paths of those that may be copies of training photos.
-
-    That both are the same photo, `count` makes sure of.
+    suspected: the paths of those that may be copies of training photos. `evaluate` makes sure that
+    each prediction is of the photo of its row.
     """
     return [
         # Rounded first: whoever reads the row must come to the same brand.
@@ -118,7 +117,7 @@ def tabulate(
     ]
 
 
-def write_large_parts(
+def write_vectors_and_heatmaps(
     out: Path, rows: Sequence[Row], predicted: Predicted, resize: ResizePolicy
 ) -> None:
     """Write the vectors, and the heat maps laid out over the whole photos."""
@@ -131,7 +130,7 @@ def write_large_parts(
     write_rows((out / "vectors.npy", out / "heatmaps.npy"), parts, len(rows))
 
 
-def count(
+def evaluate(
     predictions: Path,
     rows: Sequence[Row],
     brands: Sequence[str],
@@ -140,8 +139,8 @@ def count(
 ) -> dict[str, Any]:
     """The metrics of the file `predictions`. Raises BrokenPromise where it cannot be right.
 
-    From what was written, not from what was meant to be: a reader of the file gets the same.
-    `brands` and `temperature` are those of the model.
+    They are computed from the file, so that a reader of it gets the same. `brands` and
+    `temperature` are those of the model.
     """
     photos, columns = read_predictions(predictions)
     check_rows(photos, rows)
@@ -175,60 +174,42 @@ def check_test_photos(rows: Sequence[Row], brands: Sequence[str]) -> None:
         )
 
 
-def write_brands(path: Path, scores: Mapping[str, Mapping[str, float]]) -> None:
-    """The scores per brand as a table, rounded like every metric: DVC plots tables."""
-    rows = [
-        [brand, *(round(value, DECIMALS) for value in values.values())]
-        for brand, values in scores.items()
-    ]
-    write_table(path, ["brand", "precision", "recall", "f1", "support"], rows)
-
-
-def never_learned(features: Path, rules: CopyRules) -> set[str]:
-    """Training photos that stayed out for their brand. (Of duplicates one is learned from.)"""
-    copies = read_copies(features / "copies.csv")
-    return paths_left_out([copy for copy in copies if copy.issue == "label_conflict"], rules)
-
-
-def place_on_map(learned: Features, rows: Sequence[Row], vectors: np.ndarray) -> list[MappedPhoto]:
-    """Every photo, training and test, laid out by its vector. vectors (n, d): of the test rows."""
-    space = Space.of(learned.vectors[:, :1], learned.recipe.widths)
-    here, there = lay_out(learned.vectors[:, 0], vectors, space.directions)
-    return [
-        *(
-            MappedPhoto(path, "train", brand, float(x), float(y))
-            for path, brand, (x, y) in zip(learned.paths, learned.photo_brands, here, strict=True)
-        ),
-        *(
-            MappedPhoto(row.path, "test", row.brand, float(x), float(y))
-            for row, (x, y) in zip(rows, there, strict=True)
-        ),
-    ]
+def choose_test_photos(
+    manifest: Sequence[Row],
+    found: Sequence[Copy],
+    rules: CopyRules,
+    unlearned: Collection[str],
+    brands: Sequence[str],
+) -> tuple[list[Row], list[Copy]]:
+    """The test photos to predict, with leaks marked, and what the copies found by vectors mean."""
+    listed = photos_to_predict(manifest)
+    check_test_photos(listed, brands)
+    copies = judge_copies(manifest, found, unlearned)
+    rows = mark_leaks(listed, copies, rules)
+    check_test_photos(rows, brands)
+    return rows, copies
 
 
 def main(params_file: Path, model: Path, validate: Path, features: Path, out: Path) -> None:
-    """Predict the test photos, write the predictions and what they add up to."""
+    """Predict the test photos, write the predictions and their metrics."""
     params = read_section(params_file, "evaluate", EvaluateParams)
     manifest = read_manifest(validate / "manifest.csv")
-    listed = photos_to_predict(manifest)
     classifier = Classifier(model)
-    check_test_photos(listed, classifier.brands)
     rules = read_keys(params_file, "validate", CopyRules)
-    unlearned = never_learned(features, rules)
-    copies = judge_copies(manifest, read_copies(features / "test_copies.csv"), unlearned)
-    rows = mark_leaks(listed, copies, rules)
-    check_test_photos(rows, classifier.brands)
+    unlearned = read_unlearned(features, rules)
+    found = read_copies(features / "test_copies.csv")
+    rows, copies = choose_test_photos(manifest, found, rules, unlearned, classifier.brands)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         predicted = predict(classifier, rows, Path(scratch))
         learned = read_features(features).without(unlearned)
-        places = place_on_map(learned, rows, predicted.vectors)
-        write_large_parts(out, rows, predicted, classifier.resize)
-        photos = tabulate(rows, predicted, classifier.brands, suspected_leaks(manifest))
+        places = map_photos(learned, rows, predicted.vectors)
+        write_vectors_and_heatmaps(out, rows, predicted, classifier.resize)
+        photos = label_predictions(rows, predicted, classifier.brands, suspected_leaks(manifest))
         del learned, predicted  # Windows deletes no file that is mapped into memory
     table = out / "predictions.csv"
     write_predictions(table, photos, classifier.brands)
-    metrics = count(table, rows, classifier.brands, classifier.temperature, params.ece_bins)
+    metrics = evaluate(table, rows, classifier.brands, classifier.temperature, params.ece_bins)
     write_metrics(out / "metrics.json", metrics)
     write_brands(out / "brands.csv", metrics["brand"])
     write_copies(out / "copies.csv", worth_telling(copies, rules))

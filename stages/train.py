@@ -1,15 +1,13 @@
 """Train a head on the cached vectors and put it on the backbone: the model that ships.
 
-Reads the features of training photos and which are copies, and opens no photo. Training that takes
-long keeps what it has computed in a folder that is safe to delete, and goes on there when it was
-killed.
+Reads the features of training photos and which are copies, and opens no photo. A long training
+writes checkpoints into a folder that is safe to delete, and resumes from them when it was killed.
 Writes `model.h5`, `history.csv` (a row per epoch), `summary.json`, `suspects.csv` (training photos
 whose brand looks wrong) and `origin.json`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,16 +22,10 @@ from carbrand.node.origin import write_origin
 from carbrand.node.params import knob, read_keys, read_section
 from carbrand.node.progress import training_progress
 from carbrand.node.start import start
-from carbrand.node.wording import NO_BREAK, one_line, percent
-from carbrand.photos.copies_file import Copy, read_copies
-from carbrand.photos.rules import MIN_TRAIN_PHOTOS, TrainingRules, paths_left_out, stop_at_errors
-from carbrand.scores.evaluation import (
-    PredictedPhoto,
-    expected_calibration_error,
-    log_loss,
-    make_predicted,
-    score_balanced,
-)
+from carbrand.node.wording import NO_BREAK, percent
+from carbrand.photos.copies_file import read_copies
+from carbrand.photos.rules import TrainingRules
+from carbrand.scores.evaluation import score_balanced
 from carbrand.scores.history import Epoch, write_history
 from carbrand.scores.suspects_file import write_suspects
 from carbrand.training.calibration import cross_fit, fit_temperature
@@ -47,13 +39,12 @@ from carbrand.training.head import (
     balance,
     train_head,
 )
-from carbrand.training.problem import softmax
+from carbrand.training.held_out import predict_held_out, score_held_out
 from carbrand.training.suspects import find_suspects
 from carbrand.vectors.feature_store import Features, read_features
+from carbrand.vectors.training_copies import leave_copies_out
 
 PACKAGES = ("carbrand", "cleanlab", "keras", "numpy", "scipy", "tensorflow")
-# As by default of evaluate.ece_bins, on which no training may depend.
-ECE_BINS = 10
 
 
 @dataclass(frozen=True)
@@ -135,6 +126,7 @@ def summarize(
 ) -> dict[str, object]:
     """What the head that ships is expected to do, from photos that its folds had not seen."""
     last = head.history[-1]
+    uncalibrated = predict_held_out(head.held_out_logits, features)
     return {
         "photos": len(features.paths),
         "brands": len(features.brands),
@@ -143,58 +135,12 @@ def summarize(
         "accuracy": last.accuracy,
         "val_loss": last.val_loss,
         "val_accuracy": last.val_accuracy,
-        "val_balanced_accuracy": balanced_accuracy(head, features),
+        # Without an interval, as `val_accuracy`: the folds' heads share most of their photos.
+        "val_balanced_accuracy": score_balanced(uncalibrated)["balanced_accuracy"],
         "temperature": temperature,
-        **score_held_out(calibrated, features),
-        "uncalibrated": score_held_out(head.held_out_logits, features),
+        **score_held_out(predict_held_out(calibrated, features), features.brands),
+        "uncalibrated": score_held_out(uncalibrated, features.brands),
     }
-
-
-def balanced_accuracy(head: TrainedHead, features: Features) -> float:
-    """The mean recall of the brands, of photos by the fold that had not seen them.
-
-    Without an interval, as `val_accuracy`: the folds' heads share most of their photos.
-    """
-    photos = _predict_held_out(head.held_out_logits, features)
-    return score_balanced(photos)["balanced_accuracy"]
-
-
-def score_held_out(logits: np.ndarray, features: Features) -> dict[str, float]:
-    """Log loss and calibration error of the training photos, from logits (n, brands)."""
-    photos = _predict_held_out(logits, features)
-    return {
-        "log_loss": log_loss(photos, features.brands),
-        "ece": expected_calibration_error(photos, ECE_BINS),
-    }
-
-
-def _predict_held_out(logits: np.ndarray, features: Features) -> list[PredictedPhoto]:
-    """The training photos with what logits (n, brands) make of them."""
-    return [
-        make_predicted(path, brand, False, shares, features.brands)
-        for path, brand, shares in zip(
-            features.paths, features.photo_brands, softmax(logits), strict=True
-        )
-    ]
-
-
-def leave_copies_out(features: Features, copies: Sequence[Copy], rules: TrainingRules) -> Features:
-    """The features without copies that only vectors showed, as far as the rules say so.
-
-    Raises UserError where copies must stop the pipeline, or a brand would be left with one photo.
-    """
-    stop_at_errors(copies, rules)
-    kept = features.without(paths_left_out(copies, rules))
-    for brand in features.brands:
-        own = zip(kept.groups, kept.photo_brands, strict=True)
-        count = len({group for group, of in own if of == brand})
-        if count < MIN_TRAIN_PHOTOS:
-            raise UserError(
-                f"{one_line(brand)} has {count} training photo without copies of one another, "
-                f"expected at least {MIN_TRAIN_PHOTOS}: one to learn from and one to validate on. "
-                f"Add photos."
-            )
-    return kept
 
 
 def main(params: Path, features_folder: Path, kept: Path, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""Look at every photo before any model does: what is wrong with each, what is a copy of what.
+"""Check every photo and folder before any model sees them, and find copies of photos.
 
 Reads the photos of both splits; changes, moves and deletes none of them. Writes `manifest.csv` (one
 row per file), `folders.csv` (what is odd about folders), `summary.json` (counts) and
@@ -8,38 +8,31 @@ row per file), `folders.csv` (what is odd about folders), `summary.json` (counts
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from carbrand.checks.copies.block_match import Match
-from carbrand.checks.copies.edit_candidates import Candidate
-from carbrand.checks.copies.edited_copies import EditedPair, find_edited, look_at_files
 from carbrand.checks.copies.hash_search import MAX_DISTANCE
-from carbrand.checks.copies.mark_copies import WAYS_TO_MATCH, join_copies, mark_copies
-from carbrand.checks.copies.suspicions import mark_suspicions
-from carbrand.checks.inspection import Inspected, PhotoLimits, inspect_file
-from carbrand.checks.issues import CODES, NEVER_PHOTOS, SUSPECTED, UNUSABLE, judge
-from carbrand.checks.layout import check_counts, find_dataset
+from carbrand.checks.copies.mark_copies import WAYS_TO_MATCH
+from carbrand.checks.inspection import PhotoLimits, inspect_file
+from carbrand.checks.issues import CODES, NEVER_PHOTOS, meant_as_photos
+from carbrand.checks.layout import find_dataset
+from carbrand.checks.pipeline_errors import find_errors
 from carbrand.checks.splits import FolderLimits, compare_photos
+from carbrand.checks.statuses import judge_photos
 from carbrand.node.atomic import StopAfterWriting
 from carbrand.node.metrics_file import write_metrics
 from carbrand.node.origin import write_origin
 from carbrand.node.params import knob, read_section
 from carbrand.node.progress import track
 from carbrand.node.start import start
-from carbrand.node.wording import one_line
 from carbrand.parallel.pool import spread
-from carbrand.photos.clusters import Clusters
 from carbrand.photos.folder_findings import (
     FOLDER_CODES,
     FOLDER_SEVERITIES,
     JudgedFinding,
     brands_left_out,
-    error_lines,
     judge_folders,
     write_findings,
 )
@@ -113,7 +106,7 @@ class Validated:
 
 
 def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
-    """Look at all files and folders of both splits.
+    """Check all files and folders of both splits.
 
     Raises UserError when the folders are none a classifier can be made of.
     """
@@ -127,10 +120,15 @@ def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
         max_aspect=params.max_aspect,
     )
     files = dataset.files
-    looked_at = spread(partial(inspect_file, limits=limits), files)
-    inspected = list(track(looked_at, "Looking at photos", len(files)))
+    inspected = track(
+        spread(partial(inspect_file, limits=limits), files), "Looking at photos", len(files)
+    )
     rows = judge_photos(
-        inspected, severities, brands_left_out(findings), params.near_distance, limits.max_pixels
+        list(inspected),
+        severities,
+        brands_left_out(findings),
+        params.near_distance,
+        limits.max_pixels,
     )
     between = compare_photos(
         rows,
@@ -144,56 +142,6 @@ def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
         ),
     )
     return Validated(rows, findings + judge_folders(between, severities))
-
-
-def judge_photos(
-    inspected: Sequence[Inspected],
-    severities: Mapping[str, str],
-    brands_out: set[str],
-    near_distance: int,
-    max_pixels: int = MAX_PIXELS,
-) -> list[Row]:
-    """The rows with their status: first each on its own, then the copies among those in use.
-
-    A photo that stays out anyway is no original that others could be copies of.
-    """
-    rows = [
-        replace(item.row, issues=(*item.row.issues, "missing_brand"))
-        if item.row.brand in brands_out and not set(item.row.issues) & set(NEVER_PHOTOS)
-        else item.row
-        for item in inspected
-    ]
-    alone = [judge(row, severities) for row in rows]
-    used = [
-        number
-        for number, row in enumerate(alone)
-        if row.status != EXCLUDED and row.pixel_sha256  # a text among them stops the pipeline alone
-    ]
-    chosen = [rows[number] for number in used]
-    frames = [inspected[number].frames for number in used]
-    joined = join_copies(chosen, frames, near_distance)
-    edited = find_edited_photos(
-        chosen, [inspected[number].windows for number in used], joined, max_pixels
-    )
-    copies = [(pair.first, pair.second) for pair in edited if pair.match.is_copy]
-    marked = mark_copies(chosen, frames, near_distance, copies, joined)
-    marked = mark_suspicions(marked, [pair for pair in edited if not pair.match.is_copy])
-    for number, row in zip(used, marked, strict=True):
-        alone[number] = judge(row, severities)
-    return alone
-
-
-def find_edited_photos(
-    rows: Sequence[Row], windows: Sequence[np.ndarray], joined: Clusters, max_pixels: int
-) -> list[EditedPair]:
-    """Pairs of rows, by number, of which one is an edited copy of the other, or may be."""
-
-    def look(candidates: Sequence[Candidate]) -> Iterator[Match]:
-        items = ((rows[it.first].path, rows[it.second].path, it.overlays) for it in candidates)
-        looks = spread(partial(look_at_files, max_pixels=max_pixels), items)
-        yield from track(looks, "Comparing photos", len(candidates))
-
-    return find_edited(windows, joined, [row.split == "train" for row in rows], look)
 
 
 def summarize(validated: Validated) -> dict[str, object]:
@@ -217,74 +165,10 @@ def summarize(validated: Validated) -> dict[str, object]:
     }
 
 
-def meant_as_photos(rows: Sequence[Row]) -> list[Row]:
-    """Without what tools leave behind, whose folders are no brands."""
-    return [row for row in rows if not set(row.issues) & set(NEVER_PHOTOS)]
-
-
 def _kept_by_brand(photos: Sequence[Row], split: str) -> dict[str, int]:
     brands = sorted({row.brand for row in photos if row.split == split})
     kept = Counter(row.brand for row in photos if row.split == split and row.status == KEPT)
     return {brand: kept[brand] for brand in brands}
-
-
-def find_errors(
-    validated: Validated, severities: Mapping[str, str], folders: Mapping[str, Path]
-) -> list[str]:
-    """A line for everything that must stop the pipeline."""
-    lines = error_lines(validated.findings)
-    lines += _describe_once(validated.rows, severities)
-    # What was left out may have left a brand without photos. A test folder of leaked photos only
-    # is no error here: it still counts as given.
-    photos = [row for row in meant_as_photos(validated.rows) if "missing_brand" not in row.issues]
-    for split, folder in folders.items():
-        brands = sorted({row.brand for row in photos if row.split == split})
-        counts = Counter(
-            row.brand
-            for row in photos
-            if row.split == split and (row.status != EXCLUDED or row.leaked)
-        )
-        lines += check_counts(folder, split, {brand: counts[brand] for brand in brands})
-    return lines
-
-
-def _describe_once(rows: Sequence[Row], severities: Mapping[str, str]) -> list[str]:
-    """A line for each photo with an error; of two that contradict one another, one for both."""
-    lines, pairs = [], set()
-    for row in rows:
-        if row.status != ERROR:
-            continue
-        pair = frozenset((row.path, row.duplicate_of))
-        if _worst(row, severities) != "label_conflict" or pair not in pairs:
-            lines.append(_describe(row, severities))
-        pairs.add(pair)
-    return lines
-
-
-def _worst(row: Row, severities: Mapping[str, str]) -> str:
-    return next(code for code in row.issues if severities[code] == "error")
-
-
-def _describe(row: Row, severities: Mapping[str, str]) -> str:
-    code = _worst(row, severities)
-    path, original = one_line(row.path), one_line(row.duplicate_of)
-    if code in UNUSABLE:
-        return (
-            f"{path} is not a readable photo ({row.reason}). Replace or remove it, or set "
-            f"validate.{code}: exclude"
-        )
-    if code == "label_conflict":
-        return (
-            f"{path} holds the same photo as {original}, under another brand. "
-            f"Remove the wrong one, or set validate.label_conflict: exclude"
-        )
-    if code == SUSPECTED:
-        what = f"may be a copy of {one_line(row.suspected_of)} (suspected): look at both"
-    elif row.duplicate_of:
-        what = f"is a copy of {original} ({code})"
-    else:
-        what = f"has the issue {code}{f' ({row.reason})' if row.reason else ''}"
-    return f"{path} {what}. Remove it, or set validate.{code}: exclude"
 
 
 def main(params_file: Path, train: Path, test: Path, out: Path) -> None:
@@ -298,7 +182,7 @@ def main(params_file: Path, train: Path, test: Path, out: Path) -> None:
     write_findings(out / "folders.csv", validated.findings)
     write_metrics(out / "summary.json", summarize(validated))
     write_origin(out / "origin.json", params, ("pillow", "imagehash", "simplejpeg", "numpy"))
-    errors = find_errors(validated, asdict(params), folders)
+    errors = find_errors(validated.rows, validated.findings, asdict(params), folders)
     if errors:
         raise StopAfterWriting(*errors)
 

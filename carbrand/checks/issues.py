@@ -5,7 +5,7 @@ The order is that in which the manifest lists codes and the summary counts them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from carbrand.checks.quality import CODES as QUALITY
@@ -50,3 +50,8 @@ def judge(row: Row, severities: Mapping[str, str]) -> Row:
     # What is to be ignored is not told either; that copies belong together, folds must know.
     told = bool(set(issues) & set(BETWEEN_PHOTOS))
     return judged if told else replace(judged, duplicate_of="", match="")
+
+
+def meant_as_photos(rows: Sequence[Row]) -> list[Row]:
+    """Without what tools leave behind, whose folders are no brands."""
+    return [row for row in rows if not set(row.issues) & set(NEVER_PHOTOS)]

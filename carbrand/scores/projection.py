@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from carbrand.parallel.one_thread import one_thread
-from carbrand.vectors.space import portions
+from carbrand.photos.manifest import Row
+from carbrand.scores.map_file import MappedPhoto
+from carbrand.vectors.feature_store import Features
+from carbrand.vectors.space import Space, portions
 
 # The directions are those of at most so many training photos, evenly spread over the rows: more
 # would not turn them, and these fit into memory.
 _ENOUGH = 5000
 # Up to so many photos all components are computed at once, which always works.
 _FEW = 500
+
+
+def map_photos(learned: Features, rows: Sequence[Row], vectors: np.ndarray) -> list[MappedPhoto]:
+    """Every photo, training and test, laid out by its vector. vectors (n, d): of the test rows."""
+    space = Space.of(learned.vectors[:, :1], learned.recipe.widths)
+    here, there = lay_out(learned.vectors[:, 0], vectors, space.directions)
+    return [
+        *(
+            MappedPhoto(path, "train", brand, float(x), float(y))
+            for path, brand, (x, y) in zip(learned.paths, learned.photo_brands, here, strict=True)
+        ),
+        *(
+            MappedPhoto(row.path, "test", row.brand, float(x), float(y))
+            for row, (x, y) in zip(rows, there, strict=True)
+        ),
+    ]
 
 
 @one_thread()

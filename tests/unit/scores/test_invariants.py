@@ -21,7 +21,7 @@ from carbrand.scores.invariants import (
     check_rows,
 )
 from carbrand.scores.predictions_file import write_predictions
-from stages.evaluate import count
+from stages.evaluate import evaluate
 
 BRANDS = ["asta", "bolt", "cirro"]
 ROWS = [Row(f"test/{brand}/{n}.jpg", "test", brand) for brand in BRANDS for n in range(2)]
@@ -118,7 +118,7 @@ def test_the_message_is_one_line_that_says_what_to_do():
 def test_the_node_counts_what_was_written(tmp_path):
     table = tmp_path / "predictions.csv"
     write_predictions(table, predict(), BRANDS)
-    metrics = count(table, ROWS, BRANDS, temperature=1.0, ece_bins=10)
+    metrics = evaluate(table, ROWS, BRANDS, temperature=1.0, ece_bins=10)
     assert metrics == evaluate_photos(predict(), BRANDS, 10)
 
 
@@ -138,4 +138,4 @@ def test_the_node_refuses_a_file_that_cannot_be_right(tmp_path, old, new, said):
     assert old in text
     table.write_text(text.replace(old, new, 1), "utf-8")
     with pytest.raises(BrokenPromise, match=said):
-        count(table, ROWS, BRANDS, temperature=1.0, ece_bins=10)
+        evaluate(table, ROWS, BRANDS, temperature=1.0, ece_bins=10)

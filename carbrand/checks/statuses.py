@@ -1,0 +1,72 @@
+"""Which photos are kept: each by its own issues, then by those of which it is a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from carbrand.checks.copies.block_match import Match
+from carbrand.checks.copies.edit_candidates import Candidate
+from carbrand.checks.copies.edited_copies import EditedPair, find_edited, look_at_files
+from carbrand.checks.copies.mark_copies import join_copies, mark_copies
+from carbrand.checks.copies.suspicions import mark_suspicions
+from carbrand.checks.inspection import Inspected
+from carbrand.checks.issues import NEVER_PHOTOS, judge
+from carbrand.node.progress import track
+from carbrand.parallel.pool import spread
+from carbrand.photos.clusters import Clusters
+from carbrand.photos.manifest import EXCLUDED, Row
+from carbrand.photos.photo_limits import MAX_PIXELS
+
+
+def judge_photos(
+    inspected: Sequence[Inspected],
+    severities: Mapping[str, str],
+    brands_out: set[str],
+    near_distance: int,
+    max_pixels: int = MAX_PIXELS,
+) -> list[Row]:
+    """The rows with their status: first each on its own, then the copies among those in use.
+
+    A photo that stays out anyway is no original that others could be copies of.
+    """
+    rows = [
+        replace(item.row, issues=(*item.row.issues, "missing_brand"))
+        if item.row.brand in brands_out and not set(item.row.issues) & set(NEVER_PHOTOS)
+        else item.row
+        for item in inspected
+    ]
+    alone = [judge(row, severities) for row in rows]
+    used = [
+        number
+        for number, row in enumerate(alone)
+        if row.status != EXCLUDED and row.pixel_sha256  # a text among them stops the pipeline alone
+    ]
+    chosen = [rows[number] for number in used]
+    frames = [inspected[number].frames for number in used]
+    joined = join_copies(chosen, frames, near_distance)
+    edited = find_edited_photos(
+        chosen, [inspected[number].windows for number in used], joined, max_pixels
+    )
+    copies = [(pair.first, pair.second) for pair in edited if pair.match.is_copy]
+    marked = mark_copies(chosen, frames, near_distance, copies, joined)
+    marked = mark_suspicions(marked, [pair for pair in edited if not pair.match.is_copy])
+    for number, row in zip(used, marked, strict=True):
+        alone[number] = judge(row, severities)
+    return alone
+
+
+def find_edited_photos(
+    rows: Sequence[Row], windows: Sequence[np.ndarray], joined: Clusters, max_pixels: int
+) -> list[EditedPair]:
+    """Pairs of rows, by number, of which one is an edited copy of the other, or may be."""
+
+    def look(candidates: Sequence[Candidate]) -> Iterator[Match]:
+        items = ((rows[it.first].path, rows[it.second].path, it.overlays) for it in candidates)
+        looks = spread(partial(look_at_files, max_pixels=max_pixels), items)
+        yield from track(looks, "Comparing photos", len(candidates))
+
+    return find_edited(windows, joined, [row.split == "train" for row in rows], look)
