@@ -1,9 +1,7 @@
-"""params.yaml, parsed strictly: a typo is an error that names the key and the nearest right one.
+"""Strict parsing of params.yaml: an unknown key is an error that suggests the nearest known one.
 
-Values are those that DVC reads, so dvc.lock records what was used.
-
-A section is a frozen dataclass. Its fields are the keys, its annotations the types, and
-`knob(...)` the range of each value.
+A section is a frozen dataclass: fields are keys, annotations are types, `knob(...)` is the range of
+a value. The parser is that of DVC, so dvc.lock records the values that were used.
 """
 
 from __future__ import annotations
@@ -24,10 +22,10 @@ from carbrand.node.merge_conflict import conflict_in
 
 Section = TypeVar("Section")
 
-# Beyond it a float skips whole numbers, and dvc.lock would hold another one than was used.
+# Above it not every whole number is a float, and dvc.lock could record another value.
 LARGEST = 2**53
 _NOUNS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-# What YAML 1.1 and people take for true and false; YAML 1.2, which DVC reads, for texts.
+# Booleans of YAML 1.1, which are strings in YAML 1.2 (the one that DVC reads).
 _SPELLINGS = dict.fromkeys(("yes", "y", "on", "1", "true", "t"), "true") | dict.fromkeys(
     ("no", "n", "off", "0", "false", "f"), "false"
 )
@@ -51,7 +49,7 @@ def read_section(path: Path, name: str, section: type[Section]) -> Section:
 
 
 def read_keys(path: Path, name: str, keys: type[Section]) -> Section:
-    """Like `read_section`, of a section of another node: only the keys that `keys` has."""
+    """Like `read_section`, for another node's section: only the fields of the dataclass `keys`."""
     content = read_file(path)
     if name in content:
         content[name] = _only(keys, content[name])
@@ -59,7 +57,7 @@ def read_keys(path: Path, name: str, keys: type[Section]) -> Section:
 
 
 def _only(keys: type | None, values: Any) -> Any:
-    """The values of a section without those that are no field of `keys`, where it is given."""
+    """The values of a section that are fields of `keys`; all of them if `keys` is None."""
     if keys is None or not isinstance(values, dict):
         return values
     names = _keys_of(keys)
@@ -67,7 +65,7 @@ def _only(keys: type | None, values: Any) -> Any:
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The whole file as a mapping of section names. Raises UserError when it is none."""
+    """Read the whole file: section name → values. Raises UserError if it is not valid."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -96,10 +94,10 @@ def read_file(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def unchanged_section(path: Path, name: str, keys: type | None = None) -> Iterator[None]:
-    """Raise UserError where the section is another one after the block than before it; of the
-    dataclass `keys`, where it is given, only those values count.
+    """Raise UserError if the section of the file changes while the block runs.
 
-    DVC reads the values for dvc.lock when a node has ended, and would record what it did not use.
+    keys: a dataclass of the only keys to compare, or None for all. DVC reads the values for
+    dvc.lock after a node has ended, so it would record values that were not used.
     """
     before = _only(keys, read_file(path).get(name))
     yield
@@ -114,7 +112,7 @@ def unchanged_section(path: Path, name: str, keys: type | None = None) -> Iterat
 def parse_section(
     content: dict[str, Any], path: Path, name: str, section: type[Section]
 ) -> Section:
-    """Like `read_section`, from the content of the file."""
+    """Like `read_section`, from the parsed file."""
     if name not in content:
         wrong = next(iter(misspelt_sections(content, {name: section})), None)
         mend = f" Rename `{wrong}` to `{name}`." if wrong else _suggest(name, content)
@@ -144,13 +142,13 @@ def _find_problems(
     problems += [f"`{name}.{key}` is missing. Add it: {keys[key]}." for key in missing]
     for key, allowed in keys.items():
         if key in values and not allowed.includes(values[key]):
-            got = f"{_show(values[key])}.{allowed.guess(values[key])}"
+            got = f"{_show(values[key])}.{allowed.hint(values[key])}"
             problems.append(f"`{name}.{key}` must be {allowed}, got {got}")
     return problems
 
 
 def misspelt_sections(content: dict[str, Any], sections: Mapping[str, type]) -> dict[str, str]:
-    """The right name by the wrong one, of sections that are there under a similar name."""
+    """Misspelt section name → right name, for sections that are missing from `content`."""
     found = {}
     for name in [name for name in sections if name not in content]:
         keys = _keys_of(sections[name])
@@ -166,7 +164,7 @@ def misspelt_sections(content: dict[str, Any], sections: Mapping[str, type]) -> 
 
 
 def check_sections(content: Iterable[object], path: Path, names: tuple[str, ...]) -> list[str]:
-    """One problem for every top-level key that is none of `names`."""
+    """One line for every top-level key that is not in `names`."""
     return [
         f"{path}: unknown section `{key}`.{_suggest(key, names)}"
         for key in content
@@ -176,7 +174,7 @@ def check_sections(content: Iterable[object], path: Path, names: tuple[str, ...]
 
 @dataclasses.dataclass(frozen=True)
 class _Allowed:
-    """The values that a key may have; as a text, `a whole number from 32 to 1024`."""
+    """The values that a key may have; its text is `a whole number from 32 to 1024`."""
 
     kind: type
     low: float
@@ -184,7 +182,7 @@ class _Allowed:
     choices: tuple[str, ...]
 
     def includes(self, value: Any) -> bool:
-        # bool is an int in Python; a user who writes `views: true` made a mistake.
+        # bool is a subclass of int, but `views: true` is a mistake.
         if isinstance(value, bool):
             return self.kind is bool
         if self.kind is str:
@@ -202,8 +200,8 @@ class _Allowed:
             return f"{noun} from {self.low:g} to {self.high:g}"
         return f"{noun} of at least {self.low:g} (and at most 2^53)"
 
-    def guess(self, value: Any) -> str:
-        """What was meant by a value that is not allowed, where that can be said; or nothing."""
+    def hint(self, value: Any) -> str:
+        """A hint on the value that was probably meant, or an empty string."""
         if self.choices:
             return _did_you_mean(_closest(_show(value), self.choices))
         if self.kind is str:
@@ -230,11 +228,11 @@ def _keys_of(section: type) -> dict[str, _Allowed]:
 def _show(value: object) -> str:
     if value is None:
         return "nothing"
-    if isinstance(value, datetime.date):  # a time of day is one too
+    if isinstance(value, datetime.date):  # or a datetime, its subclass
         return f"the date {value}"
     try:
         return _SHORT.repr(value)
-    except ValueError:  # Python writes no number of more than 4,300 digits
+    except ValueError:  # Python limits str(int) to 4,300 digits
         return "a very large number"
 
 
