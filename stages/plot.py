@@ -85,7 +85,7 @@ def files_of_run(validate: Path, features: Path, train: Path, evaluate: Path) ->
 
 
 def main(
-    params: Path,
+    params_file: Path,
     validate: Path,
     features: Path,
     train: Path,
@@ -94,11 +94,11 @@ def main(
     out: Path,
 ) -> None:
     """Read the run, draw everything, then write, so that a failure writes nothing."""
-    settings = read_section(params, "plot", PlotParams)
+    params = read_section(params_file, "plot", PlotParams)
     if not photos.is_dir():
         raise UserError(f"{photos} does not exist. Run this from the project's folder.")
     results = read_results(files_of_run(validate, features, train, evaluate))
-    files = draw(results, settings, photos.as_posix())
+    files = draw(results, params, photos.as_posix())
     out.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         (out / name).write_bytes(data)

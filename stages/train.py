@@ -81,13 +81,18 @@ def train(
         label_smoothing=params.label_smoothing,
         seed=params.seed,
     )
-    widths = features.recipe.widths
     try:
         with training_progress("Training the head", params.epochs) as show:
             head = train_head(
-                *(features.vectors, labels, folds, weights, brands, widths, settings),
+                features.vectors,
+                labels,
+                folds,
+                weights,
+                brands,
+                features.recipe.widths,
+                settings,
                 checkpoints=checkpoints,
-                watch=lambda epoch: show(epoch.epoch, describe(epoch)),
+                watch=lambda epoch: show(epoch.epoch, describe_epoch(epoch)),
             )
     except NotFinite:
         raise UserError(
@@ -102,7 +107,7 @@ def train(
     return head
 
 
-def describe(epoch: Epoch) -> str:
+def describe_epoch(epoch: Epoch) -> str:
     """`loss 0.312, held out 0.401 (90.6 % right)`."""
     right = percent(epoch.val_accuracy).replace(NO_BREAK, " ")
     return f"loss {epoch.loss:.3f}, held out {epoch.val_loss:.3f} ({right} right)"
@@ -111,9 +116,9 @@ def describe(epoch: Epoch) -> str:
 def calibrate(
     head: TrainedHead, features: Features, params: TrainParams
 ) -> tuple[float, np.ndarray]:
-    """The temperature for the model, and the logits (n, brands) of held-out photos over theirs.
+    """The temperature of the model, and the calibrated logits (n, brands) of held-out photos.
 
-    Those are divided by the temperature of the other folds, to measure what calibration gives.
+    Those are divided by a temperature fitted on the other folds, so their scores are honest.
     """
     if not params.calibrate:
         return 1.0, head.held_out_logits
@@ -143,18 +148,18 @@ def summarize(
     }
 
 
-def main(params: Path, features_folder: Path, kept: Path, out: Path) -> None:
+def main(params_file: Path, features_folder: Path, checkpoint_folder: Path, out: Path) -> None:
     """Read the features, write the model and what its training looked like.
 
-    `kept` is a folder of checkpoints, which may be empty, and is so at the end.
+    The folder of checkpoints may be empty, and is so at the end.
     """
-    settings = read_section(params, "train", TrainParams)
-    rules = read_keys(params, "validate", TrainingRules)
+    params = read_section(params_file, "train", TrainParams)
+    rules = read_keys(params_file, "validate", TrainingRules)
     copies = read_copies(features_folder / "copies.csv")
     features = leave_copies_out(read_features(features_folder), copies, rules)
-    checkpoints = Checkpoints(kept)
-    head = train(features, settings, checkpoints)
-    temperature, calibrated = calibrate(head, features, settings)
+    checkpoints = Checkpoints(checkpoint_folder)
+    head = train(features, params, checkpoints)
+    temperature, calibrated = calibrate(head, features, params)
     network = import_keras_to_build().models.load_model(features.network, compile=False)
     out.mkdir(parents=True, exist_ok=True)
     save_classifier(
@@ -165,12 +170,12 @@ def main(params: Path, features_folder: Path, kept: Path, out: Path) -> None:
         head.bias,
         features.brands,
         temperature=temperature,
-        test_views=settings.test_views,  # type: ignore[arg-type]
+        test_views=params.test_views,  # type: ignore[arg-type]
     )
     write_history(out / "history.csv", head.history)
     write_metrics(out / "summary.json", summarize(head, features, temperature, calibrated))
     write_suspects(out / "suspects.csv", find_suspects(features))
-    write_origin(out / "origin.json", settings, PACKAGES)
+    write_origin(out / "origin.json", params, PACKAGES)
     checkpoints.clear()
 
 
