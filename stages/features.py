@@ -3,8 +3,8 @@
 Reads the manifest and the photos it keeps, never what brand a test photo has.
 Writes a folder: vectors of K views per training photo, whose they are, the backbone itself, and
 which photos the vectors show to be copies of one another: `copies.csv` of training photos,
-`test_copies.csv` of test photos. Vectors are also kept per photo in a folder that is safe to
-delete: a photo that was looked at before is not looked at again.
+`test_copies.csv` of test photos. The vectors of each photo are also cached, in a folder that is
+safe to delete.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from carbrand.node.params import knob, read_section
 from carbrand.node.progress import track
 from carbrand.node.start import start
 from carbrand.parallel.pool import cluster, spread
-from carbrand.photos.clusters import Clusters
 from carbrand.photos.copies_file import Copy, write_copies
 from carbrand.photos.manifest import Row, photos_to_learn_from, photos_to_predict, read_manifest
 from carbrand.photos.photo import open_photo
@@ -50,12 +49,20 @@ from carbrand.vectors.feature_store import (
     write_photos,
 )
 from carbrand.vectors.space import Space
-from carbrand.vectors.vector_copies import Candidate, Pair, PhotoSet, align_pairs, find_copies
+from carbrand.vectors.vector_copies import (
+    Candidate,
+    Pair,
+    PhotoSet,
+    align_pairs,
+    describe_training_copies,
+    find_copies,
+    group_copies,
+)
 
 # Rooms of which a change may change vectors or thumbnails of a photo, or overlays of two.
 CODE = ("parallel", "photos", "network", "vectors")
 PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
-# Parameters of a photo as it is, without views: nothing else is looked at of a test photo.
+# Parameters without augmentation: of a test photo only the photo as it is goes into the network.
 AS_IT_IS: dict[str, Any] = {
     "views": 1,
     "shear": 0.0,
@@ -68,7 +75,7 @@ AS_IT_IS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class FeaturesParams:
-    """Which network looks at the photos, and at which views of them; see params.yaml."""
+    """Which network extracts the vectors, and from which views; see params.yaml."""
 
     backbone: str = knob(choices=tuple(BACKBONES))
     weights: str = knob()
@@ -102,7 +109,7 @@ def views_of(photo: Image.Image, row: Row, params: FeaturesParams) -> list[np.nd
 
 
 def save_network(path: Path, params: FeaturesParams) -> Recipe:
-    """Write the network from a view to its vector as a Keras file; what made it so is returned."""
+    """Write the network from a view to its vector as a Keras file; return its recipe."""
     backbone = build_backbone(params.backbone, params.size_px, params.weights)
     network, widths = add_pooling(backbone, params.pooling, levels_of(params.backbone))
     check_room(path, network.count_params())
@@ -116,7 +123,7 @@ def open_network(path: Path, params: FeaturesParams) -> Engine:
     return open_engine(params.engine, network, [network.output])
 
 
-def describe(network: Path, params: FeaturesParams) -> dict[str, Any]:
+def cache_recipe(network: Path, params: FeaturesParams) -> dict[str, Any]:
     """All that the vectors of a photo follow from, besides its pixels and other packages."""
     digest = hashlib.sha256(network.read_bytes()).hexdigest()
     return asdict(params) | {
@@ -134,7 +141,7 @@ def hash_code() -> str:
 def extract_photos(
     rows: Sequence[Row], network: Engine, params: FeaturesParams
 ) -> Iterator[Extracted]:
-    """What the network sees of the photos, in their order."""
+    """Vectors and thumbnail of each photo, in their order."""
     thumbnails: dict[int, np.ndarray] = {}
 
     def read(place: int) -> list[np.ndarray]:
@@ -164,7 +171,7 @@ def _network_of_worker(path: Path, params: FeaturesParams) -> Engine:
 
 
 def choose_extractor(path: Path, params: FeaturesParams) -> Callable[..., Iterator[Extracted]]:
-    """How photos are looked at, given `params`: on the cluster where there is one, or else here."""
+    """Extraction for given `params`: on the cluster where there is one, or else here."""
     if cluster():
         return partial(extract_on_cluster, path=path)
     return partial(extract_photos, network=open_network(path, params))
@@ -194,36 +201,12 @@ def load_or_align(
         yield overlay
 
 
-def store(
-    looks: Iterator[Extracted], rows: Sequence[Row], vectors: Path, thumbnails: Path
+def write_photo_set(
+    extracted: Iterator[Extracted], rows: Sequence[Row], vectors: Path, thumbnails: Path
 ) -> PhotoSet:
-    """Write vectors (n, views, d) and thumbnails of the photos; what the search needs of them."""
-    write_rows((vectors, thumbnails), track(looks, "Looking at photos", len(rows)), len(rows))
+    """Write vectors (n, views, d) and thumbnails; return them for the search for copies."""
+    write_rows((vectors, thumbnails), track(extracted, "Looking at photos", len(rows)), len(rows))
     return PhotoSet(rows, map_rows(vectors)[:, 0], map_rows(thumbnails))
-
-
-def group(rows: Sequence[Row], pairs: Sequence[Pair]) -> list[str]:
-    """A name for each photo that all copies of it have too: the path of the first of them."""
-    clusters = Clusters(len(rows))
-    first: dict[str, int] = {}
-    for number, row in enumerate(rows):
-        known = first.setdefault(row.hash_group, number)
-        clusters.join(np.array([number]), np.array([known]))
-    for pair in pairs:
-        clusters.join(np.array([pair.photo]), np.array([pair.original]))
-    return [rows[label].path for label in clusters.labels()]
-
-
-def describe_copy(photo: Row, original: Row, pair: Pair, issue: str) -> Copy:
-    """A pair by its paths."""
-    return Copy(photo.path, original.path, issue, pair.similarity, pair.mirrored)
-
-
-def describe_training_copy(rows: Sequence[Row], pair: Pair) -> Copy:
-    """A pair of training photos, with what it means."""
-    photo, original = rows[pair.photo], rows[pair.original]
-    issue = "duplicate" if photo.brand == original.brand else "label_conflict"
-    return describe_copy(photo, original, pair, issue)
 
 
 def find_test_copies(
@@ -235,7 +218,7 @@ def find_test_copies(
     """
     overlays = partial(load_or_align, kept=kept)
     return [
-        describe_copy(tests.rows[pair.photo], (originals or tests).rows[pair.original], pair, issue)
+        pair.as_copy(tests.rows, (originals or tests).rows, issue)
         for originals, issue in ((training, "leaked"), (None, "duplicate"))
         for pair in find_copies(tests, originals, space, overlays)
     ]
@@ -251,19 +234,23 @@ def extract_and_compare(
 ) -> tuple[list[Pair], list[Copy]]:
     """Write the vectors of training photos; copies among them, by row, and among test photos."""
     network = network_file(out)
-    look, plain = choose_extractor(network, params), replace(params, **AS_IT_IS)
+    extract_with, plain = choose_extractor(network, params), replace(params, **AS_IT_IS)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        with VectorCache(cache, describe(network, params)) as kept:
-            looks = load_or_extract(learned, partial(look, params=params), kept)
-            training = store(looks, learned, vectors_file(out), Path(scratch, "training.npy"))
+        with VectorCache(cache, cache_recipe(network, params)) as kept:
+            extracted = load_or_extract(learned, partial(extract_with, params=params), kept)
+            training = write_photo_set(
+                extracted, learned, vectors_file(out), Path(scratch, "training.npy")
+            )
             space = Space.of(training.vectors[:, None], recipe.widths)
             pairs = find_copies(training, None, space, partial(load_or_align, kept=kept))
         if not predicted:
             return pairs, []
-        # Another recipe: no parameter of the views makes a test photo be looked at again.
-        with VectorCache(cache, describe(network, plain)) as kept:
-            looks = load_or_extract(predicted, partial(look, params=plain), kept)
-            tests = store(looks, predicted, Path(scratch, "v.npy"), Path(scratch, "tests.npy"))
+        # Another recipe: no parameter of the views makes the cache miss a test photo.
+        with VectorCache(cache, cache_recipe(network, plain)) as kept:
+            extracted = load_or_extract(predicted, partial(extract_with, params=plain), kept)
+            tests = write_photo_set(
+                extracted, predicted, Path(scratch, "v.npy"), Path(scratch, "tests.npy")
+            )
             return pairs, find_test_copies(tests, training, space, kept)
 
 
@@ -284,10 +271,10 @@ def main(params_file: Path, manifest: Path, cache: Path, out: Path) -> None:
     )
     stored = [
         StoredPhoto(row.path, row.brand, name)
-        for row, name in zip(rows, group(rows, pairs), strict=True)
+        for row, name in zip(rows, group_copies(rows, pairs), strict=True)
     ]
     write_photos(out, stored, recipe)
-    write_copies(out / "copies.csv", [describe_training_copy(rows, pair) for pair in pairs])
+    write_copies(out / "copies.csv", describe_training_copies(rows, pairs))
     write_copies(out / "test_copies.csv", test_copies)
     write_origin(out / "origin.json", params, PACKAGES)
 

@@ -16,6 +16,8 @@ import numpy as np
 from carbrand.parallel.batches import map_ahead, usable_cores
 from carbrand.parallel.one_thread import one_thread
 from carbrand.parallel.pool import spread
+from carbrand.photos.clusters import Clusters
+from carbrand.photos.copies_file import Copy
 from carbrand.photos.manifest import Row
 from carbrand.vectors.alignment import Alignment, align
 from carbrand.vectors.array_file import each_row, let_go
@@ -53,6 +55,11 @@ class Pair:
     original: int
     similarity: float
     mirrored: bool
+
+    def as_copy(self, photos: Sequence[Row], originals: Sequence[Row], issue: str) -> Copy:
+        """The pair by paths. photos, originals: what the numbers are rows of."""
+        paths = photos[self.photo].path, originals[self.original].path
+        return Copy(*paths, issue, self.similarity, self.mirrored)
 
 
 # Rows of a photo and of an original.
@@ -99,6 +106,26 @@ def find_copies(
         )
         if overlay.agrees
     ]
+
+
+def describe_training_copies(rows: Sequence[Row], pairs: Sequence[Pair]) -> list[Copy]:
+    """Pairs of training photos: a `duplicate` within a brand, or else a `label_conflict`."""
+    issues = (
+        "duplicate" if rows[pair.photo].brand == rows[pair.original].brand else "label_conflict"
+        for pair in pairs
+    )
+    return [pair.as_copy(rows, rows, issue) for pair, issue in zip(pairs, issues, strict=True)]
+
+
+def group_copies(rows: Sequence[Row], pairs: Sequence[Pair]) -> list[str]:
+    """The group of each photo, by hashes and by vectors: the path of the first photo in it."""
+    clusters = Clusters(len(rows))
+    first: dict[str, int] = {}
+    of_hash = [first.setdefault(row.hash_group, number) for number, row in enumerate(rows)]
+    clusters.join(np.arange(len(rows)), np.array(of_hash))
+    for pair in pairs:
+        clusters.join(np.array([pair.photo]), np.array([pair.original]))
+    return [rows[label].path for label in clusters.labels()]
 
 
 def _is_news(photo: Row, original: Row) -> bool:

@@ -273,14 +273,14 @@ def test_the_vectors_of_other_code_are_not_found(tmp_path, monkeypatch):
     network = tmp_path / "network.h5"
     network.write_bytes(b"")
     params = read_section(ROOT / "params.yaml", "features", features.FeaturesParams)
-    before = features.describe(network, params)
+    before = features.cache_recipe(network, params)
     monkeypatch.setattr(features, "__file__", str(tmp_path / "stages/features.py"))
     monkeypatch.setattr(code, "_PACKAGE", tmp_path / "carbrand")
-    assert features.describe(network, params) == before
+    assert features.cache_recipe(network, params) == before
     for name in through:
         whole = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(whole + b"#")
-        assert features.describe(network, params) != before, name
+        assert features.cache_recipe(network, params) != before, name
         (tmp_path / name).write_bytes(whole)
 
 
@@ -296,7 +296,7 @@ def test_every_parameter_of_a_vector_is_part_of_its_key(field, tmp_path):
     params = read_section(ROOT / "params.yaml", "features", features.FeaturesParams)
     value = another_value(field, getattr(params, field.name))
     changed = dataclasses.replace(params, **{field.name: value})
-    assert features.describe(network, changed) != features.describe(network, params)
+    assert features.cache_recipe(network, changed) != features.cache_recipe(network, params)
 
 
 @pytest.mark.parametrize(

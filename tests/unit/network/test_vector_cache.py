@@ -152,7 +152,7 @@ def look(rows, network: Path, params, folder: Path) -> tuple[np.ndarray, ...]:
     """Vectors and thumbnails of the photos."""
     engine = features.open_network(network, params)
     extract_photos = partial(features.extract_photos, network=engine, params=params)
-    with VectorCache(folder / "vectors.sqlite", features.describe(network, params)) as kept:
+    with VectorCache(folder / "vectors.sqlite", features.cache_recipe(network, params)) as kept:
         looks = load_or_extract(rows, extract_photos, kept)
         return tuple(np.stack(part) for part in zip(*looks, strict=True))
 
@@ -209,16 +209,16 @@ def test_no_parameter_finds_what_another_value_kept(field, params, tmp_path):
 
 
 def test_another_weight_makes_another_network(network, params, tmp_path):
-    described = features.describe(network, params)
+    described = features.cache_recipe(network, params)
     again = tmp_path / "again.h5"
     features.save_network(again, params)
-    assert features.describe(again, params) == described
+    assert features.cache_recipe(again, params) == described
     other = import_keras().models.load_model(network, compile=False)
     weights = other.get_weights()
     weights[5] = weights[5] + np.float32(1e-6)
     other.set_weights(weights)
     other.save(again)
-    assert features.describe(again, params) != described
+    assert features.cache_recipe(again, params) != described
 
 
 def test_a_damaged_entry_is_looked_at_again(rows, network, params, tmp_path):
