@@ -118,13 +118,13 @@ def save_network(path: Path, params: FeaturesParams) -> Recipe:
 
 
 def open_network(path: Path, params: FeaturesParams) -> Engine:
-    """From a view (size_px, size_px, 3) to its vector (d,), by a file of `save_network`."""
+    """The network from a view (size_px, size_px, 3) to its vector (d,), from `save_network`."""
     network = read_network(path)
     return open_engine(params.engine, network, [network.output])
 
 
 def cache_recipe(network: Path, params: FeaturesParams) -> dict[str, Any]:
-    """All that the vectors of a photo follow from, besides its pixels and other packages."""
+    """Everything that determines a photo's vectors, besides its pixels and versions of packages."""
     digest = hashlib.sha256(network.read_bytes()).hexdigest()
     return asdict(params) | {
         "engine": choose(params.engine),
@@ -180,7 +180,7 @@ def choose_extractor(path: Path, params: FeaturesParams) -> Callable[..., Iterat
 def load_or_align(
     photos: PhotoSet, originals: PhotoSet, candidates: Sequence[Candidate], kept: VectorCache
 ) -> Iterator[Alignment]:
-    """What was kept of the pairs of photos, and an overlay of those of which nothing was."""
+    """The alignments of pairs of photos, from the cache as far as they are in it."""
     names = [
         f"{photos.rows[one].pixel_sha256} on {originals.rows[other].pixel_sha256}"
         for one, other in candidates
@@ -193,19 +193,19 @@ def load_or_align(
     )
     for name, entry in zip(names, known, strict=True):
         if entry is None:
-            overlay = next(fresh)
-            kept.set(name, np.array([overlay.similarity, overlay.agrees, overlay.mirrored]))
+            alignment = next(fresh)
+            kept.set(name, np.array([alignment.similarity, alignment.agrees, alignment.mirrored]))
         else:
             similarity, agrees, mirrored = entry[0].tolist()
-            overlay = Alignment(similarity, bool(agrees), bool(mirrored))
-        yield overlay
+            alignment = Alignment(similarity, bool(agrees), bool(mirrored))
+        yield alignment
 
 
 def write_photo_set(
     extracted: Iterator[Extracted], rows: Sequence[Row], vectors: Path, thumbnails: Path
 ) -> PhotoSet:
     """Write vectors (n, views, d) and thumbnails; return them for the search for copies."""
-    write_rows((vectors, thumbnails), track(extracted, "Looking at photos", len(rows)), len(rows))
+    write_rows((vectors, thumbnails), track(extracted, "Extracting vectors", len(rows)), len(rows))
     return PhotoSet(rows, map_rows(vectors)[:, 0], map_rows(thumbnails))
 
 
@@ -214,19 +214,19 @@ def find_test_copies(
 ) -> list[Copy]:
     """Test photos that are copies of training photos (`leaked`) or of one another (`duplicate`).
 
-    Their brands are not asked: `evaluate` alone may know them.
+    Test labels are not used: `evaluate` alone may read them.
     """
-    overlays = partial(load_or_align, kept=kept)
+    aligned = partial(load_or_align, kept=kept)
     return [
         pair.as_copy(tests.rows, (originals or tests).rows, issue)
         for originals, issue in ((training, "leaked"), (None, "duplicate"))
-        for pair in find_copies(tests, originals, space, overlays)
+        for pair in find_copies(tests, originals, space, aligned)
     ]
 
 
 def extract_and_compare(
-    learned: Sequence[Row],
-    predicted: Sequence[Row],
+    training_rows: Sequence[Row],
+    test_rows: Sequence[Row],
     params: FeaturesParams,
     recipe: Recipe,
     cache: Path,
@@ -237,25 +237,25 @@ def extract_and_compare(
     extract_with, plain = choose_extractor(network, params), replace(params, **AS_IT_IS)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         with VectorCache(cache, cache_recipe(network, params)) as kept:
-            extracted = load_or_extract(learned, partial(extract_with, params=params), kept)
+            extracted = load_or_extract(training_rows, partial(extract_with, params=params), kept)
             training = write_photo_set(
-                extracted, learned, vectors_file(out), Path(scratch, "training.npy")
+                extracted, training_rows, vectors_file(out), Path(scratch, "training.npy")
             )
             space = Space.of(training.vectors[:, None], recipe.widths)
             pairs = find_copies(training, None, space, partial(load_or_align, kept=kept))
-        if not predicted:
+        if not test_rows:
             return pairs, []
         # Another recipe: no parameter of the views makes the cache miss a test photo.
         with VectorCache(cache, cache_recipe(network, plain)) as kept:
-            extracted = load_or_extract(predicted, partial(extract_with, params=plain), kept)
+            extracted = load_or_extract(test_rows, partial(extract_with, params=plain), kept)
             tests = write_photo_set(
-                extracted, predicted, Path(scratch, "v.npy"), Path(scratch, "tests.npy")
+                extracted, test_rows, Path(scratch, "v.npy"), Path(scratch, "tests.npy")
             )
             return pairs, find_test_copies(tests, training, space, kept)
 
 
 def main(params_file: Path, manifest: Path, cache: Path, out: Path) -> None:
-    """Read the photos, write what the backbone sees in those to learn from, and all copies.
+    """Read the photos, write the vectors of training photos, and all copies.
 
     `cache` is a folder of vectors from earlier runs, which may be empty.
     """

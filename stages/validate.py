@@ -121,7 +121,7 @@ def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
     )
     files = dataset.files
     inspected = track(
-        spread(partial(inspect_file, limits=limits), files), "Looking at photos", len(files)
+        spread(partial(inspect_file, limits=limits), files), "Checking photos", len(files)
     )
     rows = judge_photos(
         list(inspected),
