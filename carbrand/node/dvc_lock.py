@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from carbrand.node.dvc_yaml import parse_yaml
+from carbrand.node.metrics_file import flatten
 
+_ABSENT = object()
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
@@ -32,6 +34,24 @@ def read_whole(data: bytes) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise Torn
     return content
+
+
+def changed_params(recorded: Mapping[str, Any], content: Mapping[str, Any]) -> list[str]:
+    """The dotted keys, such as `train.l2`, that differ from what a node ran with, sorted.
+
+    recorded: of dvc.lock, sections and single keys. content: of params.yaml now.
+    """
+    ran_with = dict(flatten(recorded))
+    now = {
+        key: value
+        for key, value in flatten(content)
+        if any(key == name or key.startswith(f"{name}.") for name in recorded)
+    }
+    return sorted(
+        key
+        for key in ran_with.keys() | now.keys()
+        if ran_with.get(key, _ABSENT) != now.get(key, _ABSENT)
+    )
 
 
 def is_in(path: str, places: Iterable[str]) -> bool:

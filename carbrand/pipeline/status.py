@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carbrand.node.dvc_lock import DvcLock, Torn, is_in
+from carbrand.node.dvc_lock import DvcLock, Torn, changed_params, is_in
 from carbrand.node.errors import UserError
+from carbrand.node.params import read_file
 from carbrand.node.wording import first_few, one_line
 from carbrand.pipeline.dvc_files import DVC_LOCK, DVC_YAML, read_nodes, tracked_hash
 from carbrand.pipeline.dvc_settings import environment
@@ -74,10 +75,11 @@ def check_up_to_date(project: Path) -> None:
     _check_frozen(project)
     written = [path for outs in lock.outputs().values() for path in outs]
     stale = [
-        found.path
+        name
         for found in differences
         if not (found.state in _NOT_HERE and is_in(found.path, written))
         and not (found.state == "deleted" and _is_tracked_elsewhere(project, found, lock))
+        for name in _single_keys(project, found, lock)
     ]
     stale += lock.torn_chain()
     if stale:
@@ -136,6 +138,16 @@ def _read_lock(path: Path) -> DvcLock:
             f"{DVC_LOCK} names no results, so nobody knows of which photos they are. `make repro`."
         )
     return lock
+
+
+def _single_keys(project: Path, found: Difference, lock: DvcLock) -> list[str]:
+    """Of a section of params.yaml, the keys that changed; the path of anything else."""
+    file, _, section = found.path.partition(": ")
+    recorded = lock.nodes.get(found.node, {}).get("params", {}).get(file, {}).get(section)
+    if not isinstance(recorded, Mapping) or found.state != "modified":
+        return [found.path]
+    changed = changed_params({section: recorded}, read_file(project / file))
+    return [f"{file}: {key}" for key in changed] or [found.path]
 
 
 def _is_tracked_elsewhere(project: Path, found: Difference, lock: DvcLock) -> bool:

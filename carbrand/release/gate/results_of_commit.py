@@ -7,15 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from carbrand.node.dvc_lock import DvcLock
+from carbrand.node.dvc_lock import DvcLock, changed_params
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_file
 from carbrand.node.wording import one_line
 from carbrand.pipeline.status import in_a_few_words
 from carbrand.release.gate.revision import Revision, take_out
 from carbrand.release.gate.side import GateFiles
-
-_ABSENT = object()
 
 
 def check_results(project: Path, revision: Revision, files: GateFiles, params: bool = True) -> None:
@@ -55,14 +53,5 @@ def _changed_params(
     nodes: Mapping[str, Any], file: Path, content: Mapping[str, Any]
 ) -> Iterator[str]:
     for node in nodes.values():
-        for key, used in node.get("params", {}).get(file.as_posix(), {}).items():
-            if _look_up(content, key) != used:
-                yield f"{file.as_posix()}: {key}"
-
-
-def _look_up(content: Mapping[str, Any], key: str) -> Any:
-    """The value of a key with dots in it."""
-    found: Any = content
-    for part in key.split("."):
-        found = found.get(part, _ABSENT) if isinstance(found, Mapping) else _ABSENT
-    return found
+        recorded = node.get("params", {}).get(file.as_posix(), {})
+        yield from (f"{file.as_posix()}: {key}" for key in changed_params(recorded, content))
