@@ -17,24 +17,24 @@ import numpy as np
 from PIL import Image
 
 from bench.photos import make_network
-from carbrand.checks.copies.block_match import Match
-from carbrand.checks.copies.edit_candidates import Candidate
-from carbrand.checks.copies.edited_copies import EditedPair, best_match, find_edited
+from carbrand.checks.copies.block_match import BlockMatch
+from carbrand.checks.copies.edit_candidates import EditCandidate
+from carbrand.checks.copies.edited_copies import MatchedPair, best_match, find_edited_copies
 from carbrand.checks.copies.fingerprint import fingerprint, working_copy
 from carbrand.checks.copies.near_duplicates import find_near_duplicates
-from carbrand.checks.copies.window_hash import pictures, window_hashes
+from carbrand.checks.copies.window_hash import hash_windows, pictures
 from carbrand.checks.inspection import hash_pixels
 from carbrand.network.engines import Engine
 from carbrand.network.extraction import extract
 from carbrand.node.params import read_section
-from carbrand.photos.clusters import Clusters
 from carbrand.photos.files import find_files
 from carbrand.photos.manifest import Row
 from carbrand.photos.photo import open_photo
 from carbrand.photos.resizing import resize
+from carbrand.photos.union_find import UnionFind
 from carbrand.vectors.alignment import grey_thumbnail
-from carbrand.vectors.space import Space
-from carbrand.vectors.vector_copies import PhotoSet, find_copies
+from carbrand.vectors.standardizer import Standardizer
+from carbrand.vectors.vector_copies import PhotoSet, find_vector_copies
 from stages.features import FeaturesParams
 from tests.support.edits import CROPS, EDITS, OVERLAYS
 
@@ -78,18 +78,20 @@ class Parts:
     @classmethod
     def of(cls, photos: list[Image.Image]) -> Parts:
         greys = [working_copy(photo) for photo in photos]
-        return cls([*map(window_hashes, greys)], [*map(pictures, greys)])
+        return cls([*map(hash_windows, greys)], [*map(pictures, greys)])
 
-    def pairs(self, others: Parts | None = None) -> list[EditedPair]:
+    def pairs(self, others: Parts | None = None) -> list[MatchedPair]:
         """Those among them, and with others, in one row of numbers."""
         hashes, shown = self.hashes, self.shown
         if others:
             hashes, shown = hashes + others.hashes, shown + others.shown
 
-        def look(candidates: Sequence[Candidate]) -> Iterator[Match]:
-            return (best_match(shown[it.first], shown[it.second], it.overlays) for it in candidates)
+        def look(candidates: Sequence[EditCandidate]) -> Iterator[BlockMatch]:
+            return (
+                best_match(shown[it.first], shown[it.second], it.box_pairs) for it in candidates
+            )
 
-        return find_edited(hashes, Clusters(len(hashes)), [False] * len(hashes), look)
+        return find_edited_copies(hashes, UnionFind(len(hashes)), [False] * len(hashes), look)
 
 
 def by_parts(
@@ -110,9 +112,9 @@ def by_parts(
     return len(sure) / count, len(unsure - sure) / count, others
 
 
-def by_vectors(originals: PhotoSet, copies: PhotoSet, space: Space) -> tuple[float, int]:
+def by_vectors(originals: PhotoSet, copies: PhotoSet, space: Standardizer) -> tuple[float, int]:
     """The same, by vectors."""
-    pairs = find_copies(copies, originals, space)
+    pairs = find_vector_copies(copies, originals, space)
     right = {pair.photo for pair in pairs if pair.photo == pair.original}
     wrong = {pair.photo for pair in pairs} - right
     return len(right) / len(copies.vectors), len(wrong)
@@ -120,7 +122,7 @@ def by_vectors(originals: PhotoSet, copies: PhotoSet, space: Space) -> tuple[flo
 
 def main(folder: Path, step: int) -> None:
     """Print one row per edit, then the pairs that are there already."""
-    paths = [file.path for file in find_files(folder, "") if file.is_named_like_a_photo][::step]
+    paths = [file.path for file in find_files(folder, "") if file.has_photo_suffix][::step]
     opened = {path: open_photo(path) for path in paths}
     # Copies that are there already would be counted as other photos.
     unique = {hash_pixels(photo): path for path, photo in reversed(opened.items())}
@@ -129,7 +131,7 @@ def main(folder: Path, step: int) -> None:
     params = read_section(Path("params.yaml"), "features", FeaturesParams)
     network, recipe = make_network(params)
     seen = look_at(photos, "train", network, params.size_px)
-    space = Space.of(seen.vectors[:, None], recipe.widths)
+    space = Standardizer.fit(seen.vectors[:, None], recipe.widths)
     print(f"{len(photos)} different photos\n")
     parts = Parts.of(photos)
     pairs = parts.pairs()
@@ -150,7 +152,7 @@ def main(folder: Path, step: int) -> None:
     for edited in pairs:
         how = "copy" if edited.match.is_copy else "suspected"
         print(f"by parts ({how}): {paths[edited.second]} and {paths[edited.first]}")
-    for pair in find_copies(seen, None, space):
+    for pair in find_vector_copies(seen, None, space):
         print(f"by vectors ({pair.similarity:.3f}): {paths[pair.photo]} and {paths[pair.original]}")
 
 

@@ -21,7 +21,7 @@ from carbrand.network.pooling import POOLINGS
 from carbrand.node.params import read_section
 from carbrand.training.head import assign_folds, balance
 from carbrand.training.problem import softmax
-from carbrand.vectors.space import Space
+from carbrand.vectors.standardizer import Standardizer
 from stages.features import FeaturesParams
 
 PENALTIES = (0.0003, 0.001, 0.003, 0.01)
@@ -50,8 +50,8 @@ def read_representations(
 def _join(kinds: list[np.ndarray]) -> np.ndarray:
     """Kinds of features side by side, as the head sees them."""
     vectors = np.concatenate(kinds, axis=-1)
-    space = Space.of(vectors, [kind.shape[-1] for kind in kinds])
-    return space.place(vectors).astype(np.float64)
+    space = Standardizer.fit(vectors, [kind.shape[-1] for kind in kinds])
+    return space.transform(vectors).astype(np.float64)
 
 
 def fit(vectors: np.ndarray, labels: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:

@@ -26,9 +26,9 @@ from carbrand.node.params import knob, read_keys, read_section
 from carbrand.node.progress import track
 from carbrand.node.start import start
 from carbrand.photos.copies_file import Copy, read_copies, write_copies
-from carbrand.photos.manifest import Row, photos_to_predict, read_manifest, suspected_leaks
+from carbrand.photos.manifest import Row, evaluated_test_photos, read_manifest, suspected_leaks
 from carbrand.photos.resizing import ResizePolicy
-from carbrand.photos.rules import CopyRules, worth_telling
+from carbrand.photos.severities import CopySeverities, without_ignored
 from carbrand.scores.brands_file import write_brands
 from carbrand.scores.evaluation import (
     PredictedPhoto,
@@ -44,9 +44,9 @@ from carbrand.scores.predictions_file import (
     write_predictions,
 )
 from carbrand.scores.projection import map_photos
-from carbrand.vectors.array_file import each_row, map_rows, write_rows
+from carbrand.vectors.array_file import iter_rows, open_rows, write_rows
 from carbrand.vectors.feature_store import read_features
-from carbrand.vectors.leaks import judge_copies, mark_leaks
+from carbrand.vectors.leaks import classify_copies, mark_leaks
 from carbrand.vectors.training_copies import read_unlearned
 
 PACKAGES = ("carbrand", "keras", "numpy", "openvino", "pillow", "tensorflow")
@@ -87,7 +87,7 @@ def predict(classifier: Classifier, rows: Sequence[Row], scratch: Path) -> Predi
 
     files = [scratch / f"{name}.npy" for name in ("vectors", "heatmaps")]
     write_rows(files, large_parts(), len(rows))
-    return Predicted(paths, probabilities, *map(map_rows, files))
+    return Predicted(paths, probabilities, *map(open_rows, files))
 
 
 def label_predictions(
@@ -122,7 +122,7 @@ def write_vectors_and_heatmaps(
 ) -> None:
     """Write the vectors, and the heat maps laid out over the whole photos."""
     every = range(len(rows))
-    vectors, heatmaps = each_row(predicted.vectors, every), each_row(predicted.heatmaps, every)
+    vectors, heatmaps = iter_rows(predicted.vectors, every), iter_rows(predicted.heatmaps, every)
     parts = (
         (vector, spread_over_photo(heatmap, row.width, row.height, resize))
         for row, vector, heatmap in zip(rows, vectors, heatmaps, strict=True)
@@ -177,14 +177,14 @@ def check_test_photos(rows: Sequence[Row], brands: Sequence[str]) -> None:
 def choose_test_photos(
     manifest: Sequence[Row],
     found: Sequence[Copy],
-    rules: CopyRules,
+    rules: CopySeverities,
     unlearned: Collection[str],
     brands: Sequence[str],
 ) -> tuple[list[Row], list[Copy]]:
     """The test photos to predict, with leaks marked, and what the copies found by vectors mean."""
-    listed = photos_to_predict(manifest)
+    listed = evaluated_test_photos(manifest)
     check_test_photos(listed, brands)
-    copies = judge_copies(manifest, found, unlearned)
+    copies = classify_copies(manifest, found, unlearned)
     rows = mark_leaks(listed, copies, rules)
     check_test_photos(rows, brands)
     return rows, copies
@@ -195,7 +195,7 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
     params = read_section(params_file, "evaluate", EvaluateParams)
     manifest = read_manifest(validate / "manifest.csv")
     classifier = Classifier(model)
-    rules = read_keys(params_file, "validate", CopyRules)
+    rules = read_keys(params_file, "validate", CopySeverities)
     unlearned = read_unlearned(features, rules)
     found = read_copies(features / "test_copies.csv")
     rows, copies = choose_test_photos(manifest, found, rules, unlearned, classifier.brands)
@@ -212,10 +212,10 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
     metrics = evaluate(table, rows, classifier.brands, classifier.temperature, params.ece_bins)
     write_metrics(out / "metrics.json", metrics)
     write_brands(out / "brands.csv", metrics["brand"])
-    write_copies(out / "copies.csv", worth_telling(copies, rules))
+    write_copies(out / "copies.csv", without_ignored(copies, rules))
     write_map(out / "map.csv", places)
     write_origin(out / "origin.json", params, PACKAGES)
 
 
 if __name__ == "__main__":
-    start(main, CopyRules)
+    start(main, CopySeverities)

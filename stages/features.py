@@ -28,19 +28,19 @@ from carbrand.network.network_file import read_network
 from carbrand.network.pooling import POOLINGS, add_pooling
 from carbrand.network.vector_cache import VectorCache
 from carbrand.network.views import Augmentation, make_view
-from carbrand.node.atomic import check_room
+from carbrand.node.atomic import check_disk_space
 from carbrand.node.code import hash_rooms
 from carbrand.node.origin import write_origin
 from carbrand.node.params import knob, read_section
 from carbrand.node.progress import track
 from carbrand.node.start import start
-from carbrand.parallel.pool import cluster, spread
+from carbrand.parallel.pool import parallel_map, ray_address
 from carbrand.photos.copies_file import Copy, write_copies
-from carbrand.photos.manifest import Row, photos_to_learn_from, photos_to_predict, read_manifest
+from carbrand.photos.manifest import Row, evaluated_test_photos, kept_training_photos, read_manifest
 from carbrand.photos.photo import open_photo
 from carbrand.photos.resizing import MAX_SIZE_PX, RESIZE_POLICIES
 from carbrand.vectors.alignment import Alignment, grey_thumbnail
-from carbrand.vectors.array_file import map_rows, write_rows
+from carbrand.vectors.array_file import open_rows, write_rows
 from carbrand.vectors.feature_store import (
     Recipe,
     StoredPhoto,
@@ -48,14 +48,14 @@ from carbrand.vectors.feature_store import (
     vectors_file,
     write_photos,
 )
-from carbrand.vectors.space import Space
+from carbrand.vectors.standardizer import Standardizer
 from carbrand.vectors.vector_copies import (
-    Candidate,
-    Pair,
+    AlignedPair,
     PhotoSet,
+    RowPair,
     align_pairs,
     describe_training_copies,
-    find_copies,
+    find_vector_copies,
     group_copies,
 )
 
@@ -112,7 +112,7 @@ def save_network(path: Path, params: FeaturesParams) -> Recipe:
     """Write the network from a view to its vector as a Keras file; return its recipe."""
     backbone = build_backbone(params.backbone, params.size_px, params.weights)
     network, widths = add_pooling(backbone, params.pooling, levels_of(params.backbone))
-    check_room(path, network.count_params())
+    check_disk_space(path, network.count_params())
     network.save(path)
     return Recipe(params.resize, params.size_px, tuple(widths))
 
@@ -157,7 +157,7 @@ def extract_on_cluster(
     rows: Sequence[Row], path: Path, params: FeaturesParams
 ) -> Iterator[Extracted]:
     """The same on a Ray cluster; `path` is the network's, which all its machines can read."""
-    return spread(partial(_extract_one, path=path.resolve(), params=params), rows)
+    return parallel_map(partial(_extract_one, path=path.resolve(), params=params), rows)
 
 
 def _extract_one(row: Row, path: Path, params: FeaturesParams) -> Extracted:
@@ -172,13 +172,13 @@ def _network_of_worker(path: Path, params: FeaturesParams) -> Engine:
 
 def choose_extractor(path: Path, params: FeaturesParams) -> Callable[..., Iterator[Extracted]]:
     """Extraction for given `params`: on the cluster where there is one, or else here."""
-    if cluster():
+    if ray_address():
         return partial(extract_on_cluster, path=path)
     return partial(extract_photos, network=open_network(path, params))
 
 
 def load_or_align(
-    photos: PhotoSet, originals: PhotoSet, candidates: Sequence[Candidate], kept: VectorCache
+    photos: PhotoSet, originals: PhotoSet, candidates: Sequence[RowPair], kept: VectorCache
 ) -> Iterator[Alignment]:
     """The alignments of pairs of photos, from the cache as far as they are in it."""
     names = [
@@ -206,11 +206,11 @@ def write_photo_set(
 ) -> PhotoSet:
     """Write vectors (n, views, d) and thumbnails; return them for the search for copies."""
     write_rows((vectors, thumbnails), track(extracted, "Extracting vectors", len(rows)), len(rows))
-    return PhotoSet(rows, map_rows(vectors)[:, 0], map_rows(thumbnails))
+    return PhotoSet(rows, open_rows(vectors)[:, 0], open_rows(thumbnails))
 
 
 def find_test_copies(
-    tests: PhotoSet, training: PhotoSet, space: Space, kept: VectorCache
+    tests: PhotoSet, training: PhotoSet, space: Standardizer, kept: VectorCache
 ) -> list[Copy]:
     """Test photos that are copies of training photos (`leaked`) or of one another (`duplicate`).
 
@@ -220,7 +220,7 @@ def find_test_copies(
     return [
         pair.as_copy(tests.rows, (originals or tests).rows, issue)
         for originals, issue in ((training, "leaked"), (None, "duplicate"))
-        for pair in find_copies(tests, originals, space, aligned)
+        for pair in find_vector_copies(tests, originals, space, aligned)
     ]
 
 
@@ -231,7 +231,7 @@ def extract_and_compare(
     recipe: Recipe,
     cache: Path,
     out: Path,
-) -> tuple[list[Pair], list[Copy]]:
+) -> tuple[list[AlignedPair], list[Copy]]:
     """Write the vectors of training photos; copies among them, by row, and among test photos."""
     network = network_file(out)
     extract_with, plain = choose_extractor(network, params), replace(params, **AS_IT_IS)
@@ -241,8 +241,8 @@ def extract_and_compare(
             training = write_photo_set(
                 extracted, training_rows, vectors_file(out), Path(scratch, "training.npy")
             )
-            space = Space.of(training.vectors[:, None], recipe.widths)
-            pairs = find_copies(training, None, space, partial(load_or_align, kept=kept))
+            space = Standardizer.fit(training.vectors[:, None], recipe.widths)
+            pairs = find_vector_copies(training, None, space, partial(load_or_align, kept=kept))
         if not test_rows:
             return pairs, []
         # Another recipe: no parameter of the views makes the cache miss a test photo.
@@ -261,13 +261,13 @@ def main(params_file: Path, manifest: Path, cache: Path, out: Path) -> None:
     """
     params = read_section(params_file, "features", FeaturesParams)
     listed = read_manifest(manifest)
-    rows = photos_to_learn_from(listed)
+    rows = kept_training_photos(listed)
     out.mkdir(parents=True, exist_ok=True)
-    if choose(params.engine) == "keras" and not cluster():
+    if choose(params.engine) == "keras" and not ray_address():
         import_keras()  # before it is imported in another way, to build the network
     recipe = save_network(network_file(out), params)
     pairs, test_copies = extract_and_compare(
-        rows, photos_to_predict(listed), params, recipe, cache / "vectors.sqlite", out
+        rows, evaluated_test_photos(listed), params, recipe, cache / "vectors.sqlite", out
     )
     stored = [
         StoredPhoto(row.path, row.brand, name)

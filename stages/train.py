@@ -24,7 +24,7 @@ from carbrand.node.progress import training_progress
 from carbrand.node.start import start
 from carbrand.node.wording import NO_BREAK, percent
 from carbrand.photos.copies_file import read_copies
-from carbrand.photos.rules import TrainingRules
+from carbrand.photos.severities import TrainingSeverities
 from carbrand.scores.evaluation import score_balanced
 from carbrand.scores.history import Epoch, write_history
 from carbrand.scores.suspects_file import write_suspects
@@ -154,7 +154,7 @@ def main(params_file: Path, features_folder: Path, checkpoint_folder: Path, out:
     The folder of checkpoints may be empty, and is so at the end.
     """
     params = read_section(params_file, "train", TrainParams)
-    rules = read_keys(params_file, "validate", TrainingRules)
+    rules = read_keys(params_file, "validate", TrainingSeverities)
     copies = read_copies(features_folder / "copies.csv")
     features = leave_copies_out(read_features(features_folder), copies, rules)
     checkpoints = Checkpoints(checkpoint_folder)
@@ -180,4 +180,4 @@ def main(params_file: Path, features_folder: Path, checkpoint_folder: Path, out:
 
 
 if __name__ == "__main__":
-    start(main, TrainingRules)
+    start(main, TrainingSeverities)

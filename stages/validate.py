@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 
 from carbrand.checks.copies.hash_search import MAX_DISTANCE
-from carbrand.checks.copies.mark_copies import WAYS_TO_MATCH
+from carbrand.checks.copies.mark_copies import MATCH_KINDS
 from carbrand.checks.inspection import PhotoLimits, inspect_file
 from carbrand.checks.issues import CODES, NEVER_PHOTOS, meant_as_photos
 from carbrand.checks.layout import find_dataset
 from carbrand.checks.pipeline_errors import find_errors
-from carbrand.checks.splits import FolderLimits, compare_photos
+from carbrand.checks.splits import FolderLimits, check_splits
 from carbrand.checks.statuses import judge_photos
 from carbrand.node.atomic import StopAfterWriting
 from carbrand.node.metrics_file import write_metrics
@@ -27,18 +27,18 @@ from carbrand.node.origin import write_origin
 from carbrand.node.params import knob, read_section
 from carbrand.node.progress import track
 from carbrand.node.start import start
-from carbrand.parallel.pool import spread
+from carbrand.parallel.pool import parallel_map
 from carbrand.photos.folder_findings import (
     FOLDER_CODES,
     FOLDER_SEVERITIES,
-    JudgedFinding,
-    brands_left_out,
-    judge_folders,
+    RatedFinding,
+    excluded_brands,
+    rate_findings,
     write_findings,
 )
 from carbrand.photos.manifest import ERROR, EXCLUDED, KEPT, Row, write_manifest
 from carbrand.photos.photo_limits import MAX_PIXELS
-from carbrand.photos.rules import SEVERITIES
+from carbrand.photos.severities import SEVERITIES
 
 MEGAPIXEL = 1_000_000
 
@@ -102,7 +102,7 @@ class Validated:
     """A row for every file, and what was found about the folders."""
 
     rows: list[Row]
-    findings: list[JudgedFinding]
+    findings: list[RatedFinding]
 
 
 def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
@@ -112,7 +112,7 @@ def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
     """
     severities = asdict(params) | dict.fromkeys(NEVER_PHOTOS, "exclude")
     dataset = find_dataset(folders, severities)
-    findings = judge_folders(dataset.findings, severities)
+    findings = rate_findings(dataset.findings, severities)
     limits = PhotoLimits(
         folders=tuple(folders.values()),
         max_pixels=params.max_megapixels * MEGAPIXEL,
@@ -121,16 +121,16 @@ def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
     )
     files = dataset.files
     inspected = track(
-        spread(partial(inspect_file, limits=limits), files), "Checking photos", len(files)
+        parallel_map(partial(inspect_file, limits=limits), files), "Checking photos", len(files)
     )
     rows = judge_photos(
         list(inspected),
         severities,
-        brands_left_out(findings),
+        excluded_brands(findings),
         params.near_distance,
         limits.max_pixels,
     )
-    between = compare_photos(
+    between = check_splits(
         rows,
         dataset.shared_brands,
         folders,
@@ -141,7 +141,7 @@ def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
             max_drift=params.max_drift,
         ),
     )
-    return Validated(rows, findings + judge_folders(between, severities))
+    return Validated(rows, findings + rate_findings(between, severities))
 
 
 def summarize(validated: Validated) -> dict[str, object]:
@@ -158,7 +158,7 @@ def summarize(validated: Validated) -> dict[str, object]:
         "excluded": statuses[EXCLUDED],
         "errors": statuses[ERROR],
         "leaked": issues["leaked"],
-        "leaked_by": {how: leaks[how] for how in WAYS_TO_MATCH},
+        "leaked_by": {how: leaks[how] for how in MATCH_KINDS},
         "issues": {code: issues[code] for code in CODES if code not in FOLDER_CODES}
         | {code: found[code] for code in FOLDER_CODES},
         **{split: _kept_by_brand(photos, split) for split in ("train", "test")},

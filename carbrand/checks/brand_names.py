@@ -8,23 +8,25 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from carbrand.node.wording import listed, one_line
+from carbrand.node.wording import join_names, one_line
 from carbrand.photos.folder_findings import FolderFinding
 from carbrand.photos.manifest import SPLITS
 
 _SPACES_AND_DASHES = r"[\s_.'\u2019\u2010-\u2015\u2212-]+"
 
 
-def compare_names(
+def check_brand_names(
     brands: Mapping[str, Sequence[str]], folders: Mapping[str, Path]
 ) -> list[FolderFinding]:
     """`missing_brand` and `similar_names`, from the names of the brand folders of each split."""
     spellings = defaultdict(set)
     for names in brands.values():
         for name in names:
-            spellings[fold_name(name)].add(name)
+            spellings[normalize_name(name)].add(name)
     missing = [
-        _missing(brand, split, other, folders, spellings[fold_name(brand)] & set(brands[split]))
+        _missing(
+            brand, split, other, folders, spellings[normalize_name(brand)] & set(brands[split])
+        )
         for split, other in (SPLITS, SPLITS[::-1])
         for brand in sorted(set(brands[other]) - set(brands[split]))
     ]
@@ -53,7 +55,7 @@ def _missing(
     )
 
 
-def fold_name(name: str) -> str:
+def normalize_name(name: str) -> str:
     """What stays of a brand's name without case, accents, and the choice of spaces and dashes.
 
     Accents are dropped from Latin letters only: in other scripts they are letters of their own.
@@ -81,7 +83,7 @@ def _similar(
     return FolderFinding(
         "similar_names",
         places[0],
-        f"{listed(places)} look like the same brand: the names differ only in "
+        f"{join_names(places)} look like the same brand: the names differ only in "
         f"{_difference(names)}. Give them one name.",
     )
 

@@ -10,15 +10,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from carbrand.checks.copies.fingerprint import Frame, fingerprint, perceptual_hash, working_copy
-from carbrand.checks.copies.window_hash import HASH, window_hashes
+from carbrand.checks.copies.fingerprint import (
+    Fingerprint,
+    fingerprint,
+    perceptual_hash,
+    working_copy,
+)
+from carbrand.checks.copies.window_hash import HASH, hash_windows
 from carbrand.checks.quality import measure, quality_issues
-from carbrand.photos.decode.damage import is_damaged, rest_is_missing
+from carbrand.photos.decode.damage import find_damage, is_cut_off
 from carbrand.photos.decode.formats import extension_fits
 from carbrand.photos.files import FoundFile
-from carbrand.photos.links import why_refused
+from carbrand.photos.links import refusal_reason
 from carbrand.photos.manifest import Row
-from carbrand.photos.photo import REST_IS_MISSING, UnreadablePhoto, open_photo, read_file
+from carbrand.photos.photo import CUT_OFF, UnreadablePhoto, open_photo, read_file
 
 # Pixels of a photo that are copied at once.
 _PIXELS_AT_ONCE = 4_000_000
@@ -39,44 +44,44 @@ class PhotoLimits:
 
 
 @dataclass(frozen=True)
-class Inspected:
+class Inspection:
     """The row of one file, its status not judged yet, and what copies of it are known by."""
 
     row: Row
-    frames: tuple[Frame, ...] = ()
+    frames: tuple[Fingerprint, ...] = ()
     windows: np.ndarray = field(default_factory=lambda: np.empty(0, HASH))
 
 
-def inspect_file(file: FoundFile, limits: PhotoLimits) -> Inspected:
+def inspect_file(file: FoundFile, limits: PhotoLimits) -> Inspection:
     """Look at one file; raises nothing whatever the file is."""
     row = Row(path=file.path, split=file.split, brand=file.brand)
     if file.is_hidden:
-        return Inspected(replace(row, issues=("hidden",)))
+        return Inspection(replace(row, issues=("hidden",)))
     # A file named .heic may hold a JPEG: its bytes decide.
     if not (file.is_photo or file.is_unsupported_photo):
-        reason = "a photo in no brand folder" if file.is_named_like_a_photo else ""
-        return Inspected(replace(row, issues=("not_a_photo",), reason=reason))
+        reason = "a photo in no brand folder" if file.has_photo_suffix else ""
+        return Inspection(replace(row, issues=("not_a_photo",), reason=reason))
     try:
         _check_place(file.path, limits.folders)
         data = read_file(file.path)
         row = replace(row, sha256=hashlib.sha256(data).hexdigest())
         photo = open_photo(file.path, data, limits.max_pixels)
-        damage = is_damaged(data)
-        if damage and rest_is_missing(data):
-            raise UnreadablePhoto(file.path, REST_IS_MISSING, "truncated")
+        damage = find_damage(data)
+        if damage and is_cut_off(data):
+            raise UnreadablePhoto(file.path, CUT_OFF, "truncated")
     except UnreadablePhoto as error:
-        return Inspected(replace(row, issues=(error.code,), reason=error.reason))
+        return Inspection(replace(row, issues=(error.code,), reason=error.reason))
     return _inspect_photo(row, photo, damage or "", limits)
 
 
 def _check_place(path: str, folders: Sequence[Path]) -> None:
     """Raise UnreadablePhoto for a link that leads to no photo of these folders."""
-    reason = why_refused(path, folders)
+    reason = refusal_reason(path, folders)
     if reason:
         raise UnreadablePhoto(path, reason)
 
 
-def _inspect_photo(row: Row, photo: Image.Image, damage: str, limits: PhotoLimits) -> Inspected:
+def _inspect_photo(row: Row, photo: Image.Image, damage: str, limits: PhotoLimits) -> Inspection:
     quality = measure(photo)
     grey = working_copy(photo)
     source_format = photo.info["source_format"]
@@ -88,7 +93,7 @@ def _inspect_photo(row: Row, photo: Image.Image, damage: str, limits: PhotoLimit
         "extreme_aspect": longer > limits.max_aspect * shorter,
     }
     issues = [code for code, applies in found.items() if applies]
-    return Inspected(
+    return Inspection(
         replace(
             row,
             width=photo.width,
@@ -103,7 +108,7 @@ def _inspect_photo(row: Row, photo: Image.Image, damage: str, limits: PhotoLimit
             reason=damage or photo.info["profile_problem"],
         ),
         fingerprint(grey),
-        window_hashes(grey),
+        hash_windows(grey),
     )
 
 

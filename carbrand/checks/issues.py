@@ -26,7 +26,7 @@ SUSPECTED = "suspected"
 CODES = (*NEVER_PHOTOS, *UNUSABLE, *ODD, *NO_COUNTERPART, *BETWEEN_PHOTOS, SUSPECTED)
 
 
-def judge(row: Row, severities: Mapping[str, str]) -> Row:
+def apply_severities(row: Row, severities: Mapping[str, str]) -> Row:
     """`row` with the status that its issues have under `severities` (issue code → severity).
 
     Issues to be ignored are dropped from the row. So is a leak where photos under two brands are

@@ -7,21 +7,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carbrand.checks.brand_names import compare_names
+from carbrand.checks.brand_names import check_brand_names
 from carbrand.checks.portable_names import find_unportable
 from carbrand.node.errors import UserError
 from carbrand.node.wording import first_few, one_line
-from carbrand.photos.files import FoundFile, Tree, walk_splits
+from carbrand.photos.files import FoundFile, SplitFolder, walk_splits
 from carbrand.photos.folder_findings import (
     SHOWN,
     FolderFinding,
-    JudgedFinding,
-    brands_left_out,
+    RatedFinding,
     error_lines,
-    judge_folders,
+    excluded_brands,
+    rate_findings,
 )
 from carbrand.photos.photo import SUFFIXES
-from carbrand.photos.rules import MIN_TRAIN_PHOTOS
+from carbrand.photos.severities import MIN_TRAIN_PHOTOS
 
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
 # What others call the folders of the splits.
@@ -74,7 +74,7 @@ def find_dataset(folders: Mapping[str, Path], severities: Mapping[str, str]) -> 
         brands,
         [
             *(finding for tree in trees.values() for finding in _find_loose(tree)),
-            *compare_names(brands, folders),
+            *check_brand_names(brands, folders),
             *(finding for tree in trees.values() for finding in _find_unportable(tree)),
         ],
     )
@@ -82,7 +82,7 @@ def find_dataset(folders: Mapping[str, Path], severities: Mapping[str, str]) -> 
     problems = (
         [line for tree in trees.values() for line in _names_and_links(tree)]
         or [line for tree in trees.values() for line in _wrong_level(tree, folders)]
-        or _not_enough(dataset, folders, judge_folders(dataset.findings, severities))
+        or _not_enough(dataset, folders, rate_findings(dataset.findings, severities))
     )
     if problems:
         raise UserError(*problems)
@@ -142,7 +142,7 @@ def _not_there(folder: Path, split: str) -> Iterator[str]:
     )
 
 
-def _names_and_links(tree: Tree) -> Iterator[str]:
+def _names_and_links(tree: SplitFolder) -> Iterator[str]:
     """Paths that DVC cannot store, and links to folders: neither may be passed over."""
     for file in tree.files:
         try:
@@ -154,7 +154,7 @@ def _names_and_links(tree: Tree) -> Iterator[str]:
         yield f"{link} is a link to a folder, which is not followed. Copy the folder here."
 
 
-def _wrong_level(tree: Tree, folders: Mapping[str, Path]) -> Iterator[str]:
+def _wrong_level(tree: SplitFolder, folders: Mapping[str, Path]) -> Iterator[str]:
     """Folders of photos that lie a level too deep or too high."""
     folder, brands = tree.folder, tree.brands
     inside = _folders_inside(tree)
@@ -184,7 +184,7 @@ def _wrong_level(tree: Tree, folders: Mapping[str, Path]) -> Iterator[str]:
             )
 
 
-def _folders_inside(tree: Tree) -> defaultdict[str, Counter[str]]:
+def _folders_inside(tree: SplitFolder) -> defaultdict[str, Counter[str]]:
     """Of each brand, the folders with photos in its folder; "" for photos directly in it."""
     inside: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for file in tree.files:
@@ -193,7 +193,7 @@ def _folders_inside(tree: Tree) -> defaultdict[str, Counter[str]]:
     return inside
 
 
-def _beside(tree: Tree) -> str:
+def _beside(tree: SplitFolder) -> str:
     """What lies where the brand folders should be, if it is something that was meant."""
     loose = _say_loose(tree)
     archives = [file.inside[-1] for file in tree.files if not file.brand and _is_archive(file)]
@@ -211,7 +211,7 @@ def _some(names: Iterable[str]) -> str:
     return first_few([one_line(name) for name in sorted(names)], SHOWN)
 
 
-def _find_loose(tree: Tree) -> list[FolderFinding]:
+def _find_loose(tree: SplitFolder) -> list[FolderFinding]:
     """`no_brand`: photos beside the brand folders."""
     said = _say_loose(tree)
     if not said:
@@ -220,7 +220,7 @@ def _find_loose(tree: Tree) -> list[FolderFinding]:
     return [FolderFinding("no_brand", str(tree.folder), message)]
 
 
-def _find_unportable(tree: Tree) -> list[FolderFinding]:
+def _find_unportable(tree: SplitFolder) -> list[FolderFinding]:
     """`unportable_name`: files that a clone on another system would lack."""
     said = find_unportable(file.inside for file in tree.files if not file.is_hidden)
     if not said:
@@ -229,20 +229,18 @@ def _find_unportable(tree: Tree) -> list[FolderFinding]:
     return [FolderFinding("unportable_name", str(tree.folder), message)]
 
 
-def _say_loose(tree: Tree) -> str:
-    names = [
-        file.inside[-1] for file in tree.files if not file.brand and file.is_named_like_a_photo
-    ]
+def _say_loose(tree: SplitFolder) -> str:
+    names = [file.inside[-1] for file in tree.files if not file.brand and file.has_photo_suffix]
     photos = f"{len(names):,} photo{'s' * (len(names) != 1)}"
     return f"{photos} in no brand folder ({_some(names)})" if names else ""
 
 
 def _not_enough(
-    dataset: Dataset, folders: Mapping[str, Path], findings: Sequence[JudgedFinding]
+    dataset: Dataset, folders: Mapping[str, Path], findings: Sequence[RatedFinding]
 ) -> list[str]:
     """Brands that a split lacks, and too few brands or photos among those that are used."""
     problems = error_lines(findings)
-    left_out = brands_left_out(findings)
+    left_out = excluded_brands(findings)
     shared = dataset.shared_brands
     if left_out and len(shared) < 2:
         problems.append(

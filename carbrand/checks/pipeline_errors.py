@@ -9,13 +9,13 @@ from pathlib import Path
 from carbrand.checks.issues import SUSPECTED, UNUSABLE, meant_as_photos
 from carbrand.checks.layout import check_counts
 from carbrand.node.wording import one_line
-from carbrand.photos.folder_findings import JudgedFinding, error_lines
+from carbrand.photos.folder_findings import RatedFinding, error_lines
 from carbrand.photos.manifest import ERROR, EXCLUDED, Row
 
 
 def find_errors(
     rows: Sequence[Row],
-    findings: Sequence[JudgedFinding],
+    findings: Sequence[RatedFinding],
     severities: Mapping[str, str],
     folders: Mapping[str, Path],
 ) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import NormalDist, median
 from typing import Protocol
 
-from carbrand.node.wording import listed, one_line
+from carbrand.node.wording import join_names, one_line
 from carbrand.photos.folder_findings import SHOWN, FolderFinding
 from carbrand.photos.manifest import KEPT, SPLITS
 
@@ -56,7 +56,7 @@ class FolderLimits:
     max_drift: float
 
 
-def compare_photos(
+def check_splits(
     rows: Sequence[PhotoRow],
     brands: Sequence[str],
     folders: Mapping[str, Path],
@@ -101,7 +101,7 @@ def _find_few(
         elif count == 0:
             why = "how well the brand is told cannot be measured"
         else:
-            points = round(100 * half_width(count))
+            points = round(100 * wilson_half_width(count))
             why = f"how well the brand is told is known only to ±{points} percentage points"
         verb = "learn from" if split == "train" else "measure on"
         findings.append(
@@ -114,7 +114,7 @@ def _find_few(
     return findings
 
 
-def half_width(n: int) -> float:
+def wilson_half_width(n: int) -> float:
     """Half of the 95 % interval of a share measured on `n` photos (Wilson, JASA 1927), at most.
 
     It is widest where half of the photos are right, and has this short form there.
@@ -146,7 +146,7 @@ def _find_imbalance(
         if split == "train"
         else "The accuracy is then mostly that of the large ones"
     )
-    shown = names[0] if len(names) == 1 else listed(names)
+    shown = names[0] if len(names) == 1 else join_names(names)
     return [
         FolderFinding(
             "imbalance",

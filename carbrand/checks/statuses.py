@@ -8,22 +8,21 @@ from functools import partial
 
 import numpy as np
 
-from carbrand.checks.copies.block_match import Match
-from carbrand.checks.copies.edit_candidates import Candidate
-from carbrand.checks.copies.edited_copies import EditedPair, find_edited, look_at_files
-from carbrand.checks.copies.mark_copies import join_copies, mark_copies
+from carbrand.checks.copies.block_match import BlockMatch
+from carbrand.checks.copies.edit_candidates import EditCandidate
+from carbrand.checks.copies.edited_copies import MatchedPair, find_edited_copies, match_files
+from carbrand.checks.copies.mark_copies import cluster_copies, mark_copies
 from carbrand.checks.copies.suspicions import mark_suspicions
-from carbrand.checks.inspection import Inspected
-from carbrand.checks.issues import NEVER_PHOTOS, judge
+from carbrand.checks.inspection import Inspection
+from carbrand.checks.issues import NEVER_PHOTOS, apply_severities
 from carbrand.node.progress import track
-from carbrand.parallel.pool import spread
-from carbrand.photos.clusters import Clusters
 from carbrand.photos.manifest import EXCLUDED, Row
 from carbrand.photos.photo_limits import MAX_PIXELS
+from carbrand.photos.union_find import UnionFind
 
 
 def judge_photos(
-    inspected: Sequence[Inspected],
+    inspected: Sequence[Inspection],
     severities: Mapping[str, str],
     brands_out: set[str],
     near_distance: int,
@@ -39,7 +38,7 @@ def judge_photos(
         else item.row
         for item in inspected
     ]
-    alone = [judge(row, severities) for row in rows]
+    alone = [apply_severities(row, severities) for row in rows]
     used = [
         number
         for number, row in enumerate(alone)
@@ -47,7 +46,7 @@ def judge_photos(
     ]
     chosen = [rows[number] for number in used]
     frames = [inspected[number].frames for number in used]
-    joined = join_copies(chosen, frames, near_distance)
+    joined = cluster_copies(chosen, frames, near_distance)
     edited = find_edited_photos(
         chosen, [inspected[number].windows for number in used], joined, max_pixels
     )
@@ -55,18 +54,18 @@ def judge_photos(
     marked = mark_copies(chosen, frames, near_distance, copies, joined)
     marked = mark_suspicions(marked, [pair for pair in edited if not pair.match.is_copy])
     for number, row in zip(used, marked, strict=True):
-        alone[number] = judge(row, severities)
+        alone[number] = apply_severities(row, severities)
     return alone
 
 
 def find_edited_photos(
-    rows: Sequence[Row], windows: Sequence[np.ndarray], joined: Clusters, max_pixels: int
-) -> list[EditedPair]:
+    rows: Sequence[Row], windows: Sequence[np.ndarray], joined: UnionFind, max_pixels: int
+) -> list[MatchedPair]:
     """Pairs of rows, by number, of which one is an edited copy of the other, or may be."""
 
-    def look(candidates: Sequence[Candidate]) -> Iterator[Match]:
-        items = ((rows[it.first].path, rows[it.second].path, it.overlays) for it in candidates)
-        looks = spread(partial(look_at_files, max_pixels=max_pixels), items)
+    def look(candidates: Sequence[EditCandidate]) -> Iterator[BlockMatch]:
+        items = ((rows[it.first].path, rows[it.second].path, it.box_pairs) for it in candidates)
+        looks = parallel_map(partial(match_files, max_pixels=max_pixels), items)
         yield from track(looks, "Comparing photos", len(candidates))
 
-    return find_edited(windows, joined, [row.split == "train" for row in rows], look)
+    return find_edited_copies(windows, joined, [row.split == "train" for row in rows], look)

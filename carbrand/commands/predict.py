@@ -17,7 +17,7 @@ from carbrand.node.progress import track
 from carbrand.node.terminal import print_json, print_line, print_note
 from carbrand.node.wording import count
 from carbrand.photos.files import FoundFile, find_files
-from carbrand.photos.links import describe_unfit, find_unfit, why_refused
+from carbrand.photos.links import describe_refused, find_refused, refusal_reason
 from carbrand.photos.photo import SUFFIXES, UnreadablePhoto
 from carbrand.photos.photo_limits import MAX_BYTES
 from carbrand.release.registry.find import find_model
@@ -121,7 +121,7 @@ def _why_nothing(text: str) -> str:
         return "A path is empty. Name photos or folders of photos."
     if _ADDRESS.match(text):
         return f"{text} is an address, and nothing is downloaded. Download it, then name the file."
-    state = why_refused(text, None)
+    state = refusal_reason(text, None)
     return f"{text} {f'is {state}' if state else 'does not exist'}. Name photos or folders of them."
 
 
@@ -132,21 +132,21 @@ def _look_into(folder: Path, links_may_lead_to: Sequence[Path], found: _Found) -
     """
     files = find_files(folder, "")
     named = [file.path for file in files if _is_named_like_any_photo(file)]
-    unfit = find_unfit(folder, links_may_lead_to)
+    unfit = find_refused(folder, links_may_lead_to)
     # Files of other names are no photos, whatever they lead to.
     others = {file.path for file in files} - set(named)
     refused = {path: reason for path, reason in unfit.items() if path not in others}
     if not (named or refused):
         return [f"{folder} holds no photo ({', '.join(sorted(SUFFIXES))})."]
     found.photos += [path for path in named if path not in refused]
-    found.left_out += describe_unfit(refused)
+    found.left_out += describe_refused(refused)
     _note_others(folder, [file for file in files if not _is_named_like_any_photo(file)])
     return []
 
 
 def _is_named_like_any_photo(file: FoundFile) -> bool:
     # A file named .heic may hold a JPEG: its bytes decide.
-    return file.is_named_like_a_photo or file.is_named_like_an_unsupported_photo
+    return file.has_photo_suffix or file.has_unsupported_suffix
 
 
 def _note_others(folder: Path, files: Iterable[FoundFile]) -> None:

@@ -8,8 +8,8 @@ from carbrand.network.backbones import IMAGENET, check_weights
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_file
 from carbrand.node.terminal import print_note
-from carbrand.photos.links import describe_unfit, find_unfit
-from carbrand.photos.manifest import refuse_in_manifest
+from carbrand.photos.links import describe_refused, find_refused
+from carbrand.photos.manifest import mark_refused
 from carbrand.pipeline.locks import TEMPORARY, alone
 
 DATASETS = Path("Datasets")
@@ -39,14 +39,14 @@ def check_files() -> None:
     must not go on listing them as kept.
     """
     # DVC looks at all of Datasets, but into no folder behind a link.
-    unread = find_unfit(DATASETS, None) | find_unfit(WEIGHTS, None)
+    unread = find_refused(DATASETS, None) | find_refused(WEIGHTS, None)
     unfit = {path: reason for path, reason in unread.items() if not Path(path).is_dir()}
     for folder in FOLDERS.values():
-        unfit |= find_unfit(folder, tuple(FOLDERS.values()))
+        unfit |= find_refused(folder, tuple(FOLDERS.values()))
     if unfit:
         with alone(TEMPORARY):
-            refuse_in_manifest(MANIFEST, unfit, FOLDERS)
-        raise UserError(*describe_unfit(dict(sorted(unfit.items()))))
+            mark_refused(MANIFEST, unfit, FOLDERS)
+        raise UserError(*describe_refused(dict(sorted(unfit.items()))))
 
 
 def check_own_weights(backbone: str, weights: str) -> None:

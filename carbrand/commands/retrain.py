@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from carbrand.commands.gate import files_of_project, find_file_of, read_gate
 from carbrand.commands.options import add_against
 from carbrand.node.errors import DONE, exit_status
-from carbrand.node.processes import Stopped, end_on_signals, stop_on_signals
+from carbrand.node.processes import Stopped, raise_on_signals, restore_signals
 from carbrand.node.terminal import print_lines, print_note
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
     Told to stop, it lets the step that it is at put things in order.
     """
     try:
-        stop_on_signals()
+        raise_on_signals()
         status = exit_status(lambda: _run(arguments))
-        end_on_signals()
+        restore_signals()
     except Stopped as stopped:
         with contextlib.suppress(OSError):  # the terminal may be gone
             print_note("stopped")

@@ -12,8 +12,8 @@ from carbrand.node.dvc_lock import DvcLock
 from carbrand.node.metrics_file import read_metrics
 from carbrand.node.origin import Origin, read_origin
 from carbrand.photos.copies_file import Copy, read_copies
-from carbrand.photos.manifest import Row, photos_to_learn_from, read_manifest
-from carbrand.photos.rules import CopyRules, paths_left_out, rules_of_run
+from carbrand.photos.manifest import Row, kept_training_photos, read_manifest
+from carbrand.photos.severities import CopySeverities, excluded_paths, severities_of_run
 from carbrand.scores.predictions_file import read_predictions
 from carbrand.scores.run_reader import RunReader
 
@@ -30,7 +30,7 @@ class RunRecord:
     rows: tuple[Row, ...] = ()
     train_copies: tuple[Copy, ...] = ()  # training photos, copies of training photos
     test_copies: tuple[Copy, ...] = ()  # test photos, copies of training photos or of one another
-    rules: CopyRules | None = None
+    rules: CopySeverities | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)  # by node
@@ -39,8 +39,8 @@ class RunRecord:
     @property
     def learned_from(self) -> list[Row]:
         """The training photos that the head was learned from."""
-        out = paths_left_out(self.train_copies, self.rules) if self.rules else set()
-        return [row for row in photos_to_learn_from(self.rows) if row.path not in out]
+        out = excluded_paths(self.train_copies, self.rules) if self.rules else set()
+        return [row for row in kept_training_photos(self.rows) if row.path not in out]
 
 
 def read_record(model: Path) -> RunRecord:
@@ -75,15 +75,15 @@ def read_record(model: Path) -> RunRecord:
 
 def _was_evaluated(lock: DvcLock, model: Path, path: Path) -> bool:
     """Whether `evaluate` saw these bytes of the model, as far as the lock says."""
-    seen = lock.seen("evaluate", path.as_posix())
+    seen = lock.dependency_hash("evaluate", path.as_posix())
     digest = hashlib.md5(model.read_bytes(), usedforsecurity=False).hexdigest()
     return seen in (None, digest)
 
 
-def _rules(run: RunReader, file: Path, origin: Origin | None) -> CopyRules | None:
+def _rules(run: RunReader, file: Path, origin: Origin | None) -> CopySeverities | None:
     """How severe copies were in the run, or None where that is not here. Raises UserError."""
     with run.refused(file):
-        return rules_of_run(origin.parameters) if origin else None
+        return severities_of_run(origin.parameters) if origin else None
 
 
 def _check_evaluation(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from carbrand.node.errors import UserError
-from carbrand.parallel.batches import map_ahead, usable_cores
+from carbrand.parallel.batches import prefetch_map, usable_cores
 from carbrand.photos.files import find_files
 from carbrand.photos.manifest import KEPT, Row
 from carbrand.photos.photo import read_photo
@@ -45,7 +45,7 @@ def choose_photos(folder: Path, rows: Sequence[Row], root: Path) -> ChosenPhotos
     usable = {_whole(root / row.path): row.status == KEPT and row.split == "train" for row in rows}
     by_brand: defaultdict[str, list[str]] = defaultdict(list)
     for file in find_files(folder, ""):
-        if file.is_named_like_a_photo and usable.get(_whole(file.path), True):
+        if file.has_photo_suffix and usable.get(_whole(file.path), True):
             by_brand[file.brand].append(file.path)
     if not by_brand:
         raise UserError(
@@ -83,7 +83,7 @@ def write_photos(
     """
     shape = (len(paths), size_px, size_px, 3)
     photos = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
-    read = map_ahead(
+    read = prefetch_map(
         lambda path: read_photo(path, size_px, policy), paths, ahead=2 * usable_cores()
     )
     for row, photo in enumerate(read):

@@ -23,7 +23,7 @@ from carbrand.network.network_file import Layer, NetworkFile, NotANetwork, read_
 from carbrand.network.pooling import LAST_POOLS
 from carbrand.network.views import TEST_VIEWS, TestViews, make_test_views
 from carbrand.node.errors import UserError
-from carbrand.parallel.batches import map_ahead, usable_cores
+from carbrand.parallel.batches import prefetch_map, usable_cores
 from carbrand.photos.photo import UnreadablePhoto, open_photo
 from carbrand.photos.resizing import ResizePolicy
 
@@ -84,7 +84,7 @@ class Classifier:
         load = partial(self._load_views, read=read or {})
 
         def every_view() -> Iterator[np.ndarray]:
-            for path, loaded in map_ahead(load, paths, ahead=2 * usable_cores()):
+            for path, loaded in prefetch_map(load, paths, ahead=2 * usable_cores()):
                 if isinstance(loaded, UnreadablePhoto):
                     if unreadable is None:
                         raise loaded

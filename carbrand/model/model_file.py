@@ -14,7 +14,7 @@ import numpy as np
 from carbrand.network.h5_file import H5_ERRORS, open_h5, read_text
 from carbrand.network.keras_import import import_keras_to_build
 from carbrand.network.views import TEST_VIEWS, TestViews
-from carbrand.node.atomic import check_room
+from carbrand.node.atomic import check_disk_space
 from carbrand.node.errors import UserError
 from carbrand.node.origin import version_of
 from carbrand.photos.resizing import MAX_SIZE_PX, RESIZE_POLICIES
@@ -47,7 +47,7 @@ def save_classifier(
     head = keras.layers.Dense(len(brands), activation="softmax", name="head")
     model = keras.Model(network.inputs, head(network.output), name="carbrand")
     head.set_weights([kernel / temperature, bias / temperature])
-    check_room(path, model.count_params())
+    check_disk_space(path, model.count_params())
     model.save(path)
     about = {
         "brands": list(brands),

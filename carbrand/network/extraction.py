@@ -11,7 +11,7 @@ import numpy as np
 
 from carbrand.network.engines import Engine
 from carbrand.network.vector_cache import VectorCache
-from carbrand.parallel.batches import map_ahead, usable_cores
+from carbrand.parallel.batches import prefetch_map, usable_cores
 from carbrand.photos.manifest import Row
 
 Photo = TypeVar("Photo")
@@ -32,7 +32,7 @@ def extract(
     counts: deque[int] = deque()
 
     def every_view() -> Iterator[np.ndarray]:
-        for views in map_ahead(views_of, photos, ahead=2 * usable_cores()):
+        for views in prefetch_map(views_of, photos, ahead=2 * usable_cores()):
             counts.append(len(views))
             yield from views
 

@@ -101,7 +101,7 @@ def atomic_files(out: Path, parents: Parents) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def check_room(path: Path, weights: int) -> None:
+def check_disk_space(path: Path, weights: int) -> None:
     """Raise OSError where there is no room for a Keras file of so many weights.
 
     To be called before: HDF5, which writes such files, crashes on a full disk.

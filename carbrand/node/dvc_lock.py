@@ -19,20 +19,20 @@ _ABSENT = object()
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
-class Torn(ValueError):
+class InvalidDvcLock(ValueError):
     """No dvc.lock that DVC would read."""
 
 
-def read_whole(data: bytes) -> dict[str, Any]:
-    """What DVC would read of these bytes of a dvc.lock. Raises Torn where it would not."""
+def parse_dvc_lock(data: bytes) -> dict[str, Any]:
+    """Parse the bytes of a dvc.lock. Raises InvalidDvcLock where DVC would refuse it."""
     try:
         content = parse_yaml(data.decode("utf-8"))
     except ValueError:
-        raise Torn from None
-    if not _is_surely_whole(content):
-        read_as_dvc(data)
+        raise InvalidDvcLock from None
+    if not _has_expected_schema(content):
+        parse_with_dvc(data)
     if not isinstance(content, dict):
-        raise Torn
+        raise InvalidDvcLock
     return content
 
 
@@ -54,12 +54,12 @@ def changed_params(recorded: Mapping[str, Any], content: Mapping[str, Any]) -> l
     )
 
 
-def is_in(path: str, places: Iterable[str]) -> bool:
+def is_inside(path: str, places: Iterable[str]) -> bool:
     """Whether a path, with forward slashes, is one of the places or lies in one of them."""
     return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
-class NotOfTheRun(ValueError):
+class StaleFile(ValueError):
     """A file is not the one that dvc.lock names; the message says why, in half a sentence."""
 
 
@@ -70,24 +70,24 @@ class DvcLock:
     nodes: Mapping[str, Any]
 
     @classmethod
-    def of(cls, content: bytes | None) -> DvcLock:
+    def parse(cls, content: bytes | None) -> DvcLock:
         """What the bytes of a dvc.lock say, or None for a missing one."""
         try:
-            return cls.of_whole(content) if content else cls({})
-        except Torn:
+            return cls.parse_strictly(content) if content else cls({})
+        except InvalidDvcLock:
             return cls({})
 
     @classmethod
-    def of_whole(cls, content: bytes) -> DvcLock:
-        """What the bytes of a dvc.lock say. Raises Torn where DVC would not read them."""
-        return cls(read_whole(content).get("stages") or {})
+    def parse_strictly(cls, content: bytes) -> DvcLock:
+        """What the bytes of a dvc.lock say. Raises InvalidDvcLock where DVC would not read them."""
+        return cls(parse_dvc_lock(content).get("stages") or {})
 
     @classmethod
     def read(cls, path: Path) -> DvcLock:
         """That of a file, which need not be there."""
-        return cls.of(path.read_bytes() if path.is_file() else None)
+        return cls.parse(path.read_bytes() if path.is_file() else None)
 
-    def written(self, path: str) -> str | None:
+    def output_md5(self, path: str) -> str | None:
         """The MD5 of a file that a node wrote, or None where none did."""
         return _hash(self._entry(path, "outs"))
 
@@ -102,7 +102,7 @@ class DvcLock:
             for name, node in self.nodes.items()
         }
 
-    def seen(self, node: str, path: str) -> str | None:
+    def dependency_hash(self, node: str, path: str) -> str | None:
         """The hash of what a node read at `path` when it ran; None where it read nothing there."""
         deps = self.nodes.get(node, {}).get("deps", ())
         entry = next((dep for dep in deps if dep["path"] == path), None)
@@ -118,11 +118,11 @@ class DvcLock:
             wanted |= {
                 name
                 for name, outs in self.outputs().items()
-                if any(is_in(path, [out]) for out in outs for path in read)
+                if any(is_inside(path, [out]) for out in outs for path in read)
             }
         return DvcLock({name: node for name, node in self.nodes.items() if name in wanted})
 
-    def torn_chain(self) -> list[str]:
+    def inconsistent_paths(self) -> list[str]:
         """Files that a node wrote otherwise than a later one read them: a run ended in between."""
         written = {path: md5 for outs in self.outputs().values() for path, md5 in outs.items()}
         return [
@@ -142,15 +142,15 @@ class DvcLock:
         return values.get(name) if isinstance(values, Mapping) else None
 
     def check(self, path: str, file: Path) -> None:
-        """Raise NotOfTheRun unless the file has the bytes that the run wrote or read at `path`."""
+        """Raise StaleFile unless the file has the bytes that the run wrote or read at `path`."""
         entry = self._any_entry(path)
         if entry is None:
-            raise NotOfTheRun("dvc.lock does not name it" if self.nodes else "no dvc.lock names it")
+            raise StaleFile("dvc.lock does not name it" if self.nodes else "no dvc.lock names it")
         if not file.is_file():
-            raise NotOfTheRun("it is missing, and dvc.lock names it")
+            raise StaleFile("it is missing, and dvc.lock names it")
         found = _md5(file, as_on_unix="hash" not in entry)
         if found != entry.get("md5"):
-            raise NotOfTheRun(
+            raise StaleFile(
                 f"the run wrote another one: its MD5 is {found[:7]}, dvc.lock says "
                 f"{str(entry.get('md5'))[:7]}"
             )
@@ -176,7 +176,7 @@ def _md5(file: Path, as_on_unix: bool) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def _is_surely_whole(content: Any) -> bool:
+def _has_expected_schema(content: Any) -> bool:
     """Whether DVC reads it for certain; its own check costs half a second to load."""
     if not isinstance(content, dict) or set(content) != {"schema", "stages"}:
         return False
@@ -219,8 +219,8 @@ def _is_params(params: Any) -> bool:
     )
 
 
-def read_as_dvc(data: bytes) -> dict[str, Any]:
-    """What DVC makes of the bytes of a dvc.lock, in its order. Raises Torn, with why in a line."""
+def parse_with_dvc(data: bytes) -> dict[str, Any]:
+    """Parse a dvc.lock with DVC itself, in its order. Raises InvalidDvcLock with the reason."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from dvc.utils.serialize import ParseError, parse_yaml_for_update
     from voluptuous import Invalid
@@ -229,9 +229,9 @@ def read_as_dvc(data: bytes) -> dict[str, Any]:
         content = parse_yaml_for_update(data.decode("utf-8"), "dvc.lock")
         COMPILED_LOCKFILE_SCHEMA(content)
     except UnicodeDecodeError:
-        raise Torn("it is not UTF-8") from None
+        raise InvalidDvcLock("it is not UTF-8") from None
     except ParseError:
-        raise Torn("it is not YAML") from None
+        raise InvalidDvcLock("it is not YAML") from None
     except Invalid as error:
-        raise Torn(" ".join(str(error).split())) from None
+        raise InvalidDvcLock(" ".join(str(error).split())) from None
     return content

@@ -29,7 +29,7 @@ class _Sides:
     markers: list[int] = field(default_factory=list)  # lines, from 1
 
 
-def conflict_in(text: str) -> str | None:
+def describe_conflict(text: str) -> str | None:
     """What is in conflict, and how to settle it; None where Git left no markers."""
     sides = _read(text)
     if not sides.markers:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from carbrand.node.dvc_yaml import NotYaml, parse_yaml
 from carbrand.node.errors import UserError
-from carbrand.node.merge_conflict import conflict_in
+from carbrand.node.merge_conflict import describe_conflict
 
 Section = TypeVar("Section")
 
@@ -75,7 +75,7 @@ def read_file(path: Path) -> dict[str, Any]:
             f"{path} is not UTF-8, which DVC reads. Save it as UTF-8, or `git checkout HEAD -- "
             f"{path}`."
         ) from None
-    conflict = conflict_in(text)
+    conflict = describe_conflict(text)
     if conflict:
         raise UserError(f"{path}: {conflict}, then `git add {path}`.")
     try:
@@ -93,7 +93,7 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def unchanged_section(path: Path, name: str, keys: type | None = None) -> Iterator[None]:
+def require_unchanged_section(path: Path, name: str, keys: type | None = None) -> Iterator[None]:
     """Raise UserError if the section of the file changes while the block runs.
 
     keys: a dataclass of the only keys to compare, or None for all. DVC reads the values for

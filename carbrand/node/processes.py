@@ -55,7 +55,7 @@ class Parents:
             child = pid
         return True
 
-    def end_with_them(self) -> None:
+    def exit_with_parents(self) -> None:
         """End this process as by SIGTERM when one of them ends, and by force where that takes long.
 
         Called in the main thread.
@@ -134,7 +134,7 @@ class Stopped(BaseException):
         self.exit_status = 128 + number
 
 
-def stop_on_signals() -> None:
+def raise_on_signals() -> None:
     """Raise Stopped in the main thread when this process is told to end; a second time, not.
 
     Python drops what is raised where nothing can catch it: in finalisers, or in the callbacks of
@@ -185,8 +185,8 @@ def _signal_main_thread(number: signal.Signals) -> None:
         _thread.interrupt_main(number)
 
 
-def end_on_signals() -> None:
-    """Undo `stop_on_signals`, once nothing is left to clean up: just end when told to."""
+def restore_signals() -> None:
+    """Undo `raise_on_signals`, once nothing is left to clean up: just end when told to."""
     for number in _TO_END:
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
@@ -194,7 +194,7 @@ def end_on_signals() -> None:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def signals_ignored() -> Iterator[None]:
     """Ignore Ctrl-C and what else tells this process to end, until the block is done.
 
     Called in the main thread.

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from carbrand.node.atomic import atomic_files
 from carbrand.node.errors import exit_status
-from carbrand.node.params import unchanged_section
+from carbrand.node.params import require_unchanged_section
 from carbrand.node.processes import (
     Parents,
     Stopped,
-    end_on_signals,
     parents_up_to_dvc,
-    stop_on_signals,
+    raise_on_signals,
+    restore_signals,
 )
 from carbrand.node.terminal import Parser, print_note
 
@@ -47,12 +47,12 @@ def start(main: Callable[..., None], of_validate: type | None = None) -> None:
     paths = list(vars(parser.parse_args()).values())
     parents = Parents(())
     try:
-        stop_on_signals()
+        raise_on_signals()
         parents = parents_up_to_dvc()
-        parents.end_with_them()
-        _note_start(node)
-        status = exit_status(lambda: _write_whole(main, node, paths, parents, of_validate))
-        end_on_signals()
+        parents.exit_with_parents()
+        _record_start(node)
+        status = exit_status(lambda: _run_atomically(main, node, paths, parents, of_validate))
+        restore_signals()
     except Stopped as stopped:
         if parents.alive():  # or else whoever ended them says so
             with contextlib.suppress(OSError):  # the terminal may be gone
@@ -61,7 +61,7 @@ def start(main: Callable[..., None], of_validate: type | None = None) -> None:
     sys.exit(status)
 
 
-def _note_start(node: str) -> None:
+def _record_start(node: str) -> None:
     """Say that the node ran, where somebody wants to know: DVC may have its outputs in a cache."""
     listed = os.environ.get(STARTED_NODES)
     if listed:
@@ -69,7 +69,7 @@ def _note_start(node: str) -> None:
             file.write(f"{node}\n".encode())
 
 
-def _write_whole(
+def _run_atomically(
     main: Callable[..., None],
     node: str,
     paths: list[Path],
@@ -79,7 +79,7 @@ def _write_whole(
     params, *inputs, out = paths
     with contextlib.ExitStack() as stack:
         fresh = stack.enter_context(atomic_files(out, parents))
-        stack.enter_context(unchanged_section(params, node))
+        stack.enter_context(require_unchanged_section(params, node))
         if of_validate:
-            stack.enter_context(unchanged_section(params, "validate", of_validate))
+            stack.enter_context(require_unchanged_section(params, "validate", of_validate))
         main(params, *inputs, fresh)

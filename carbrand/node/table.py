@@ -17,7 +17,7 @@ from pathlib import Path
 # Full-width signs too, which spreadsheets of East Asia take for the others.
 _SIGNS = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 _FORMULA = re.compile(f"'*[{_SIGNS}]")
-_KEPT_FROM_IT = re.compile(f"'+[{_SIGNS}]")
+_ESCAPED = re.compile(f"'+[{_SIGNS}]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -54,7 +54,7 @@ def _to_cell(text: str) -> str:
 
 
 def _from_cell(cell: str) -> str:
-    return cell[1:] if _KEPT_FROM_IT.match(cell) else cell
+    return cell[1:] if _ESCAPED.match(cell) else cell
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -74,7 +74,7 @@ def finite(cell: str) -> float:
     return number
 
 
-def yes_or_no(cell: str) -> bool:
+def parse_bool(cell: str) -> bool:
     """The truth in a cell, `true` or `false`. Raises ValueError where it is neither."""
     if cell not in ("true", "false"):
         raise ValueError(f"expected true or false, got {cell}")

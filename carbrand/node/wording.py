@@ -44,7 +44,7 @@ def humanise(code: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def listed(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
     """Two names or more: "a, b and c"."""
     return f"{', '.join(names[:-1])} and {names[-1]}"
 

@@ -25,7 +25,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def map_ahead(
+def prefetch_map(
     function: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Generator[Result]:
     """Like `map`, with at most `ahead` results computed in threads before they are asked for.

@@ -20,22 +20,22 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # To start a process costs half a second: for fewer items it does not pay.
-_WORTH_PROCESSES = 200
+_MIN_ITEMS_FOR_PROCESSES = 200
 # Items handed to a process at a time.
 _CHUNK = 16
 
 
-def cluster() -> str | None:
+def ray_address() -> str | None:
     """The address of the Ray cluster that the user wants photos to be looked at on."""
     return os.environ.get("RAY_ADDRESS") or None
 
 
-def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Like `map`, on the cluster where there is one, or else on all cores of this machine.
 
     `function` and what it returns must be picklable.
     """
-    address = cluster()
+    address = ray_address()
     if address:
         from carbrand.parallel.ray_map import map_on_ray
 
@@ -60,9 +60,9 @@ def map_in_processes(
     """
     processes = processes or usable_cores()
     iterator = iter(items)
-    first = list(islice(iterator, _WORTH_PROCESSES))
+    first = list(islice(iterator, _MIN_ITEMS_FOR_PROCESSES))
     items = chain(first, iterator)
-    if processes == 1 or len(first) < _WORTH_PROCESSES:
+    if processes == 1 or len(first) < _MIN_ITEMS_FOR_PROCESSES:
         yield from map(function, items)
         return
     # `spawn` exists everywhere, and inherits no threads in odd states.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carbrand.node.table import finite, read_rows, write_table, yes_or_no
+from carbrand.node.table import finite, parse_bool, read_rows, write_table
 
 COLUMNS = ("path", "copy_of", "issue", "similarity", "mirrored")
 _DECIMALS = 3
@@ -46,7 +46,7 @@ def read_copies(path: Path) -> list[Copy]:
             row["copy_of"],
             row["issue"],
             finite(row["similarity"]),
-            yes_or_no(row["mirrored"]),
+            parse_bool(row["mirrored"]),
         )
         for row in read_rows(path, COLUMNS)
     ]

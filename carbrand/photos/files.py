@@ -12,7 +12,7 @@ from carbrand.node.errors import UserError
 from carbrand.photos.decode.formats import UNSUPPORTED_SUFFIXES
 from carbrand.photos.photo import SUFFIXES
 
-LEFT_BEHIND = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"})
+SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"})
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -37,28 +37,28 @@ class FoundFile:
         return os.path.splitext(self.path)[1].lower()  # noqa: PTH122 — a Path per file costs more
 
     @property
-    def is_named_like_a_photo(self) -> bool:
+    def has_photo_suffix(self) -> bool:
         """Whether it claims to be a photo; whether it can be read is another matter."""
         return self.suffix in SUFFIXES and not self.is_hidden
 
     @property
     def is_photo(self) -> bool:
         """Named like a photo, and in the folder of a brand."""
-        return bool(self.brand) and self.is_named_like_a_photo
+        return bool(self.brand) and self.has_photo_suffix
 
     @property
-    def is_named_like_an_unsupported_photo(self) -> bool:
+    def has_unsupported_suffix(self) -> bool:
         """Whether its name is that of a photo in a format that is not read."""
         return self.suffix in UNSUPPORTED_SUFFIXES and not self.is_hidden
 
     @property
     def is_unsupported_photo(self) -> bool:
         """In the folder of a brand, and named like a photo of a format that is not read."""
-        return bool(self.brand) and self.is_named_like_an_unsupported_photo
+        return bool(self.brand) and self.has_unsupported_suffix
 
 
 @dataclass(frozen=True)
-class Tree:
+class SplitFolder:
     """One split's folder, walked once. `links` are paths of folders elsewhere."""
 
     folder: Path
@@ -78,12 +78,12 @@ def find_files(folder: Path, split: str) -> list[FoundFile]:
 
 def is_hidden(parts: Iterable[str]) -> bool:
     """Whether a path has a part that operating systems and tools leave behind."""
-    return any(part[0] == "." or part.lower() in LEFT_BEHIND for part in parts)
+    return any(part[0] == "." or part.lower() in SYSTEM_FILES for part in parts)
 
 
-def walk(folder: Path, split: str) -> Tree:
+def walk(folder: Path, split: str) -> SplitFolder:
     unreadable: list[OSError] = []
-    tree = Tree(folder, [], [], [])
+    tree = SplitFolder(folder, [], [], [])
     for parent, names_of_folders, names in os.walk(folder, onerror=unreadable.append):
         parts = Path(parent).relative_to(folder).parts
         brand = parts[0] if parts else ""
@@ -103,7 +103,7 @@ def walk(folder: Path, split: str) -> Tree:
     return tree
 
 
-def walk_splits(folders: Mapping[str, Path]) -> dict[str, Tree]:
+def walk_splits(folders: Mapping[str, Path]) -> dict[str, SplitFolder]:
     trees = {}
     problems: list[str] = []
     for split, folder in folders.items():

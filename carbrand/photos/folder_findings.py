@@ -43,7 +43,7 @@ class FolderFinding:
 
 
 @dataclass(frozen=True)
-class JudgedFinding:
+class RatedFinding:
     """A finding and what it leads to: `error`, `exclude` or `warn`."""
 
     code: str
@@ -53,15 +53,15 @@ class JudgedFinding:
     brand: str = ""
 
 
-def judge_folders(
+def rate_findings(
     findings: Sequence[FolderFinding], severities: Mapping[str, str]
-) -> list[JudgedFinding]:
+) -> list[RatedFinding]:
     """`findings` in the order of FOLDER_CODES, without those to be ignored.
 
     A brand that is missing only for a spelling is not told twice where the spelling is an error.
     """
     return [
-        JudgedFinding(
+        RatedFinding(
             finding.code,
             severities[finding.code],
             finding.folder,
@@ -74,7 +74,7 @@ def judge_folders(
     ]
 
 
-def error_lines(findings: Sequence[JudgedFinding]) -> list[str]:
+def error_lines(findings: Sequence[RatedFinding]) -> list[str]:
     """A line for every finding that must stop the pipeline, with the way to let it pass."""
     return [
         f"{finding.message[:-1]}, or set validate.{finding.code}: "
@@ -84,7 +84,7 @@ def error_lines(findings: Sequence[JudgedFinding]) -> list[str]:
     ]
 
 
-def brands_left_out(findings: Sequence[JudgedFinding]) -> set[str]:
+def excluded_brands(findings: Sequence[RatedFinding]) -> set[str]:
     """The brands whose photos stay out because a split has none of them."""
     return {finding.brand for finding in findings if finding.severity == "exclude"}
 
@@ -92,14 +92,14 @@ def brands_left_out(findings: Sequence[JudgedFinding]) -> set[str]:
 _COLUMNS = ("code", "severity", "folder", "message")
 
 
-def write_findings(path: Path, findings: Sequence[JudgedFinding]) -> None:
+def write_findings(path: Path, findings: Sequence[RatedFinding]) -> None:
     """Write `findings` in their order."""
     rows = [(item.code, item.severity, item.folder, item.message) for item in findings]
     write_table(path, _COLUMNS, rows)
 
 
-def read_findings(path: Path) -> list[JudgedFinding]:
+def read_findings(path: Path) -> list[RatedFinding]:
     """What `write_findings` wrote; which brand a finding is about is in its message only."""
     return [
-        JudgedFinding(**{name: row[name] for name in _COLUMNS}) for row in read_rows(path, _COLUMNS)
+        RatedFinding(**{name: row[name] for name in _COLUMNS}) for row in read_rows(path, _COLUMNS)
     ]

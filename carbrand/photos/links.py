@@ -15,13 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from carbrand.photos.files import is_hidden
-from carbrand.photos.photo import leads_outside
+from carbrand.photos.photo import links_outside
 
 # So many are named a line each; the rest is counted.
 SHOWN = 20
 
 
-def find_unfit(folder: Path, inside: Sequence[Path] | None) -> dict[str, str]:
+def find_refused(folder: Path, inside: Sequence[Path] | None) -> dict[str, str]:
     """What lies below `folder` and is no file that may be read: the reason by path, in order.
 
     inside: the folders to which links may lead; None where they may lead to any file. Hidden links
@@ -30,14 +30,14 @@ def find_unfit(folder: Path, inside: Sequence[Path] | None) -> dict[str, str]:
     return dict(sorted(_walk(folder, (), inside)))
 
 
-def describe_unfit(unfit: Mapping[str, str]) -> list[str]:
+def describe_refused(unfit: Mapping[str, str]) -> list[str]:
     """A line for each of the first SHOWN, with what to do, and one for all others."""
     lines = [_describe(path, reason) for path, reason in list(unfit.items())[:SHOWN]]
     more = len(unfit) - len(lines)
     return lines + [f"There are {more:,} more like these."] * (more > 0)
 
 
-def why_refused(path: str, inside: Sequence[Path] | None) -> str:
+def refusal_reason(path: str, inside: Sequence[Path] | None) -> str:
     """What a link is that is not followed; empty for one that is, and for what is no link.
 
     Where it leads is left out: it may differ from machine to machine. Nothing is opened.
@@ -56,7 +56,7 @@ def why_refused(path: str, inside: Sequence[Path] | None) -> str:
         return "a link to a folder, which is not followed"
     if not stat.S_ISREG(mode):
         return "a link to what is no regular file"
-    if inside is not None and all(leads_outside(path, folder) for folder in inside):
+    if inside is not None and all(links_outside(path, folder) for folder in inside):
         return "a link to a file outside the folders of photos"
     return ""
 
@@ -79,7 +79,7 @@ def _walk(
         for entry in entries:
             here = (*parts, entry.name)
             if entry.is_symlink():
-                reason = why_refused(entry.path, inside)
+                reason = refusal_reason(entry.path, inside)
                 if reason and not (is_hidden(here) and os.path.isdir(entry.path)):  # noqa: PTH112
                     yield Path(entry.path).as_posix(), reason
             elif entry.is_dir():

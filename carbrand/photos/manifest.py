@@ -71,7 +71,7 @@ def write_manifest(path: Path, rows: Sequence[Row]) -> None:
     write_table(path, COLUMNS, cells)
 
 
-def refuse_in_manifest(path: Path, reasons: Mapping[str, str], folders: Mapping[str, Path]) -> None:
+def mark_refused(path: Path, reasons: Mapping[str, str], folders: Mapping[str, Path]) -> None:
     """Say of files that are refused before a run, in the manifest of the run before, why they are.
 
     reasons: by path. folders: of each split. Where there is no manifest that can be read, nothing
@@ -110,12 +110,12 @@ def _parse(record: dict[str, Any]) -> Row:
     return Row(**record)
 
 
-def photos_to_learn_from(rows: Sequence[Row]) -> list[Row]:
+def kept_training_photos(rows: Sequence[Row]) -> list[Row]:
     """The training photos that are kept."""
     return [row for row in rows if row.split == "train" and row.status == KEPT]
 
 
-def photos_to_predict(rows: Sequence[Row]) -> list[Row]:
+def evaluated_test_photos(rows: Sequence[Row]) -> list[Row]:
     """The test photos that are kept, and the leaked ones: reported apart, never hidden."""
     return [row for row in rows if row.split == "test" and (row.status == KEPT or row.leaked)]
 

@@ -24,21 +24,21 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from carbrand.node.errors import UserError
-from carbrand.photos.decode.colour_profile import Colours, colours_of
-from carbrand.photos.decode.damage import ends_in_padding, is_damaged, rest_is_missing
-from carbrand.photos.decode.deep_grey import grey_of_its_range
+from carbrand.photos.decode.colour_profile import Colours, read_colours
+from carbrand.photos.decode.damage import ends_in_padding, find_damage, is_cut_off
+from carbrand.photos.decode.deep_grey import scale_deep_grey
 from carbrand.photos.decode.formats import (
     SUFFIXES_OF,
-    ends_early,
-    holds_more_pictures,
+    describe_other_file,
+    has_more_frames,
     identify,
-    name_other,
-    name_unsupported,
+    is_truncated,
+    name_unsupported_format,
 )
 from carbrand.photos.decode.jpeg_file import read_jpeg
 from carbrand.photos.decode.png_file import without_colour_chunks
-from carbrand.photos.decode.transparency import onto_white
-from carbrand.photos.photo_limits import MAX_BYTES, MAX_PIXELS, bits_per_channel, explain_size
+from carbrand.photos.decode.transparency import composite_on_white
+from carbrand.photos.photo_limits import MAX_BYTES, MAX_PIXELS, bits_per_channel, too_large_reason
 from carbrand.photos.resizing import ResizePolicy, resize
 
 # An allow-list: Pillow would start Ghostscript for EPS bytes in a file named .jpg. Its classes are
@@ -62,11 +62,11 @@ ODDITIES = (
 # Why a file cannot be read.
 PROBLEMS = ("unreadable", "truncated", "unsupported_format", "too_large")
 
-REST_IS_MISSING = "truncated: the rest of the picture is missing"
+CUT_OFF = "truncated: the rest of the picture is missing"
 
 # The EXIF tag, and what undoes each of its values (EXIF 2.32, table 6).
 ORIENTATION = 0x0112
-TURNS = {
+TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -124,7 +124,7 @@ def read_file(path: Path | str) -> bytes:
         raise UnreadablePhoto(path, error.strerror or str(error)) from None
 
 
-def leads_outside(path: Path | str, folder: Path | str) -> bool:
+def links_outside(path: Path | str, folder: Path | str) -> bool:
     """Whether `path` is a link to a file outside `folder`, which no clone of the folder would have.
 
     DVC's own links into its cache are none: it puts them wherever the folder goes.
@@ -169,15 +169,15 @@ def open_photo(
 
 
 def _identify(path: Path | str, data: bytes) -> str:
-    unsupported = name_unsupported(path, data)
+    unsupported = name_unsupported_format(path, data)
     if unsupported:
         reason = f"{unsupported}, which is not read: convert it to JPEG"
         raise UnreadablePhoto(path, reason, "unsupported_format")
     format = identify(data)
     if not format:
-        if ends_early(data):
+        if is_truncated(data):
             raise UnreadablePhoto(path, _truncated_after(data), "truncated")
-        other = name_other(data)
+        other = describe_other_file(data)
         known = f"none of {', '.join(FORMATS)}"
         raise UnreadablePhoto(path, f"{other}, {known}" if other else known)
     return format
@@ -186,10 +186,10 @@ def _identify(path: Path | str, data: bytes) -> str:
 def _explain_error(error: Exception, data: bytes, format: str) -> tuple[str, str]:
     """The reason and the code of what a decoder raised."""
     words = re.sub(r"<[^>]*>", "it", " ".join(str(error).split()))
-    if "truncated" in words.lower() or ends_early(data, format):
+    if "truncated" in words.lower() or is_truncated(data, format):
         return _truncated_after(data), "truncated"
-    if format == "JPEG" and rest_is_missing(data):
-        return REST_IS_MISSING, "truncated"
+    if format == "JPEG" and is_cut_off(data):
+        return CUT_OFF, "truncated"
     if "too large" in words.lower():  # texts and profiles of a PNG
         return "what is packed into it unpacks to far too much", "too_large"
     if _UNSUPPORTED_VARIANT.search(words):
@@ -209,11 +209,11 @@ def _decode(
     """The photo, decoded, and its colours; `info["orientation"]` is that of the file."""
     seen = without_colour_chunks(data) if format == "PNG" else data
     photo = _READERS[format](io.BytesIO(seen))
-    colours = colours_of(photo, data, format)
+    colours = read_colours(photo, data, format)
     jpeg = read_jpeg(data) if format == "JPEG" else None
     if not all(photo.size):
         raise UnreadablePhoto(path, f"{photo.width}x{photo.height} pixels")
-    too_large = explain_size(photo, data, jpeg, colours.convert is not None, max_pixels)
+    too_large = too_large_reason(photo, data, jpeg, colours.convert is not None, max_pixels)
     if too_large:
         raise UnreadablePhoto(path, too_large, "too_large")
     # Pillow turns a TIFF upright and drops the tag while it loads. For the tag of a PNG it would
@@ -221,8 +221,10 @@ def _decode(
     orientation = _orientation(photo) if format == "TIFF" else 1
     photo.load()  # `verify` does not notice a truncated file; only decoding does
     photo.info["orientation"] = orientation if format == "TIFF" else _orientation(photo)
-    if jpeg and (jpeg.ends_early or (not jpeg.comes_in_scans and _is_cut_and_padded(photo, data))):
-        raise UnreadablePhoto(path, REST_IS_MISSING, "truncated")
+    if jpeg and (
+        jpeg.is_truncated or (not jpeg.needs_all_scans and _is_cut_and_padded(photo, data))
+    ):
+        raise UnreadablePhoto(path, CUT_OFF, "truncated")
     return photo, colours
 
 
@@ -233,16 +235,14 @@ def _is_cut_and_padded(photo: Image.Image, data: bytes) -> bool:
     bottom = photo.crop((0, photo.height - 1, *photo.size)).getextrema()
     ends = bottom if isinstance(bottom[0], tuple) else (bottom,)
     grey = all(127 <= low == high <= 128 for low, high in ends)
-    return (
-        (grey or ends_in_padding(data)) and is_damaged(data) is not None and rest_is_missing(data)
-    )
+    return (grey or ends_in_padding(data)) and find_damage(data) is not None and is_cut_off(data)
 
 
 def _orientation(photo: Image.Image) -> int:
     """1 to 8; 1 where a damaged EXIF block holds none. Nothing else of EXIF is read."""
     try:
         value = photo.getexif().get(ORIENTATION, 1)
-        return value if value in TURNS else 1
+        return value if value in TRANSPOSITIONS else 1
     except Exception:
         return 1
 
@@ -256,20 +256,20 @@ def _to_rgb(photo: ImageFile.ImageFile, colours: Colours, data: bytes, format: s
         "unusable_profile": bool(colours.problem),
         "palette": source_mode in ("P", "PA"),
         "exif_rotated": orientation != 1,
-        "animated": _has_more_pictures(photo, data, format),
+        "animated": _is_animated(photo, data, format),
     }
     # `ImageOps.exif_transpose` would write all tags anew and fail on odd ones.
-    turn = None if format == "TIFF" else TURNS.get(orientation)
+    turn = None if format == "TIFF" else TRANSPOSITIONS.get(orientation)
     upright = photo if turn is None else photo.transpose(turn)
     if turn is not None:
         photo.close()  # two copies of a large photo in memory are enough
     convert = colours.convert or _unchanged
     if upright.mode.startswith("I") or upright.mode == "F":
-        grey, oddities["alpha"] = grey_of_its_range(upright, data, format)
+        grey, oddities["alpha"] = scale_deep_grey(upright, data, format)
         rgb = convert(grey)
     # Also a palette or RGB photo may name one of its colours transparent.
     elif upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info:
-        rgb, oddities["alpha"] = onto_white(upright, data, format, turn, colours.convert)
+        rgb, oddities["alpha"] = composite_on_white(upright, data, format, turn, colours.convert)
     else:
         for_print = colours.convert and upright.mode == "CMYK"
         rgb, oddities["alpha"] = convert(upright if for_print else upright.convert("RGB")), False
@@ -286,10 +286,10 @@ def _unchanged(photo: Image.Image) -> Image.Image:
     return photo
 
 
-def _has_more_pictures(photo: ImageFile.ImageFile, data: bytes, format: str) -> bool:
+def _is_animated(photo: ImageFile.ImageFile, data: bytes, format: str) -> bool:
     if format in ("PNG", "WEBP"):  # it is in their headers
         return bool(getattr(photo, "is_animated", False))
-    return holds_more_pictures(data, format)
+    return has_more_frames(data, format)
 
 
 def read_photo(path: Path | str, size_px: int, policy: ResizePolicy) -> np.ndarray:

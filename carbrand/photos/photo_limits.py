@@ -27,7 +27,7 @@ MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
 _BITS, _TILE = 258, (322, 323)
 
 
-def explain_size(
+def too_large_reason(
     photo: ImageFile.ImageFile, data: bytes, jpeg: JpegFile | None, converted: bool, max_pixels: int
 ) -> str:
     """Why a photo that is not decoded yet is too large; empty where it is not.
@@ -58,7 +58,7 @@ def _max_pixels(data: bytes, photo: ImageFile.ImageFile, jpeg: JpegFile | None) 
         return MAX_PIXELS_WEBP, ""
     if jpeg is None:
         return _max_pixels_unpacked(data, photo)
-    in_scans, for_print = jpeg.comes_in_scans, photo.mode == "CMYK"
+    in_scans, for_print = jpeg.needs_all_scans, photo.mode == "CMYK"
     if in_scans and for_print:
         return MAX_PIXELS_FOR_PRINT_IN_SCANS, " in CMYK and several scans"
     if for_print:

@@ -43,7 +43,7 @@ def main() -> int:
     parents = parents_up_to(int(os.environ.pop(PARENT_PID)))
     if not parents.alive():
         return 128 + signal.SIGTERM
-    parents.end_with_them()
+    parents.exit_with_parents()
     os.environ[DVC_PID] = str(os.getpid())
     from dvc.cli import main as dvc
 

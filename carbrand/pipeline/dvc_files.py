@@ -10,7 +10,7 @@ from typing import Any
 from carbrand.node.dvc_lock import is_in
 from carbrand.node.dvc_yaml import parse_yaml
 from carbrand.node.errors import UserError
-from carbrand.node.merge_conflict import conflict_in
+from carbrand.node.merge_conflict import describe_conflict
 from carbrand.node.params import read_file
 
 DVC_YAML = "dvc.yaml"
@@ -71,7 +71,7 @@ def read_dvc_file(path: Path) -> dict[str, Any]:
     """The content of a .dvc file. Raises UserError where it is none that DVC wrote."""
     try:
         text = path.read_text("utf-8")
-        conflict = conflict_in(text)
+        conflict = describe_conflict(text)
         if conflict:
             raise UserError(f"{path}: {conflict}, then `git add {path}`.")
         content = parse_yaml(text)

@@ -11,9 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from carbrand.node.atomic import write_atomically
-from carbrand.node.dvc_lock import Torn, read_whole
+from carbrand.node.dvc_lock import InvalidDvcLock, parse_dvc_lock
 from carbrand.node.errors import UserError
-from carbrand.node.merge_conflict import conflict_in
+from carbrand.node.merge_conflict import describe_conflict
 from carbrand.node.terminal import print_note
 from carbrand.node.wording import first_few
 from carbrand.pipeline.git import Repository
@@ -32,11 +32,11 @@ def heal_lock(path: Path) -> None:
     except FileNotFoundError:
         return
     try:
-        read_whole(data)
+        parse_dvc_lock(data)
         return
-    except Torn:
+    except InvalidDvcLock:
         pass
-    if conflict_in(data.decode("utf-8", "replace")):
+    if describe_conflict(data.decode("utf-8", "replace")):
         raise UserError(
             f"{path} is damaged, perhaps by a merge. `git checkout HEAD -- {path}`, then `make "
             f"repro` and `git add {path}`: what either side ran is in DVC's cache."
@@ -84,8 +84,8 @@ def _committed(path: Path) -> bytes | None:
     """The file as HEAD has it; None without Git, or where that one is torn too."""
     content = Repository(path.parent).read("HEAD", path.name)
     try:
-        read_whole(content or b"")
-    except Torn:
+        parse_dvc_lock(content or b"")
+    except InvalidDvcLock:
         return None
     return content
 

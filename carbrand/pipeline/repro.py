@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from carbrand.node.errors import DONE, UNUSABLE_INPUT, UserError, exit_status
-from carbrand.node.processes import Stopped, end_on_signals, stop_on_signals, undisturbed
+from carbrand.node.processes import Stopped, raise_on_signals, restore_signals, signals_ignored
 from carbrand.node.terminal import print_any_name, print_note, restart_in_utf8
 from carbrand.pipeline.dvc import PARENT_PID
 from carbrand.pipeline.dvc_files import DVC_LOCK, read_nodes, read_outputs
@@ -40,9 +40,9 @@ def start(module: str, check: Check, report: Report) -> int:
     restart_in_utf8(module, sys.argv[1:])
     print_any_name()
     try:
-        stop_on_signals()
+        raise_on_signals()
         status = exit_status(lambda: _check_and_run(sys.argv[1:], check, report))
-        end_on_signals()
+        restore_signals()
     except Stopped as stopped:
         with contextlib.suppress(OSError):  # the terminal may be gone
             print_note("stopped")
@@ -78,7 +78,7 @@ def repro(arguments: Sequence[str]) -> int:
             status = run_dvc([*OWN_DVC, "repro", *arguments])
         finally:
             if status != 0:
-                with undisturbed():
+                with signals_ignored():
                     roll_back(snapshot)
     return UNUSABLE_INPUT if status else DONE
 

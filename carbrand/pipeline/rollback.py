@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carbrand.node.atomic import write_atomically
-from carbrand.node.dvc_lock import DvcLock, Torn, read_whole
+from carbrand.node.dvc_lock import DvcLock, InvalidDvcLock, parse_dvc_lock
 from carbrand.node.errors import UserError
 from carbrand.node.terminal import print_note
 from carbrand.pipeline.dvc_files import DVC_LOCK, Output
@@ -57,10 +57,10 @@ def roll_back(snapshot: Snapshot) -> None:
 def restore_lock(before: bytes | None) -> None:
     """Restore dvc.lock where a killed DVC, or a full disk, has torn it."""
     try:
-        read_whole(_LOCK.read_bytes())
+        parse_dvc_lock(_LOCK.read_bytes())
     except FileNotFoundError:
         pass
-    except Torn:
+    except InvalidDvcLock:
         if before is None:
             _LOCK.unlink()
         else:
@@ -72,7 +72,7 @@ def stale_outputs(snapshot: Snapshot) -> list[Output]:
 
     Not those that another process of DVC is writing.
     """
-    before, after = DvcLock.of(snapshot.lock).nodes, DvcLock.read(_LOCK).nodes
+    before, after = DvcLock.parse(snapshot.lock).nodes, DvcLock.read(_LOCK).nodes
     busy = [worker.path for worker in workers(TEMPORARY) if worker.writes]
     return [
         output

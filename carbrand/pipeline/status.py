@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carbrand.node.dvc_lock import DvcLock, Torn, changed_params, is_in
+from carbrand.node.dvc_lock import DvcLock, InvalidDvcLock, changed_params, is_inside
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_file
 from carbrand.node.wording import first_few, one_line
@@ -77,11 +77,11 @@ def check_up_to_date(project: Path) -> None:
     stale = [
         name
         for found in differences
-        if not (found.state in _NOT_HERE and is_in(found.path, written))
+        if not (found.state in _NOT_HERE and is_inside(found.path, written))
         and not (found.state == "deleted" and _is_tracked_elsewhere(project, found, lock))
         for name in _single_keys(project, found, lock)
     ]
-    stale += lock.torn_chain()
+    stale += lock.inconsistent_paths()
     if stale:
         raise UserError(
             f"The results here are not those of the params, photos and code that are here: "
@@ -125,10 +125,10 @@ def _difference(node: str, path: str, state: Any, written: bool) -> Iterator[Dif
 
 def _read_lock(path: Path) -> DvcLock:
     try:
-        lock = DvcLock.of_whole(path.read_bytes())
+        lock = DvcLock.parse_strictly(path.read_bytes())
     except FileNotFoundError:
         lock = DvcLock({})
-    except Torn:
+    except InvalidDvcLock:
         raise UserError(
             f"{DVC_LOCK} is damaged, perhaps by a merge. `git checkout HEAD -- {DVC_LOCK}` gets it "
             f"back."
@@ -152,5 +152,5 @@ def _single_keys(project: Path, found: Difference, lock: DvcLock) -> list[str]:
 
 def _is_tracked_elsewhere(project: Path, found: Difference, lock: DvcLock) -> bool:
     """Whether the .dvc file beside a path tracks just what the node read there."""
-    seen = lock.seen(found.node, found.path)
+    seen = lock.dependency_hash(found.node, found.path)
     return seen is not None and seen == tracked_hash(project / f"{found.path}.dvc")

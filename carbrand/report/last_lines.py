@@ -15,7 +15,7 @@ from carbrand.node.errors import UserError
 from carbrand.node.terminal import print_line, print_note
 from carbrand.node.wording import NO_BREAK, count, one_line, percent, percent_range
 from carbrand.photos.copies_file import Copy
-from carbrand.photos.folder_findings import JudgedFinding
+from carbrand.photos.folder_findings import RatedFinding
 from carbrand.photos.manifest import KEPT, Row
 from carbrand.report import issue_words
 from carbrand.report.results import Accuracy, Results
@@ -149,7 +149,7 @@ def _findings(run: Results, files: RunFiles) -> Iterator[str]:
         yield f"{more:,} more about the folders in {files.folders.as_posix()}"
 
 
-def _some_of_each_code(findings: Sequence[JudgedFinding]) -> list[JudgedFinding]:
+def _some_of_each_code(findings: Sequence[RatedFinding]) -> list[RatedFinding]:
     """The first findings in their order, but at least one of each code."""
     seen: Counter[str] = Counter()
     ranks = []  # (how many of the same code came before, index)

@@ -13,9 +13,9 @@ import numpy as np
 
 from carbrand.node.origin import Origin
 from carbrand.photos.copies_file import Copy
-from carbrand.photos.folder_findings import JudgedFinding
+from carbrand.photos.folder_findings import RatedFinding
 from carbrand.photos.manifest import KEPT, Row
-from carbrand.photos.rules import CopyRules, paths_left_out
+from carbrand.photos.severities import CopySeverities, excluded_paths
 from carbrand.scores.evaluation import PredictedPhoto, ReliabilityBin, reliability
 from carbrand.scores.history import Epoch
 from carbrand.scores.map_file import MappedPhoto
@@ -96,7 +96,7 @@ class Results:
     """One run: what was found, how training went, and what the model says of the test photos."""
 
     manifest: tuple[Row, ...]
-    folders: tuple[JudgedFinding, ...]
+    folders: tuple[RatedFinding, ...]
     history: tuple[Epoch, ...]
     training: Mapping[str, Any]  # nested numbers: what training says of itself
     brands: tuple[str, ...]  # sorted names
@@ -108,13 +108,13 @@ class Results:
     suspects: tuple[Suspect, ...]  # most suspicious first
     map: tuple[MappedPhoto, ...]
     origins: Mapping[str, Origin]  # by node
-    rules: CopyRules
+    rules: CopySeverities
 
     @cached_property
     def used(self) -> frozenset[str]:
         """The paths of the photos learned from, and of the test photos that the accuracy counts."""
         # The manifest was written before any vector was there.
-        later = paths_left_out(self.train_copies, self.rules)
+        later = excluded_paths(self.train_copies, self.rules)
         kept = (row for row in self.manifest if row.split == "train" and row.status == KEPT)
         learned = (row.path for row in kept if row.path not in later)
         return frozenset(learned) | {photo.path for photo in self.leak_free}

@@ -15,7 +15,7 @@ from carbrand.node.origin import read_origin
 from carbrand.photos.copies_file import Copy, read_copies
 from carbrand.photos.folder_findings import read_findings
 from carbrand.photos.manifest import read_manifest
-from carbrand.photos.rules import rules_of_run, worth_telling
+from carbrand.photos.severities import severities_of_run, without_ignored
 from carbrand.report.results import (
     Accuracy,
     Honesty,
@@ -70,7 +70,7 @@ def read_results(files: RunFiles) -> Results:
     with run.refused(files.origins["evaluate"]):
         bins = _positive(origins["evaluate"].parameters["ece_bins"])
     with run.refused(files.origins["validate"]):
-        rules = rules_of_run(origins["validate"].parameters)
+        rules = severities_of_run(origins["validate"].parameters)
     results = Results(
         manifest=tuple(manifest),
         folders=tuple(run.read(files.folders, read_findings)),
@@ -81,7 +81,7 @@ def read_results(files: RunFiles) -> Results:
         metrics=run.read(files.metrics, _read_scores),
         heat_maps=run.read(files.heat_maps, _read_heat_maps),
         # `features` finds them before any rule is asked.
-        train_copies=tuple(worth_telling(run.read(files.train_copies, read_copies), rules)),
+        train_copies=tuple(without_ignored(run.read(files.train_copies, read_copies), rules)),
         test_copies=tuple(run.read(files.test_copies, read_copies)),
         suspects=tuple(run.read(files.suspects, read_suspects)),
         map=tuple(run.read(files.map, read_map)),

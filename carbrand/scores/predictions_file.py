@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from carbrand.node.table import finite, read_table, write_table, yes_or_no
+from carbrand.node.table import finite, parse_bool, read_table, write_table
 from carbrand.node.wording import one_line
 from carbrand.scores.evaluation import PredictedPhoto
 
@@ -60,7 +60,7 @@ def _parse(record: Mapping[str, str], brands: Sequence[str]) -> PredictedPhoto:
         actual=record["actual"],
         predicted=record["predicted"],
         confidence=finite(record["confidence"]),
-        leaked=yes_or_no(record["leaked"]),
+        leaked=parse_bool(record["leaked"]),
         probabilities=tuple(finite(record[f"p_{brand}"]) for brand in brands),
-        suspected=yes_or_no(record.get("suspected", "false")),  # not in the first files
+        suspected=parse_bool(record.get("suspected", "false")),  # not in the first files
     )

@@ -10,7 +10,7 @@ from carbrand.parallel.one_thread import one_thread
 from carbrand.photos.manifest import Row
 from carbrand.scores.map_file import MappedPhoto
 from carbrand.vectors.feature_store import Features
-from carbrand.vectors.space import Space, portions
+from carbrand.vectors.standardizer import Standardizer, portions
 
 # The directions are those of at most so many training photos, evenly spread over the rows: more
 # would not turn them, and these fit into memory.
@@ -21,7 +21,7 @@ _FEW = 500
 
 def map_photos(learned: Features, rows: Sequence[Row], vectors: np.ndarray) -> list[MappedPhoto]:
     """Every photo, training and test, laid out by its vector. vectors (n, d): of the test rows."""
-    space = Space.of(learned.vectors[:, :1], learned.recipe.widths)
+    space = Standardizer.fit(learned.vectors[:, :1], learned.recipe.widths)
     here, there = lay_out(learned.vectors[:, 0], vectors, space.directions)
     return [
         *(

@@ -45,7 +45,7 @@ class RunReader:
         if (self.project / path).is_file():
             return self.read(path, parse)
         with self.refused(path):
-            if self.lock and self.lock.written(path.as_posix()):
+            if self.lock and self.lock.output_md5(path.as_posix()):
                 self.lock.check(path.as_posix(), self.project / path)
         return None
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carbrand.node.table import finite, read_rows, write_table, yes_or_no
+from carbrand.node.table import finite, parse_bool, read_rows, write_table
 
 DECIMALS = 6
 COLUMNS = ("path", "brand", "suggested", "confidence", "suspicion", "issue")
@@ -50,7 +50,7 @@ def read_suspects(path: Path) -> list[Suspect]:
             row["suggested"],
             finite(row["confidence"]),
             finite(row["suspicion"]),
-            yes_or_no(row["issue"]),
+            parse_bool(row["issue"]),
         )
         for row in read_rows(path, COLUMNS)
     ]

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from carbrand.network.keras_import import import_keras
-from carbrand.parallel.batches import map_ahead
+from carbrand.parallel.batches import prefetch_map
 from carbrand.scores.history import Epoch
 from carbrand.training.checkpoint import Checkpoint
 from carbrand.training.problem import Count, Problem, Weights
-from carbrand.vectors.array_file import let_go
+from carbrand.vectors.array_file import release_pages
 
 # Of very many photos a batch is larger than asked for: more and smaller steps would cost time and
 # settle no better.
@@ -43,8 +43,8 @@ def descend(
         photos = rows // problem.views
         weights = problem.sees[photos] * problem.photo_weights[photos, None]
         labels = np.broadcast_to(problem.labels[photos, None], weights.shape)
-        placed = problem.space.place(every_view[rows])
-        let_go(every_view)
+        placed = problem.space.transform(every_view[rows])
+        release_pages(every_view)
         return placed, labels, weights
 
     history = _restore(model, checkpoint.state())
@@ -54,7 +54,7 @@ def descend(
     for number in range(len(history) + 1, problem.epochs + 1):
         order = rng.permutation(len(every_view))
         batches = (order[start : start + size] for start in range(0, len(order), size))
-        for inputs, labels, shares in map_ahead(load, batches, ahead=2):
+        for inputs, labels, shares in prefetch_map(load, batches, ahead=2):
             model.train_on_batch(inputs, labels, sample_weight=shares)
         history.append(count(number, Weights(*model.get_weights())))
         checkpoint.keep_state(lambda: _state(model, history))

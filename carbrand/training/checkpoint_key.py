@@ -15,7 +15,7 @@ import numpy as np
 from carbrand.node.code import hash_rooms
 from carbrand.node.origin import version_of
 from carbrand.training.problem import Problem
-from carbrand.vectors.space import portions
+from carbrand.vectors.standardizer import portions
 
 # Rooms of which a change may change a step.
 CODE = ("parallel", "network", "vectors", "scores", "training")

@@ -21,7 +21,7 @@ from carbrand.training.checkpoint import Checkpoint, Checkpoints
 from carbrand.training.checkpoint_key import name_training
 from carbrand.training.lbfgs import minimise
 from carbrand.training.problem import Problem, Weights, count_epoch
-from carbrand.vectors.space import Space
+from carbrand.vectors.standardizer import Standardizer
 
 SOLVERS = ("lbfgs", "adam")
 
@@ -102,7 +102,7 @@ def train_head(
     training had computed may lie, and is kept; None: nowhere. watch: called after every epoch that
     is computed. Raises NotFinite.
     """
-    space = Space.of(vectors, widths)
+    space = Standardizer.fit(vectors, widths)
     if not (np.isfinite(space.mean).all() and np.isfinite(space.scale).all()):
         raise NotFinite
     in_fold = folds[:, None] == np.arange(int(folds.max()) + 1)

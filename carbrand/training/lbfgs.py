@@ -12,12 +12,12 @@ from dataclasses import astuple
 
 import numpy as np
 
-from carbrand.parallel.batches import map_ahead, usable_cores
+from carbrand.parallel.batches import prefetch_map, usable_cores
 from carbrand.scores.history import Epoch
 from carbrand.training.checkpoint import Checkpoint
 from carbrand.training.problem import Count, Problem, Weights, softmax_loss
 from carbrand.training.quasi_newton import descend
-from carbrand.vectors.rows import Rows
+from carbrand.vectors.design_matrix import DesignMatrix
 
 # Rows that are multiplied at once.
 _PORTION = 4096
@@ -34,7 +34,7 @@ def minimise(problem: Problem, count: Count, checkpoint: Checkpoint) -> tuple[We
     With every epoch counted, at least one. A search that was killed is told again what it had been
     told: it goes the same way, to the last bit.
     """
-    rows = Rows.of(problem.vectors, problem.space)
+    rows = DesignMatrix.build(problem.vectors, problem.space)
     heads, height = problem.heads, rows.columns + 1  # the last row is the bias
     penalty = problem.l2 / problem.photos
     step = max(1, _PORTION // problem.views)
@@ -59,7 +59,7 @@ def minimise(problem: Problem, count: Count, checkpoint: Checkpoint) -> tuple[We
             return parts, inputs.T @ outer, outer.sum(axis=0)
 
         # In threads, but added up in order: the same sum on any number of cores.
-        for parts, of_kernel, of_bias in map_ahead(add, starts, ahead=usable_cores()):
+        for parts, of_kernel, of_bias in prefetch_map(add, starts, ahead=usable_cores()):
             losses += parts
             slope[:-1] += of_kernel
             slope[-1] += of_bias
@@ -79,7 +79,7 @@ def minimise(problem: Problem, count: Count, checkpoint: Checkpoint) -> tuple[We
 
     def unfold(at: np.ndarray) -> Weights:
         weights = side_by_side(at)
-        return Weights(rows.for_vectors(weights[:-1]), weights[-1])
+        return Weights(rows.expand_kernel(weights[:-1]), weights[-1])
 
     def count_at(at: np.ndarray) -> np.ndarray:
         return np.array(astuple(count(len(history) + 1, unfold(at))))
@@ -98,7 +98,7 @@ def minimise(problem: Problem, count: Count, checkpoint: Checkpoint) -> tuple[We
     return unfold(found), history
 
 
-def _units(rows: Rows, penalty: float) -> np.ndarray:
+def _units(rows: DesignMatrix, penalty: float) -> np.ndarray:
     """What a step of 1 is, (columns + 1, 1), so that the loss curves much alike in every column.
 
     Then few steps lead to the minimum, and what is rounded otherwise leads to the same. Only of

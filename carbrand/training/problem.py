@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from carbrand.scores.history import Epoch
-from carbrand.vectors.space import Space, portions
+from carbrand.vectors.standardizer import Standardizer, portions
 
 SMALLEST_SHARE = 1e-12
 
@@ -37,7 +37,7 @@ class Problem:
     """
 
     vectors: np.ndarray
-    space: Space
+    space: Standardizer
     labels: np.ndarray
     sees: np.ndarray
     photo_weights: np.ndarray
@@ -115,7 +115,7 @@ def _plain_logits(weights: Weights, problem: Problem) -> Iterator[tuple[slice, n
     """The logits (photos, heads, brands) of portions of the photos as they are."""
     start = 0
     for part in portions(problem.vectors[:, 0]):
-        logits = problem.space.place(part) @ weights.kernel + weights.bias
+        logits = problem.space.transform(part) @ weights.kernel + weights.bias
         photos = slice(start, start + len(part))
         yield photos, logits.reshape(len(part), problem.heads, problem.brands)
         start += len(part)

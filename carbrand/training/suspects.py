@@ -17,14 +17,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from carbrand.parallel.batches import map_ahead, usable_cores
+from carbrand.parallel.batches import prefetch_map, usable_cores
 from carbrand.parallel.one_thread import one_thread
 from carbrand.scores.suspects_file import DECIMALS, Suspect
 from carbrand.training.head import balance
 from carbrand.training.problem import softmax
+from carbrand.vectors.design_matrix import DesignMatrix
 from carbrand.vectors.feature_store import Features
-from carbrand.vectors.rows import Rows
-from carbrand.vectors.space import Space
+from carbrand.vectors.standardizer import Standardizer
 
 # On the squared weights, for vectors of length near 1.
 PENALTY = 0.3
@@ -78,7 +78,7 @@ def believe(
     vectors: (n, views, d) float32. labels: (n,) int. Photos of one group, copies of one another,
     are left out together. widths: as for `train_head`.
     """
-    rows = Rows.of(vectors, Space.of(vectors, widths))
+    rows = DesignMatrix.build(vectors, Standardizer.fit(vectors, widths))
     members = _members(groups)
     trust = np.ones(len(labels))
     for _ in range(2):
@@ -101,7 +101,7 @@ def _with_one(rows: np.ndarray) -> np.ndarray:
 
 
 def _leave_out(
-    rows: Rows,
+    rows: DesignMatrix,
     labels: np.ndarray,
     members: Sequence[np.ndarray],
     weights: np.ndarray,
@@ -127,7 +127,7 @@ def _leave_out(
         return some.T @ weighted, weighted.T @ one_hot[label_of_rows[part]]
 
     # In threads, but added up in order: the same sum on any number of cores.
-    for square, product in map_ahead(add, range(0, len(rows), _CHUNK), ahead=usable_cores()):
+    for square, product in prefetch_map(add, range(0, len(rows), _CHUNK), ahead=usable_cores()):
         squares += square
         products += product
     inverse = np.linalg.inv(squares)

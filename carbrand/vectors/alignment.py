@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from carbrand.photos.likeness import LEAST_CONTRAST, measure_likeness, standardized
+from carbrand.photos.similarity import MIN_CONTRAST, measure_similarity, standardized
 
 THUMBNAIL_PX = 64
 # Template matching works on smaller pictures than the refinement.
@@ -23,10 +23,10 @@ _SCALES = tuple(np.arange(1.0, 0.575, -0.05))
 _SMALLEST_SCALE = 0.5
 # So many windows of the coarse search are refined, if they correlate at least so well.
 _MAX_WINDOWS = 3
-_LEAST_COARSE_SIMILARITY = 0.6
+_MIN_COARSE_SIMILARITY = 0.6
 # Copies have at least 0.90, different photos of cars from one side up to 0.94: so the details are
-# compared as well (carbrand/photos/likeness.py).
-_LEAST_SIMILARITY = 0.89
+# compared as well (carbrand/photos/similarity.py).
+_MIN_SIMILARITY = 0.89
 # Step sizes of the refinement, in shares of the whole.
 _STEPS = (0.02, 0.01, 0.005)
 
@@ -88,7 +88,7 @@ def _best_alignments(whole: np.ndarray, part: np.ndarray, ratio: float) -> Itera
     ]
     places = sorted(_match_templates(whole, part, windows), key=lambda place: -place.similarity)
     for place in places[:_MAX_WINDOWS]:
-        if place.similarity >= _LEAST_COARSE_SIMILARITY:
+        if place.similarity >= _MIN_COARSE_SIMILARITY:
             yield _refine(whole, part, place)
 
 
@@ -139,7 +139,7 @@ def _window_norms(picture: np.ndarray, high: int, wide: int) -> np.ndarray:
     """The norm of each window less its mean; 0 where the contrast is only noise."""
     sums, squares = (_window_sums(values, high, wide) for values in (picture, picture**2))
     spread = squares - sums**2 / (high * wide)
-    return np.where(spread > high * wide * LEAST_CONTRAST**2, np.sqrt(np.maximum(spread, 0)), 0.0)
+    return np.where(spread > high * wide * MIN_CONTRAST**2, np.sqrt(np.maximum(spread, 0)), 0.0)
 
 
 def _window_sums(values: np.ndarray, high: int, wide: int) -> np.ndarray:
@@ -165,8 +165,8 @@ def _refine(whole: np.ndarray, part: np.ndarray, place: _Window) -> Alignment:
                 if similarity > best + 1e-4:
                     window, best, improved = moved, similarity, True
     seen = _resample(source, window)
-    likeness = measure_likeness(seen[None], picture[None])
-    agrees = bool(likeness.at_least(_LEAST_SIMILARITY)[0])
+    likeness = measure_similarity(seen[None], picture[None])
+    agrees = bool(likeness.at_least(_MIN_SIMILARITY)[0])
     return Alignment(float(likeness.overall[0]), agrees, place.mirrored)
 
 

@@ -33,33 +33,33 @@ def write_rows(paths: Sequence[Path], rows: Iterable[Sequence[np.ndarray]], coun
                 file.write(np.ascontiguousarray(array).data)
 
 
-def map_rows(path: Path) -> np.ndarray:
+def open_rows(path: Path) -> np.ndarray:
     """The array in a .npy file, read from disk only as far as it is used."""
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def choose_rows(array: np.ndarray, rows: Sequence[int]) -> np.ndarray:
+def select_rows(array: np.ndarray, rows: Sequence[int]) -> np.ndarray:
     """Some rows of a mapped array, in a file without a name that lasts as long as it is used."""
     if list(rows) == list(range(len(array))):
         return array
     if not rows:  # of nothing there is no mapping
         return np.empty((0, *array.shape[1:]), array.dtype)
     with tempfile.TemporaryFile() as file:
-        for row in each_row(array, rows):
+        for row in iter_rows(array, rows):
             file.write(np.ascontiguousarray(row).data)
         file.flush()
         return np.memmap(file, array.dtype, "r", shape=(len(rows), *array.shape[1:]))
 
 
-def each_row(array: np.ndarray, rows: Iterable[int]) -> Iterator[np.ndarray]:
+def iter_rows(array: np.ndarray, rows: Iterable[int]) -> Iterator[np.ndarray]:
     """Some rows of a mapped array, one after the other; what was read of it is not held on to."""
     for number, row in enumerate(rows):
         if number % _HELD == 0:
-            let_go(array)
+            release_pages(array)
         yield np.asarray(array[row])
 
 
-def let_go(array: np.ndarray) -> None:
+def release_pages(array: np.ndarray) -> None:
     """Give back the memory that holds what was read of a mapped file; it can be read again.
 
     The system would do that too, but late: who reads through a file seems to need all of it.

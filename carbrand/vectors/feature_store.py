@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from carbrand.node.table import read_table, write_table
-from carbrand.vectors.array_file import choose_rows, map_rows
+from carbrand.vectors.array_file import open_rows, select_rows
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Features:
         kept = [row for row, path in enumerate(self.paths) if path not in paths]
         return replace(
             self,
-            vectors=choose_rows(self.vectors, kept),
+            vectors=select_rows(self.vectors, kept),
             paths=[self.paths[row] for row in kept],
             photo_brands=[self.photo_brands[row] for row in kept],
             groups=[self.groups[row] for row in kept],
@@ -95,7 +95,7 @@ def read_features(folder: Path) -> Features:
     recipe = json.loads((folder / "recipe.json").read_text("utf-8"))
     photos = [StoredPhoto(**row) for row in read_table(folder / "photos.csv")[1]]
     return Features(
-        vectors=map_rows(vectors_file(folder)),
+        vectors=open_rows(vectors_file(folder)),
         paths=[photo.path for photo in photos],
         photo_brands=[photo.brand for photo in photos],
         groups=[photo.group for photo in photos],

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from carbrand.photos.copies_file import Copy
-from carbrand.photos.manifest import Row, photos_to_learn_from
-from carbrand.photos.rules import CopyRules, paths_left_out, stop_at_errors
+from carbrand.photos.manifest import Row, kept_training_photos
+from carbrand.photos.severities import CopySeverities, excluded_paths, raise_for_errors
 
 
-def judge_copies(
+def classify_copies(
     manifest: Sequence[Row], found: Iterable[Copy], unlearned: Collection[str]
 ) -> list[Copy]:
     """What the copies of test photos that vectors show mean; each photo's best match.
@@ -20,7 +20,7 @@ def judge_copies(
     unlearned: training photos that the model has not seen.
     """
     rows = {row.path: row for row in manifest}
-    learned = [row for row in photos_to_learn_from(manifest) if row.path not in unlearned]
+    learned = [row for row in kept_training_photos(manifest) if row.path not in unlearned]
     seen = {row.hash_group for row in learned} | {row.hash_group for row in manifest if row.leaked}
     copies = [copy for copy in found if copy.copy_of not in unlearned]
     judged: list[Copy] = []
@@ -42,13 +42,13 @@ def judge_copies(
     return judged + _best(judge(copy, "duplicate") for copy in copies if not is_seen(copy.path))
 
 
-def mark_leaks(rows: Sequence[Row], copies: Sequence[Copy], rules: CopyRules) -> list[Row]:
+def mark_leaks(rows: Sequence[Row], copies: Sequence[Copy], rules: CopySeverities) -> list[Row]:
     """The rows to count: `leaked` among their issues where they are, without those to leave out.
 
     Raises UserError where copies must stop the pipeline.
     """
-    stop_at_errors(copies, rules)
-    out = paths_left_out(copies, rules)
+    raise_for_errors(copies, rules)
+    out = excluded_paths(copies, rules)
     leaked = {row.path for row in rows if row.leaked}
     leaked |= {copy.path for copy in copies if copy.issue == "leaked"}
     # A conflict that stays in is no more than odd between two test photos, but with a training

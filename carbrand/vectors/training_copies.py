@@ -9,23 +9,25 @@ from pathlib import Path
 from carbrand.node.errors import UserError
 from carbrand.node.wording import one_line
 from carbrand.photos.copies_file import Copy, read_copies
-from carbrand.photos.rules import (
+from carbrand.photos.severities import (
     MIN_TRAIN_PHOTOS,
-    CopyRules,
-    TrainingRules,
-    paths_left_out,
-    stop_at_errors,
+    CopySeverities,
+    TrainingSeverities,
+    excluded_paths,
+    raise_for_errors,
 )
 from carbrand.vectors.feature_store import Features
 
 
-def leave_copies_out(features: Features, copies: Sequence[Copy], rules: TrainingRules) -> Features:
+def leave_copies_out(
+    features: Features, copies: Sequence[Copy], rules: TrainingSeverities
+) -> Features:
     """The features without copies that only vectors showed, as far as the rules say so.
 
     Raises UserError where copies must stop the pipeline, or a brand would be left with one photo.
     """
-    stop_at_errors(copies, rules)
-    kept = features.without(paths_left_out(copies, rules))
+    raise_for_errors(copies, rules)
+    kept = features.without(excluded_paths(copies, rules))
     different = set(zip(kept.photo_brands, kept.groups, strict=True))
     counts = Counter(brand for brand, _ in different)
     for brand in features.brands:
@@ -38,10 +40,10 @@ def leave_copies_out(features: Features, copies: Sequence[Copy], rules: Training
     return kept
 
 
-def read_unlearned(features: Path, rules: CopyRules) -> set[str]:
+def read_unlearned(features: Path, rules: CopySeverities) -> set[str]:
     """Training photos that stayed out for their brand, by the folder of `features`.
 
     (Of duplicates one is learned from.)
     """
     copies = read_copies(features / "copies.csv")
-    return paths_left_out([copy for copy in copies if copy.issue == "label_conflict"], rules)
+    return excluded_paths([copy for copy in copies if copy.issue == "label_conflict"], rules)

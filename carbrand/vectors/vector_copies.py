@@ -13,15 +13,15 @@ from functools import partial
 
 import numpy as np
 
-from carbrand.parallel.batches import map_ahead, usable_cores
+from carbrand.parallel.batches import prefetch_map, usable_cores
 from carbrand.parallel.one_thread import one_thread
-from carbrand.parallel.pool import spread
-from carbrand.photos.clusters import Clusters
+from carbrand.parallel.pool import parallel_map
 from carbrand.photos.copies_file import Copy
 from carbrand.photos.manifest import Row
+from carbrand.photos.union_find import Clusters
 from carbrand.vectors.alignment import Alignment, align
-from carbrand.vectors.array_file import each_row, let_go
-from carbrand.vectors.space import Space
+from carbrand.vectors.array_file import iter_rows, release_pages
+from carbrand.vectors.standardizer import Standardizer
 
 # Candidates per photo. On the article's and the drawn photos the original of a crop to 80 %, a
 # mirrored, framed or brighter copy is always the nearest; a crop that was also halved and
@@ -29,7 +29,7 @@ from carbrand.vectors.space import Space
 _CANDIDATES = 5
 # Cosine of centred vectors. Of different photos 1 % are nearer than this, of the copies above none
 # is farther but some that were cropped and halved.
-_LEAST_COSINE = 0.35
+_MIN_COSINE = 0.35
 # Rows of a block of the matrix product: 16 MB of cosines, whatever the number of photos.
 _BLOCK = 2048
 
@@ -48,7 +48,7 @@ class PhotoSet:
 
 
 @dataclass(frozen=True)
-class Pair:
+class AlignedPair:
     """Rows of two photos that show the same, and how well one can be laid over the other."""
 
     photo: int
@@ -63,28 +63,26 @@ class Pair:
 
 
 # Rows of a photo and of an original.
-Candidate = tuple[int, int]
+RowPair = tuple[int, int]
 # A photo's thumbnail and aspect.
 Shown = tuple[np.ndarray, float]
 
 
 def align_pairs(
-    photos: PhotoSet, originals: PhotoSet, candidates: Sequence[Candidate]
+    photos: PhotoSet, originals: PhotoSet, candidates: Sequence[RowPair]
 ) -> Iterator[Alignment]:
     """How well each candidate can be laid over the other, on all cores."""
     ours = _shown(photos, [row for row, _ in candidates])
     theirs = _shown(originals, [other for _, other in candidates])
-    return spread(_align_pair, zip(ours, theirs, strict=True))
+    return parallel_map(_align_pair, zip(ours, theirs, strict=True))
 
 
-def find_copies(
+def find_vector_copies(
     photos: PhotoSet,
     originals: PhotoSet | None,
-    space: Space,
-    overlays: Callable[
-        [PhotoSet, PhotoSet, Sequence[Candidate]], Iterator[Alignment]
-    ] = align_pairs,
-) -> list[Pair]:
+    space: Standardizer,
+    overlays: Callable[[PhotoSet, PhotoSet, Sequence[RowPair]], Iterator[Alignment]] = align_pairs,
+) -> list[AlignedPair]:
     """Which of the photos are copies of which originals, as far as it is news; sorted by rows.
 
     Without `originals` the photos are searched among themselves: the later of two is the copy.
@@ -96,11 +94,11 @@ def find_copies(
         for row, other in _candidates(photos.vectors, others.vectors, space, inside):
             if inside and row < other:
                 row, other = other, row
-            if _is_news(photos.rows[row], others.rows[other]):
+            if _is_new(photos.rows[row], others.rows[other]):
                 found.add((row, other))
     candidates = sorted(found)
     return [
-        Pair(row, other, overlay.similarity, overlay.mirrored)
+        AlignedPair(row, other, overlay.similarity, overlay.mirrored)
         for (row, other), overlay in zip(
             candidates, overlays(photos, others, candidates), strict=True
         )
@@ -108,7 +106,7 @@ def find_copies(
     ]
 
 
-def describe_training_copies(rows: Sequence[Row], pairs: Sequence[Pair]) -> list[Copy]:
+def describe_training_copies(rows: Sequence[Row], pairs: Sequence[AlignedPair]) -> list[Copy]:
     """Pairs of training photos: a `duplicate` within a brand, or else a `label_conflict`."""
     issues = (
         "duplicate" if rows[pair.photo].brand == rows[pair.original].brand else "label_conflict"
@@ -117,18 +115,18 @@ def describe_training_copies(rows: Sequence[Row], pairs: Sequence[Pair]) -> list
     return [pair.as_copy(rows, rows, issue) for pair, issue in zip(pairs, issues, strict=True)]
 
 
-def group_copies(rows: Sequence[Row], pairs: Sequence[Pair]) -> list[str]:
+def group_copies(rows: Sequence[Row], pairs: Sequence[AlignedPair]) -> list[str]:
     """The group of each photo, by hashes and by vectors: the path of the first photo in it."""
     clusters = Clusters(len(rows))
     first: dict[str, int] = {}
     of_hash = [first.setdefault(row.hash_group, number) for number, row in enumerate(rows)]
-    clusters.join(np.arange(len(rows)), np.array(of_hash))
+    clusters.union(np.arange(len(rows)), np.array(of_hash))
     for pair in pairs:
-        clusters.join(np.array([pair.photo]), np.array([pair.original]))
+        clusters.union(np.array([pair.photo]), np.array([pair.original]))
     return [rows[label].path for label in clusters.labels()]
 
 
-def _is_news(photo: Row, original: Row) -> bool:
+def _is_new(photo: Row, original: Row) -> bool:
     """Whether hashes have not told yet that they are copies, or that a model has seen both."""
     both_seen = photo.leaked and (original.leaked or original.split == "train")
     return photo.hash_group != original.hash_group and not both_seen
@@ -136,7 +134,7 @@ def _is_news(photo: Row, original: Row) -> bool:
 
 def _shown(photos: PhotoSet, rows: Sequence[int]) -> Iterator[Shown]:
     aspects = (photos.rows[row].width / photos.rows[row].height for row in rows)
-    return zip(each_row(photos.thumbnails, rows), aspects, strict=True)
+    return zip(iter_rows(photos.thumbnails, rows), aspects, strict=True)
 
 
 def _align_pair(pair: tuple[Shown, Shown]) -> Alignment:
@@ -145,36 +143,36 @@ def _align_pair(pair: tuple[Shown, Shown]) -> Alignment:
 
 
 def _candidates(
-    vectors: np.ndarray, others: np.ndarray, space: Space, inside: bool
-) -> Iterator[Candidate]:
+    vectors: np.ndarray, others: np.ndarray, space: Standardizer, inside: bool
+) -> Iterator[RowPair]:
     """(row, other) for the nearest others of each row, unless they are far.
 
     Every row is compared with every other, block by block: this grows with the square of the number
     of photos, at little cost each. (The overlays that follow take some 25 ms a photo and core.)
     """
     nearest = partial(_nearest, vectors=vectors, others=others, space=space, inside=inside)
-    for pairs in map_ahead(nearest, range(0, len(vectors), _BLOCK), ahead=usable_cores()):
+    for pairs in prefetch_map(nearest, range(0, len(vectors), _BLOCK), ahead=usable_cores()):
         yield from pairs
 
 
 def _nearest(
-    start: int, vectors: np.ndarray, others: np.ndarray, space: Space, inside: bool
-) -> list[Candidate]:
+    start: int, vectors: np.ndarray, others: np.ndarray, space: Standardizer, inside: bool
+) -> list[RowPair]:
     """The candidates of one block of rows."""
-    queries = space.directions(vectors[start : start + _BLOCK])
-    let_go(vectors)
+    queries = space.unit_vectors(vectors[start : start + _BLOCK])
+    release_pages(vectors)
     values, places = [], []
     for begin in range(0, len(others), _BLOCK):
-        cosines = queries @ space.directions(others[begin : begin + _BLOCK]).T
+        cosines = queries @ space.unit_vectors(others[begin : begin + _BLOCK]).T
         if inside and begin == start:
             np.fill_diagonal(cosines, -1.0)
         top = _largest(cosines)
         values.append(np.take_along_axis(cosines, top, axis=1))
         places.append(begin + top)
-        let_go(others)
+        release_pages(others)
     cosines, numbers = np.concatenate(values, axis=1), np.concatenate(places, axis=1)
     top = _largest(cosines)
-    near = np.take_along_axis(cosines, top, axis=1) >= _LEAST_COSINE
+    near = np.take_along_axis(cosines, top, axis=1) >= _MIN_COSINE
     nearest = np.take_along_axis(numbers, top, axis=1)
     return [
         (start + int(row), int(nearest[row, rank]))

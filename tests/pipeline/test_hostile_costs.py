@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from carbrand.checks.quality import measure
-from carbrand.photos.decode.damage import is_damaged
+from carbrand.photos.decode.damage import find_damage
 from carbrand.photos.photo import UnreadablePhoto, open_photo
 from carbrand.photos.photo import read_file as read_bytes
 from tests.conftest import ROOT, run
@@ -53,7 +53,7 @@ def read_all(folder: Path) -> None:
         try:
             data = read_bytes(path)
             measure(open_photo(path, data))
-            is_damaged(data)
+            find_damage(data)
         except UnreadablePhoto:
             pass
         slowest, files = max(slowest, (time.process_time() - start, path.name)), files + 1

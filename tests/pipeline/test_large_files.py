@@ -14,14 +14,14 @@ LARGE = """
 import resource
 from pathlib import Path
 import numpy as np
-from carbrand.vectors.array_file import choose_rows, map_rows, write_rows
+from carbrand.vectors.array_file import select_rows, open_rows, write_rows
 
 used = next(line for line in open("/proc/self/status") if line.startswith("VmData"))
 limit = int(used.split()[1]) * 1024 + 64 * 1024**2
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 rows = ((np.full((4, 4096), number, np.float32),) for number in range(4096))
 write_rows([Path("v.npy")], rows, 4096)
-chosen = choose_rows(map_rows(Path("v.npy")), range(1, 4096))
+chosen = select_rows(open_rows(Path("v.npy")), range(1, 4096))
 print(float(chosen[0, 0, 0]), float(chosen[-1, -1, -1]), chosen.nbytes // 2**20)
 """
 
@@ -37,29 +37,29 @@ def test_arrays_larger_than_memory_are_written_and_chosen_from(tmp_path):
 PASSES = """
 from pathlib import Path
 import numpy as np
-from carbrand.vectors.array_file import choose_rows, each_row, map_rows, write_rows
-from carbrand.vectors.rows import Rows
-from carbrand.vectors.space import Space, portions
+from carbrand.vectors.array_file import select_rows, iter_rows, open_rows, write_rows
+from carbrand.vectors.design_matrix import DesignMatrix
+from carbrand.vectors.standardizer import Standardizer, portions
 
 write_rows([Path("v.npy")], ((np.full((1, 512), n, np.float32),) for n in range(65536)), 65536)
-vectors = map_rows(Path("v.npy"))
+vectors = open_rows(Path("v.npy"))
 
 def held() -> int:
     line = next(line for line in open("/proc/self/status") if line.startswith("RssFile"))
     return int(line.split()[1]) // 1024
 
 before = held()
-space = Space.of(vectors, [512])
+space = Standardizer.fit(vectors, [512])
 print(held() - before)
 total = sum(float(part[:, 0].sum(dtype=np.float64)) for part in portions(vectors[:, 0]))
 print(held() - before)
-rows = Rows.of(vectors, space)
+rows = DesignMatrix.build(vectors, space)
 for start in range(0, len(rows), 4096):
     rows.take(slice(start, start + 4096))
 print(held() - before)
-assert sum(int(row[0, 0] == n) for n, row in enumerate(each_row(vectors, range(65536)))) == 65536
+assert sum(int(row[0, 0] == n) for n, row in enumerate(iter_rows(vectors, range(65536)))) == 65536
 print(held() - before)
-choose_rows(vectors, range(1, 65536))
+select_rows(vectors, range(1, 65536))
 print(held() - before, total == 65535 * 65536 / 2)
 """
 
@@ -76,8 +76,8 @@ def test_what_was_read_of_a_mapped_file_does_not_stay_in_memory(tmp_path):
 SPARSE = """
 import resource
 import numpy as np
-from carbrand.vectors.array_file import map_rows
-from carbrand.vectors.space import Space
+from carbrand.vectors.array_file import open_rows
+from carbrand.vectors.standardizer import Standardizer
 
 file = np.lib.format.open_memmap("v.npy", "w+", np.float32, (65536, 2, 2048))
 file[-1] = 65536.0
@@ -85,7 +85,7 @@ del file
 used = next(line for line in open("/proc/self/status") if line.startswith("VmData"))
 limit = int(used.split()[1]) * 1024 + 300 * 1024**2
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-space = Space.of(map_rows("v.npy"), [2048])
+space = Standardizer.fit(open_rows("v.npy"), [2048])
 print(float(space.mean.min()), float(space.mean.max()))
 """
 

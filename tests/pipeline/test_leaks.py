@@ -16,13 +16,18 @@ from carbrand.node.errors import UserError
 from carbrand.photos.copies_file import Copy, read_copies
 from carbrand.photos.manifest import Row, read_manifest
 from carbrand.photos.photo import open_photo
-from carbrand.photos.rules import CopyRules, paths_left_out, stop_at_errors, worth_telling
+from carbrand.photos.severities import (
+    CopySeverities,
+    excluded_paths,
+    raise_for_errors,
+    without_ignored,
+)
 from carbrand.scores.map_file import read_map
 from carbrand.scores.predictions_file import read_predictions
 from carbrand.vectors.alignment import grey_thumbnail
 from carbrand.vectors.feature_store import Features, Recipe, read_features
-from carbrand.vectors.leaks import judge_copies, mark_leaks
-from carbrand.vectors.space import Space
+from carbrand.vectors.leaks import classify_copies, mark_leaks
+from carbrand.vectors.standardizer import Standardizer
 from carbrand.vectors.training_copies import leave_copies_out
 from carbrand.vectors.vector_copies import PhotoSet
 from stages import evaluate, features, train, validate
@@ -31,7 +36,7 @@ from tests.support.edits import CROPS, EDITS
 
 pytestmark = pytest.mark.usefixtures("on_tensorflow")
 
-RULES = CopyRules(label_conflict="error", leaked="exclude", duplicate="exclude")
+RULES = CopySeverities(label_conflict="error", leaked="exclude", duplicate="exclude")
 RECIPE = Recipe("pad", 8, (2,))
 LEAK = Copy("test/a/1.jpg", "train/a/1.jpg", "leaked", 0.95, False)
 DOUBLE = Copy("test/a/2.jpg", "test/a/3.jpg", "duplicate", 0.95, False)
@@ -39,7 +44,7 @@ CONFLICT = Copy("test/a/4.jpg", "train/b/1.jpg", "label_conflict", 0.95, True)
 ROWS = [Row(f"test/a/{number}.jpg", "test", "a") for number in range(6)]
 
 
-def marked(*copies: Copy, rules: CopyRules = RULES) -> dict[str, bool]:
+def marked(*copies: Copy, rules: CopySeverities = RULES) -> dict[str, bool]:
     """The numbers of the rows that are left, and whether they leak."""
     return {row.path[7]: row.leaked for row in mark_leaks(ROWS, copies, rules)}
 
@@ -68,20 +73,20 @@ def test_a_conflict_between_two_test_photos_is_no_leak():
 
 def test_what_is_to_be_ignored_is_not_told():
     rules = replace(RULES, label_conflict="ignore", duplicate="ignore")
-    assert worth_telling([LEAK, DOUBLE, CONFLICT], rules) == [LEAK]
+    assert without_ignored([LEAK, DOUBLE, CONFLICT], rules) == [LEAK]
 
 
 def test_every_error_is_told_at_once():
-    rules = CopyRules("error", "error", "error")
+    rules = CopySeverities("error", "error", "error")
     with pytest.raises(UserError) as caught:
-        stop_at_errors([LEAK, DOUBLE, CONFLICT], rules)
+        raise_for_errors([LEAK, DOUBLE, CONFLICT], rules)
     assert len(caught.value.problems) == 3
     assert "set validate.leaked: exclude" in str(caught.value)
 
 
 def test_of_two_brands_for_one_photo_both_stay_out_and_of_duplicates_the_copy():
-    rules = CopyRules("exclude", "exclude", "exclude")
-    assert paths_left_out([LEAK, DOUBLE, CONFLICT], rules) == {
+    rules = CopySeverities("exclude", "exclude", "exclude")
+    assert excluded_paths([LEAK, DOUBLE, CONFLICT], rules) == {
         *("test/a/2.jpg", "test/a/4.jpg", "train/b/1.jpg"),
     }
 
@@ -101,7 +106,7 @@ def test_every_test_photo_may_prove_to_be_a_copy(tmp_path):
     training = PhotoSet(learned, vectors, thumbnails)
     tests = PhotoSet(listed, vectors[:2], thumbnails[:2])
     with VectorCache(tmp_path / "v", {}) as kept:
-        space = Space.of(vectors[:, None], [20])
+        space = Standardizer.fit(vectors[:, None], [20])
         found = features.find_test_copies(tests, training, space, kept)
     assert [(copy.path, copy.copy_of, copy.issue) for copy in found] == [
         (f"test/a/{number}.jpg", f"train/a/{number}.jpg", "leaked") for number in range(2)
@@ -120,7 +125,7 @@ def found_to_be(
     """
     paths = {number: row.path for number, row in enumerate(rows)} | {9: LEARNED[0].path}
     pairs = [Copy(paths[one], paths[other], "duplicate", 0.95, False) for one, other in alike]
-    judged = judge_copies([*rows, *LEARNED], pairs, unlearned)
+    judged = classify_copies([*rows, *LEARNED], pairs, unlearned)
     return {(copy.path[-5], copy.copy_of[-5], copy.issue) for copy in judged}
 
 
@@ -165,7 +170,7 @@ def test_of_several_originals_the_best_of_each_brand_is_told():
     ]
     worse = replace(copies[0], copy_of="train/a/8.jpg", similarity=0.94)
     manifest = [*ROWS, *LEARNED, Row("train/a/8.jpg", "train", "a")]
-    assert judge_copies(manifest, [*copies, worse], ()) == [
+    assert classify_copies(manifest, [*copies, worse], ()) == [
         copies[0],
         replace(copies[1], issue="label_conflict"),
     ]

@@ -10,7 +10,7 @@ import pytest
 
 import stages.__main__ as stages
 from carbrand.node.errors import UserError
-from carbrand.node.merge_conflict import conflict_in
+from carbrand.node.merge_conflict import describe_conflict
 from carbrand.node.params import read_file
 from carbrand.pipeline.dvc_files import read_dvc_file, read_outputs
 from carbrand.pipeline.healing import heal_lock
@@ -132,7 +132,7 @@ def test_a_conflict_after_stash_pop_names_its_sides(diverged):
     ],
 )  # fmt: skip
 def test_every_form_of_a_conflict_is_recognised(text, said):
-    assert said in (conflict_in(text) or "")
+    assert said in (describe_conflict(text) or "")
 
 
 def test_a_conflict_within_the_base_of_another_is_told_by_the_outer_one(diverged):
@@ -150,13 +150,14 @@ def test_a_conflict_within_the_base_of_another_is_told_by_the_outer_one(diverged
 
 def test_of_many_keys_the_first_are_told():
     sides = ("\n".join(f"{letter}: {value}" for letter in "abcdefgh") for value in (1, 2))
-    said = conflict_in("<<<<<<< x\n{}\n=======\n{}\n>>>>>>> y\n".format(*sides)) or ""
+    said = describe_conflict("<<<<<<< x\n{}\n=======\n{}\n>>>>>>> y\n".format(*sides)) or ""
     assert "`e` is 1 (x) or 2 (y); 3 more. Keep" in said
 
 
 def test_what_only_looks_like_a_marker_is_none():
     assert (
-        conflict_in("a: 1 # <<<<<<< x\n  =======\n# ======= \nb: '<<<<<<<'\n<<: {c: 1}\n") is None
+        describe_conflict("a: 1 # <<<<<<< x\n  =======\n# ======= \nb: '<<<<<<<'\n<<: {c: 1}\n")
+        is None
     )
 
 

@@ -280,7 +280,7 @@ def small_project(folder: Path) -> Path:
 DISTURBED = """
 import os, shutil, signal
 from pathlib import Path
-from carbrand.node.processes import Stopped, stop_on_signals
+from carbrand.node.processes import Stopped, raise_on_signals
 from carbrand.pipeline import repro, rollback
 
 def fail(command):
@@ -292,7 +292,7 @@ def disturb(lock):
         os.kill(os.getpid(), number)
 
 repro.run_dvc, rollback.restore_lock = fail, disturb
-stop_on_signals()
+raise_on_signals()
 print(repro.repro([]), *sorted(map(str, Path(".dvc/tmp").iterdir())))
 try:
     os.kill(os.getpid(), signal.SIGTERM)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from carbrand.export.run_record import read_record
-from carbrand.node.dvc_lock import DvcLock, NotOfTheRun
+from carbrand.node.dvc_lock import DvcLock, StaleFile
 from carbrand.node.errors import UserError
 from carbrand.release.gate.comparison import compare
 from carbrand.release.registry.find import KEPT, find_model
@@ -175,7 +175,7 @@ def test_a_file_counts_only_where_dvc_lock_names_it_and_it_is_there(project, pat
 
 def lock_of(**entry: str) -> DvcLock:
     out = {"path": "a.csv", "md5": "b3f93ed7f1f5a3a8e0c9b6e1b6dd9ff0", "size": 4} | entry
-    return DvcLock.of(
+    return DvcLock.parse(
         json.dumps({"schema": "2.0", "stages": {"n": {"cmd": "x", "outs": [out]}}}).encode()
     )
 
@@ -188,7 +188,7 @@ def test_line_ends_count_but_for_texts_that_dvc_2_hashed(tmp_path):
     for lock in (old, new):
         lock.check("a.csv", tmp_path / "unix")
     old.check("a.csv", tmp_path / "windows")
-    with pytest.raises(NotOfTheRun):
+    with pytest.raises(StaleFile):
         new.check("a.csv", tmp_path / "windows")
 
 

@@ -113,8 +113,8 @@ def test_a_run_that_ended_between_two_nodes_shows_in_dvc_lock():
             }
         )
 
-    assert lock("new").torn_chain() == []
-    assert lock("old").torn_chain() == ["model"]
+    assert lock("new").inconsistent_paths() == []
+    assert lock("old").inconsistent_paths() == ["model"]
 
 
 def test_gate_and_promote_judge_nothing_that_is_stale_and_forgive_it_to_nobody(finished: Path):

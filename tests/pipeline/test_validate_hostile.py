@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbrand.checks.inspection import Inspected
+from carbrand.checks.inspection import Inspection
 from carbrand.checks.issues import ODD, UNUSABLE
 from carbrand.photos.manifest import Row, read_manifest, write_manifest
 from stages import validate
@@ -94,7 +94,7 @@ def test_what_is_said_of_a_file_can_be_handed_between_processes(judged):
     import pickle
 
     _, rows = judged
-    item = Inspected(next(iter(rows.values())))
+    item = Inspection(next(iter(rows.values())))
     back = pickle.loads(pickle.dumps(item))
     assert (back.row, back.frames) == (item.row, item.frames)
     np.testing.assert_array_equal(back.windows, item.windows)

@@ -15,7 +15,7 @@ from carbrand.node.errors import UserError
 from carbrand.photos.folder_findings import read_findings
 from carbrand.photos.manifest import read_manifest
 from carbrand.photos.photo import open_photo
-from carbrand.photos.rules import CopyRules, rules_of_run
+from carbrand.photos.severities import CopySeverities, severities_of_run
 from stages import validate
 from tests.conftest import PAINTS, ROOT, draw_dataset, draw_photo, edit_params
 from tests.support.edits import EDITS, Edit, jpeg
@@ -424,7 +424,7 @@ def test_findings_about_folders_are_written_and_can_stop_the_pipeline(project):
 def test_how_severe_copies_are_is_on_record(project):
     run(project, duplicate="warn")
     origin = json.loads(Path("out/origin.json").read_text("utf-8"))
-    assert rules_of_run(origin["parameters"]) == CopyRules(
+    assert severities_of_run(origin["parameters"]) == CopySeverities(
         label_conflict="error", leaked="exclude", duplicate="warn"
     )
     assert set(origin["versions"]) == {"pillow", "imagehash", "simplejpeg", "numpy", "python"}

@@ -12,7 +12,7 @@ import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.parser import Parser
 
-from carbrand.photos import rules
+from carbrand.photos import severities
 from carbrand.pipeline.dvc_files import DVC_YAML, read_outputs
 from stages.__main__ import SECTIONS
 from tests.conftest import ROOT
@@ -89,7 +89,7 @@ def read_of_validate(node: str) -> list[str]:
     source = (ROOT / "stages" / f"{node}.py").read_text("utf-8")
     read = re.findall(r'read_keys\(\w+, "validate", (\w+)\)', source)
     assert read == re.findall(r"start\(main, (\w+)\)", source)
-    return [field.name for kind in read for field in dataclasses.fields(getattr(rules, kind))]
+    return [field.name for kind in read for field in dataclasses.fields(getattr(severities, kind))]
 
 
 @pytest.mark.parametrize(

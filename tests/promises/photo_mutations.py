@@ -21,8 +21,8 @@ from typing import Any
 
 from PIL import Image
 
-from carbrand.checks.inspection import Inspected, PhotoLimits, inspect_file
-from carbrand.photos.decode.damage import is_damaged, rest_is_missing
+from carbrand.checks.inspection import Inspection, PhotoLimits, inspect_file
+from carbrand.photos.decode.damage import find_damage, is_cut_off
 from carbrand.photos.decode.icc_file import DISPLAY_P3, SRGB_CURVE, rgb_profile
 from carbrand.photos.files import FoundFile
 from carbrand.photos.photo import PROBLEMS, UnreadablePhoto, open_photo, read_file
@@ -299,7 +299,7 @@ def mutation(number: int) -> tuple[str, bytes]:
     return name, bytes(data)
 
 
-def outcome(found: Inspected) -> str:
+def outcome(found: Inspection) -> str:
     """What was said of a file; raises AssertionError where it says nothing that one can act on."""
     row = found.row
     codes = [code for code in row.issues if code in PROBLEMS]
@@ -332,7 +332,7 @@ def decode(path: Path) -> int:
         photo = open_photo(path, data)
     except UnreadablePhoto:
         return 0
-    if is_damaged(data) and rest_is_missing(data):
+    if find_damage(data) and is_cut_off(data):
         return 0
     return photo.width * photo.height
 

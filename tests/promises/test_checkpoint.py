@@ -27,7 +27,7 @@ from carbrand.training.head import (
     train_head,
 )
 from carbrand.training.problem import Problem
-from carbrand.vectors.space import Space
+from carbrand.vectors.standardizer import Standardizer
 from tests.conftest import ROOT, edit_params, run
 from tests.support.local_imports import local_imports
 
@@ -52,7 +52,7 @@ class Watch:
 
 @pytest.fixture
 def watch(monkeypatch) -> Watch:
-    watch, place = Watch(), Space.place
+    watch, place = Watch(), Standardizer.transform
 
     def watched(self, vectors):
         if watch.calls == watch.most:
@@ -60,7 +60,7 @@ def watch(monkeypatch) -> Watch:
         watch.calls += 1
         return place(self, vectors)
 
-    monkeypatch.setattr(Space, "place", watched)
+    monkeypatch.setattr(Standardizer, "transform", watched)
     return watch
 
 
@@ -163,10 +163,10 @@ KILLED = """
 import os, signal, sys
 from functools import partial
 from carbrand.training.checkpoint import Checkpoints
-from carbrand.vectors.space import Space
+from carbrand.vectors.standardizer import Standardizer
 from stages import train
 
-left, place = int(sys.argv.pop(1)), Space.place
+left, place = int(sys.argv.pop(1)), Standardizer.transform
 
 def watched(self, vectors):
     global left
@@ -175,7 +175,7 @@ def watched(self, vectors):
     left -= 1
     return place(self, vectors)
 
-Space.place = watched
+Standardizer.transform = watched
 train.Checkpoints = partial(Checkpoints, after_s=0, every_s=0, rest=0)
 train.start(train.main)
 """
@@ -344,7 +344,7 @@ def a_problem() -> Problem:
     labels = np.arange(6) % 3
     vectors = np.random.default_rng(0).random((6, 2, 4), np.float32)
     sees = np.concatenate([labels[:, None] != np.arange(3), np.ones((6, 1), bool)], axis=1)
-    space = Space.of(vectors, [4])
+    space = Standardizer.fit(vectors, [4])
     return Problem(vectors, space, labels, sees, np.ones(6, np.float32), 3, 9, 0.1, 0.1)
 
 

@@ -274,9 +274,9 @@ def ask() -> None:
     before()
     told()
 
-before, (moment, module) = processes.stop_on_signals, sys.argv[1:3]
+before, (moment, module) = processes.raise_on_signals, sys.argv[1:3]
 if moment == "first":
-    processes.stop_on_signals = ask
+    processes.raise_on_signals = ask
 else:
     atexit.register(told)
 sys.argv = sys.argv[2:]
@@ -302,7 +302,7 @@ def test_told_to_stop_in_its_first_or_last_moment_it_does_without_a_traceback(
 # Told to stop where Python drops what is raised.
 DROPPING = """
 import signal, sys, threading, time, weakref
-from carbrand.node.processes import Stopped, stop_on_signals
+from carbrand.node.processes import Stopped, raise_on_signals
 
 start = threading.Thread.start
 threading.Thread.start = lambda thread: (start(thread), time.sleep(float(sys.argv[2])))
@@ -313,7 +313,7 @@ class Lock:
 def told(_: object) -> None:
     signal.raise_signal(int(sys.argv[1]))
 
-stop_on_signals()
+raise_on_signals()
 try:
     lock = Lock()
     gone = weakref.ref(lock, told)

@@ -18,36 +18,36 @@ PICTURE_PX = 64
 # A block agrees where its details correlate so well, and are as much stronger or weaker than in the
 # other picture as those of all blocks that agree, give or take this factor: the same car in another
 # colour has its edges in the same places.
-_LEAST_IN_A_BLOCK = 0.9
+_MIN_BLOCK_CORRELATION = 0.9
 _SAME_GAIN = 1.3
 # Of copies at least 0.6 of the blocks agree, in nine of ten 0.66. Of different photos, also of one
 # drawn car in two colours and of one emblem, at most 0.58 do.
-_LEAST_SHARE = 0.6
+_MIN_SHARE = 0.6
 # Of the blocks that are similar at all, nearly all of a copy agree (0.83), of a second shot at most
 # 0.74 where 0.6 of all agree.
 _SIMILAR = 0.5
-_LEAST_CLEAN = 0.77
+_MIN_CLEAN = 0.77
 # From here on a person may look at both.
-_LEAST_SUSPICIOUS_SHARE = 0.5
-_FEWEST_THAT_AGREE = 8
+_MIN_SUSPICIOUS_SHARE = 0.5
+_MIN_MATCHING_BLOCKS = 8
 # Of one photo everything is seen in its copy, but for the corners that a tilt cuts off.
-_LEAST_OVERLAP = 0.93
+_MIN_OVERLAP = 0.93
 # In shares of the side: what moves less than this is still. Hands move by 0.006 at least.
 _STILL = 0.008
 # A turn about the centre: how far that may move, in shares of the side, and the sine of the angle.
 _CENTRED = 0.012
-_LEAST_TURN = 0.01
+_MIN_ROTATION = 0.01
 # Grey levels (of 255). Blocks with less detail say nothing.
 _FLAT = 2.5
 # What is finer than the first is noise of the compression, what is coarser than the second shading.
 _NOISE_PX, _SHADING_PX = 0.7, 3.0
 # A block is followed where it correlates so well, and so many are needed to fit a map.
-_LEAST_TO_FOLLOW = 0.5
+_MIN_TRACKED_CORRELATION = 0.5
 _FEWEST = 6
 # Of the followed blocks with detail, at first sight: fewer, and the photos are others.
-_WORTH_A_LOOK = 0.3
+_MIN_TRACKED_SHARE = 0.3
 # How far a map may shrink or enlarge areas.
-_LARGEST_ZOOM = 2.5
+_MAX_ZOOM = 2.5
 # Shares of the side: what lies nearer to the edge has no block of its own in the other picture.
 _EDGE = 0.03
 _ROUNDS = 6
@@ -55,7 +55,7 @@ _TINY = 1e-3
 
 
 @dataclass(frozen=True)
-class Match:
+class BlockMatch:
     """How two pictures agree.
 
     share: of the blocks with detail, where both are seen, those that agree, in 0…1.
@@ -74,16 +74,16 @@ class Match:
     @property
     def is_copy(self) -> bool:
         """Whether the two are surely versions of one photo."""
-        agree = self.share >= _LEAST_SHARE and self.clean >= _LEAST_CLEAN
-        return self.exact and agree and self.overlap >= _LEAST_OVERLAP and self.is_suspicious
+        agree = self.share >= _MIN_SHARE and self.clean >= _MIN_CLEAN
+        return self.exact and agree and self.overlap >= _MIN_OVERLAP and self.is_suspicious
 
     @property
     def is_suspicious(self) -> bool:
         """Whether a person should look at both: copies, other parts or other shots of a scene."""
-        return self.share >= _LEAST_SUSPICIOUS_SHARE and self.blocks >= _FEWEST_THAT_AGREE
+        return self.share >= _MIN_SUSPICIOUS_SHARE and self.blocks >= _MIN_MATCHING_BLOCKS
 
 
-NO_MATCH = Match(0.0, 0.0, 0, 0.0, exact=False)
+NO_BLOCK_MATCH = BlockMatch(0.0, 0.0, 0, 0.0, exact=False)
 
 
 class _Grid:
@@ -168,7 +168,7 @@ class _Map:
         if np.abs(self.of(_CORNERS) - _CORNERS).max() <= _STILL:
             return True
         right, down = self.matrix[0, 1], self.matrix[1, 0]
-        turned = right * down < 0 and math.sqrt(-right * down) >= _LEAST_TURN
+        turned = right * down < 0 and math.sqrt(-right * down) >= _MIN_ROTATION
         return bool(turned and np.abs(self.shift).max() <= _CENTRED)
 
     def show(self, picture: np.ndarray) -> np.ndarray:
@@ -182,7 +182,7 @@ class _Map:
         )
 
 
-def match(a: np.ndarray, b: np.ndarray) -> Match:
+def match(a: np.ndarray, b: np.ndarray) -> BlockMatch:
     """How well `a` can be laid over `b`, both (PICTURE_PX, PICTURE_PX) grey levels.
 
     They are to lie nearly upon one another: turned by up to 5 degrees, moved and scaled a little.
@@ -210,13 +210,13 @@ def _improve(
     here, there = _detail(b), _detail(found.show(a))
     correlations, shifts = grid.follow(here, there)
     rich = grid.contrast(here) > _FLAT
-    weights = np.where(rich & (correlations > _LEAST_TO_FOLLOW), correlations**2, 0.0)
+    weights = np.where(rich & (correlations > _MIN_TRACKED_CORRELATION), correlations**2, 0.0)
     followed = np.count_nonzero(weights)
-    if followed < max(_FEWEST, _WORTH_A_LOOK * np.count_nonzero(rich)):
+    if followed < max(_FEWEST, _MIN_TRACKED_SHARE * np.count_nonzero(rich)):
         return None
     better = found.after(_fit(grid.centres, shifts, weights, largest_error))
     zoom = np.linalg.det(better.matrix)
-    return better if 1 / _LARGEST_ZOOM < zoom < _LARGEST_ZOOM else None
+    return better if 1 / _MAX_ZOOM < zoom < _MAX_ZOOM else None
 
 
 def _fit(points: np.ndarray, shifts: np.ndarray, weights: np.ndarray, largest_error: float) -> _Map:
@@ -236,7 +236,7 @@ def _fit(points: np.ndarray, shifts: np.ndarray, weights: np.ndarray, largest_er
     return _Map(solution[:2].T, solution[2])
 
 
-def _count(shown: np.ndarray, b: np.ndarray, found: _Map, grid: _Grid) -> Match:
+def _count(shown: np.ndarray, b: np.ndarray, found: _Map, grid: _Grid) -> BlockMatch:
     """What agrees of `b` and the other picture, as `found` shows it."""
     here, there = _detail(b), _detail(shown)
     correlations, _ = grid.follow(here, there)
@@ -244,13 +244,13 @@ def _count(shown: np.ndarray, b: np.ndarray, found: _Map, grid: _Grid) -> Match:
     places = found.of(grid.centres)
     seen = ((places > _EDGE) & (places < 1 - _EDGE)).all(axis=1)
     rich = (np.maximum(ours, theirs) > _FLAT) & seen
-    agree = rich & (correlations >= _LEAST_IN_A_BLOCK)
+    agree = rich & (correlations >= _MIN_BLOCK_CORRELATION)
     if not agree.any():
-        return NO_MATCH
+        return NO_BLOCK_MATCH
     gains = np.log(np.maximum(ours, _TINY) / np.maximum(theirs, _TINY))
     agree &= np.abs(gains - np.median(gains[agree])) < math.log(_SAME_GAIN)
     blocks = int(np.count_nonzero(agree))
-    return Match(
+    return BlockMatch(
         share=blocks / int(np.count_nonzero(rich)),
         clean=blocks / int(np.count_nonzero(rich & (correlations >= _SIMILAR))),
         blocks=blocks,

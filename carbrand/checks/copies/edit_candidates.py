@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from carbrand.checks.copies.hash_search import find_near, nearest_mask
-from carbrand.checks.copies.window_hash import HASH, VERSIONS, WINDOWS, transposed
+from carbrand.checks.copies.hash_search import find_hamming_neighbours, nearest_mask
+from carbrand.checks.copies.window_hash import HASH, TRANSFORMS, WINDOWS, transposed
 
 # Bits of 64. Up to 7, one of four pieces differs in one bit at most, which makes the search quick.
 _DISTANCE = 7
@@ -39,7 +39,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Overlay:
+class BoxPair:
     """The boxes of two photos that may show the same, and the version of the one or the other.
 
     changed_first: whether it is the first photo that is to be changed into that version.
@@ -52,16 +52,16 @@ class Overlay:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class EditCandidate:
     """Two photos, by number, the first before the second, and how they may lie upon one another."""
 
     first: int
     second: int
-    overlays: tuple[Overlay, ...]
+    box_pairs: tuple[BoxPair, ...]
 
 
-def find_candidates(photos: Sequence[np.ndarray]) -> list[Candidate]:
-    """The pairs that are worth a close look, by their numbers; their likeliest overlays first.
+def find_edit_candidates(photos: Sequence[np.ndarray]) -> list[EditCandidate]:
+    """The pairs that are worth a close look, by their numbers; their likeliest box_pairs first.
 
     `photos`: the HASHes of each.
     """
@@ -86,10 +86,10 @@ def _near(frames: np.ndarray, owners: np.ndarray, offered: np.ndarray) -> Iterat
     """Rows of _COLUMNS for all frames that in any version are near to others."""
     asked = np.flatnonzero(~frames["tilted"])
     for turned in (False, True):
-        numbers = np.array([n for n, it in enumerate(VERSIONS) if it.transposed == turned])
-        masks = np.array([VERSIONS[number].changed_signs() for number in numbers])
+        numbers = np.array([n for n, it in enumerate(TRANSFORMS) if it.transposed == turned])
+        masks = np.array([TRANSFORMS[number].changed_signs() for number in numbers])
         moved = np.stack(
-            [VERSIONS[number].of_windows(np.arange(len(WINDOWS))) for number in numbers]
+            [TRANSFORMS[number].of_windows(np.arange(len(WINDOWS))) for number in numbers]
         )
         for windows in _SAME_SHAPE:
             a = asked[np.isin(frames["window"][asked], windows)]
@@ -97,7 +97,7 @@ def _near(frames: np.ndarray, owners: np.ndarray, offered: np.ndarray) -> Iterat
             hashes = frames["hash"][a]
             hashes = transposed(hashes) if turned else hashes
             others = frames["hash"][b]
-            for rows, places in find_near(hashes, others, _DISTANCE, masks):
+            for rows, places in find_hamming_neighbours(hashes, others, _DISTANCE, masks):
                 differences = hashes[rows] ^ others[places]
                 which = nearest_mask(differences, masks)
                 bits = np.bitwise_count(differences ^ masks[which])
@@ -122,7 +122,7 @@ def _rows(frames: np.ndarray, owners: np.ndarray, found: np.ndarray) -> np.ndarr
 
 
 def _nearest(rows: np.ndarray, most_bits_alone: int = _DISTANCE) -> np.ndarray:
-    """The likeliest overlays of each pair, of the nearest pairs of each photo; nearest first.
+    """The likeliest box_pairs of each pair, of the nearest pairs of each photo; nearest first.
 
     most_bits_alone: in how many bits a pair may differ that agrees in one window only.
     """
@@ -155,14 +155,14 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def _candidates(rows: np.ndarray) -> Iterator[Candidate]:
-    """By their numbers, each with its overlays."""
+def _candidates(rows: np.ndarray) -> Iterator[EditCandidate]:
+    """By their numbers, each with its box_pairs."""
     rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
     ends = np.flatnonzero(np.diff(rows[:, :2], axis=0).any(axis=1)) + 1
     for own in np.split(rows, ends) if len(rows) else ():
         first, second = own[0, :2].tolist()
-        overlays = tuple(
-            Overlay(first_box, second_box, version, bool(changed_first))
+        box_pairs = tuple(
+            BoxPair(first_box, second_box, version, bool(changed_first))
             for _, _, version, first_box, second_box, changed_first, *_ in own.tolist()
         )
-        yield Candidate(first, second, overlays)
+        yield EditCandidate(first, second, box_pairs)

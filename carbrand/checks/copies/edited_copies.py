@@ -14,85 +14,87 @@ from functools import lru_cache
 
 import numpy as np
 
-from carbrand.checks.copies.block_match import NO_MATCH, Match, match
-from carbrand.checks.copies.edit_candidates import Candidate, Overlay, find_candidates
+from carbrand.checks.copies.block_match import NO_BLOCK_MATCH, BlockMatch, match
+from carbrand.checks.copies.edit_candidates import BoxPair, EditCandidate, find_edit_candidates
 from carbrand.checks.copies.fingerprint import working_copy
-from carbrand.checks.copies.window_hash import VERSIONS, pictures
-from carbrand.photos.clusters import Clusters
+from carbrand.checks.copies.window_hash import TRANSFORMS, pictures
 from carbrand.photos.photo import open_photo
 from carbrand.photos.photo_limits import MAX_PIXELS
+from carbrand.photos.union_find import UnionFind
 
 # Pairs that are looked at before what they say is used for the next.
-_AT_ONCE = 1024
+_CHUNK_SIZE = 1024
 # Photos of which the pictures are held for the next pair.
 _OPEN = 16
 
 
 @dataclass(frozen=True)
-class EditedPair:
+class MatchedPair:
     """Two photos, by number, the first before the second, and how well they match."""
 
     first: int
     second: int
-    match: Match
+    match: BlockMatch
 
 
 # How well the photos of each candidate match, in their order.
-Look = Callable[[Sequence[Candidate]], Iterable[Match]]
+Look = Callable[[Sequence[EditCandidate]], Iterable[BlockMatch]]
 
 
-def find_edited(
-    photos: Sequence[np.ndarray], known: Clusters, learned: Sequence[bool], look: Look
-) -> list[EditedPair]:
+def find_edited_copies(
+    photos: Sequence[np.ndarray], known: UnionFind, learned: Sequence[bool], look: Look
+) -> list[MatchedPair]:
     """Pairs that match, but for those that `known` holds together already.
 
     `learned`: which of the photos are for training. Pairs of these come first, and no test photo
     between two of them spares the look. Copies are joined in `known`.
     """
-    candidates = find_candidates(photos)
+    candidates = find_edit_candidates(photos)
     in_training = [it for it in candidates if learned[it.first] and learned[it.second]]
     with_tests = [it for it in candidates if not (learned[it.first] and learned[it.second])]
     apart = _without_tests(known, learned)
-    found = _look_through(in_training, apart, look)
+    found = _match_candidates(in_training, apart, look)
     for pair in found:
         if pair.match.is_copy:
-            known.join(np.array([pair.first]), np.array([pair.second]))
-    return found + _look_through(with_tests, known, look)
+            known.union(np.array([pair.first]), np.array([pair.second]))
+    return found + _match_candidates(with_tests, known, look)
 
 
-def _without_tests(known: Clusters, learned: Sequence[bool]) -> Clusters:
+def _without_tests(known: UnionFind, learned: Sequence[bool]) -> UnionFind:
     """`known` without the clusters in which there are test photos."""
     labels = known.labels()
     alone = np.isin(labels, labels[~np.array(learned, bool)], invert=True)
-    clusters = Clusters(len(labels))
-    clusters.join(np.flatnonzero(alone), labels[alone])
+    clusters = UnionFind(len(labels))
+    clusters.union(np.flatnonzero(alone), labels[alone])
     return clusters
 
 
-def _look_through(candidates: Sequence[Candidate], known: Clusters, look: Look) -> list[EditedPair]:
+def _match_candidates(
+    candidates: Sequence[EditCandidate], known: UnionFind, look: Look
+) -> list[MatchedPair]:
     """Those that match; copies are joined in `known`, so that of many each is looked at once."""
     found = []
-    for start in range(0, len(candidates), _AT_ONCE):
+    for start in range(0, len(candidates), _CHUNK_SIZE):
         labels = known.labels()
         waiting = [
             it
-            for it in candidates[start : start + _AT_ONCE]
+            for it in candidates[start : start + _CHUNK_SIZE]
             if labels[it.first] != labels[it.second]
         ]
         for candidate, result in zip(waiting, look(waiting), strict=True):
             if result.is_suspicious:
-                found.append(EditedPair(candidate.first, candidate.second, result))
+                found.append(MatchedPair(candidate.first, candidate.second, result))
             if result.is_copy:
-                known.join(np.array([candidate.first]), np.array([candidate.second]))
+                known.union(np.array([candidate.first]), np.array([candidate.second]))
     return found
 
 
-def look_at_files(
-    paths: tuple[str, str, tuple[Overlay, ...]], max_pixels: int = MAX_PIXELS
-) -> Match:
+def match_files(
+    paths: tuple[str, str, tuple[BoxPair, ...]], max_pixels: int = MAX_PIXELS
+) -> BlockMatch:
     """How well two photos match, by their paths. Raises UnreadablePhoto."""
-    first, second, overlays = paths
-    return best_match(_pictures(first, max_pixels), _pictures(second, max_pixels), overlays)
+    first, second, box_pairs = paths
+    return best_match(_pictures(first, max_pixels), _pictures(second, max_pixels), box_pairs)
 
 
 @lru_cache(maxsize=_OPEN)
@@ -101,17 +103,17 @@ def _pictures(path: str, max_pixels: int) -> list[np.ndarray]:
 
 
 def best_match(
-    first: Sequence[np.ndarray], second: Sequence[np.ndarray], overlays: Iterable[Overlay]
-) -> Match:
-    """Of the overlays the first that proves a copy, or else the best.
+    first: Sequence[np.ndarray], second: Sequence[np.ndarray], box_pairs: Iterable[BoxPair]
+) -> BlockMatch:
+    """Of the box_pairs the first that proves a copy, or else the best.
 
     `first` and `second` are the pictures of two photos, by box.
     """
-    best = NO_MATCH
-    for overlay in overlays:
-        a, b = first[overlay.first_box], second[overlay.second_box]
-        version = VERSIONS[overlay.version]
-        changed, other = (a, b) if overlay.changed_first else (b, a)
+    best = NO_BLOCK_MATCH
+    for box_pair in box_pairs:
+        a, b = first[box_pair.first_box], second[box_pair.second_box]
+        version = TRANSFORMS[box_pair.version]
+        changed, other = (a, b) if box_pair.changed_first else (b, a)
         found = match(version.of_picture(changed), other)
         if found.is_copy:
             return found

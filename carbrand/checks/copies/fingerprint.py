@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from carbrand.photos.likeness import LEAST_CONTRAST
+from carbrand.photos.similarity import MIN_CONTRAST
 
 # Both are made from a copy that is no larger than this: their cost does not grow with the photo's.
 _WORKING_PX = 256
@@ -24,11 +24,11 @@ _BORDER_TOLERANCES = (6, 40)
 _BORDER_EXCEPTIONS = 0.03
 # A frame around a frame; and whoever loses more of a side than this had no border but a plain sky.
 _BORDERS = 3
-_LARGEST_TRIM = 0.5
+_MAX_TRIM = 0.5
 
 
 @dataclass(frozen=True)
-class Frame:
+class Fingerprint:
     """A photo, or what is left of it without its border.
 
     `phash`, `mirrored_phash`: 64 bits each, as integers. `signature`: (SIGNATURE_PX, SIGNATURE_PX)
@@ -42,7 +42,7 @@ class Frame:
     bordered: bool
 
 
-def fingerprint(grey: Image.Image) -> tuple[Frame, ...]:
+def fingerprint(grey: Image.Image) -> tuple[Fingerprint, ...]:
     """The frames of a photo: the whole, and without its border; none of one without contrast.
 
     `grey`: its working copy, or the photo itself.
@@ -73,13 +73,13 @@ def perceptual_hash(photo: Image.Image) -> int:
     return int(str(imagehash.phash(photo)), 16)
 
 
-def _frame(grey: Image.Image, bordered: bool) -> Frame | None:
+def _frame(grey: Image.Image, bordered: bool) -> Fingerprint | None:
     small = grey.resize((SIGNATURE_PX, SIGNATURE_PX), Image.Resampling.BOX)
     signature = np.asarray(small)
-    if signature.std() < LEAST_CONTRAST:
+    if signature.std() < MIN_CONTRAST:
         return None
     mirrored = grey.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return Frame(perceptual_hash(grey), perceptual_hash(mirrored), signature, bordered)
+    return Fingerprint(perceptual_hash(grey), perceptual_hash(mirrored), signature, bordered)
 
 
 def _without_borders(grey: np.ndarray, tolerance: int) -> tuple[int, int, int, int]:
@@ -91,7 +91,7 @@ def _without_borders(grey: np.ndarray, tolerance: int) -> tuple[int, int, int, i
         other = np.abs(inside.astype(np.int16) - int(np.median(outline))) > tolerance
         rows = np.flatnonzero(other.mean(axis=1) > _BORDER_EXCEPTIONS)
         columns = np.flatnonzero(other.mean(axis=0) > _BORDER_EXCEPTIONS)
-        enough = _LARGEST_TRIM * np.array(inside.shape)
+        enough = _MAX_TRIM * np.array(inside.shape)
         if len(rows) < enough[0] or len(columns) < enough[1]:
             break
         box = (left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1)

@@ -18,11 +18,11 @@ _PIECES, _PIECE_BITS = 4, 16
 # Up to here the pieces differ in at most 2 bits: 137 neighbours each; 3 bits would be 697.
 MAX_DISTANCE = 11
 # Candidates compared at once: 10 MB, whatever the number of hashes.
-_AT_ONCE = 200_000
+_CHUNK_SIZE = 200_000
 _AS_THEY_ARE = np.zeros(1, np.uint64)
 
 
-def find_near(
+def find_hamming_neighbours(
     queries: np.ndarray, hashes: np.ndarray, distance: int, masks: np.ndarray = _AS_THEY_ARE
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Blocks of pairs (indices of queries, indices of hashes) at most `distance` bits apart.
@@ -98,7 +98,7 @@ class _Table:
         first = 0
         while first < len(pieces):
             done = ends[first - 1] if first else 0
-            last = max(first + 1, int(np.searchsorted(ends, done + _AT_ONCE, side="right")))
+            last = max(first + 1, int(np.searchsorted(ends, done + _CHUNK_SIZE, side="right")))
             rows = np.repeat(np.arange(first, last), counts[first:last])
             if len(rows):
                 # 0, 1, 2, … within each run of equal rows

@@ -8,29 +8,29 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from carbrand.checks.copies.fingerprint import Frame
+from carbrand.checks.copies.fingerprint import Fingerprint
 from carbrand.checks.copies.near_duplicates import find_near_duplicates
-from carbrand.photos.clusters import Clusters
 from carbrand.photos.manifest import Row
+from carbrand.photos.union_find import UnionFind
 
 # From the surest on.
-WAYS_TO_MATCH = ("bytes", "pixels", "hash")
+MATCH_KINDS = ("bytes", "pixels", "hash")
 
 
 # Pairs of rows, by number.
 Pairs = Sequence[tuple[int, int]]
 
 
-def join_copies(
-    rows: Sequence[Row], fingerprints: Sequence[Sequence[Frame]], distance: int
-) -> Clusters:
+def cluster_copies(
+    rows: Sequence[Row], fingerprints: Sequence[Sequence[Fingerprint]], distance: int
+) -> UnionFind:
     """The rows, by number, that have the same pixels or near-duplicates in common."""
     by_pixels: defaultdict[str, list[int]] = defaultdict(list)
     for number, row in enumerate(rows):
         by_pixels[row.pixel_sha256].append(number)
     same = list(by_pixels.values())
     labels = find_near_duplicates([fingerprints[numbers[0]] for numbers in same], distance).labels()
-    clusters = Clusters(len(rows))
+    clusters = UnionFind(len(rows))
     for label, numbers in zip(np.asarray(labels).tolist(), same, strict=True):
         _join(clusters, [(same[label][0], number) for number in numbers])
     return clusters
@@ -38,10 +38,10 @@ def join_copies(
 
 def mark_copies(
     rows: Sequence[Row],
-    fingerprints: Sequence[Sequence[Frame]],
+    fingerprints: Sequence[Sequence[Fingerprint]],
     distance: int,
     edited: Pairs = (),
-    joined: Clusters | None = None,
+    joined: UnionFind | None = None,
 ) -> list[Row]:
     """`rows` with what shows between photos: `label_conflict`, `leaked`, `duplicate`.
 
@@ -50,10 +50,10 @@ def mark_copies(
     `leaked`. Copies under two brands are a `label_conflict`, each one, and told by the photo that
     contradicts it.
     `fingerprints` are those of the rows; `distance` is in bits of hash. `edited` are copies found
-    in another way, `joined` what `join_copies` found where it is known already.
+    in another way, `joined` what `cluster_copies` found where it is known already.
     """
     marked = list(rows)
-    everything = joined or join_copies(rows, fingerprints, distance)
+    everything = joined or cluster_copies(rows, fingerprints, distance)
     _join(everything, edited)
     partners: defaultdict[int, list[int]] = defaultdict(list)
     for first, second in edited:
@@ -62,7 +62,9 @@ def mark_copies(
         # Two training photos may be alike only by way of a test photo between them.
         learned = [number for number in members if rows[number].split == "train"]
         seen, seen_of = [rows[n] for n in learned], [fingerprints[n] for n in learned]
-        apart = join_copies(seen, seen_of, distance) if len(learned) > 1 else Clusters(len(learned))
+        apart = (
+            cluster_copies(seen, seen_of, distance) if len(learned) > 1 else UnionFind(len(learned))
+        )
         places = {number: place for place, number in enumerate(learned)}
         pairs = [(number, other) for number in learned for other in partners[number]]
         _join(apart, [(places[a], places[b]) for a, b in pairs if b in places])
@@ -75,13 +77,13 @@ def mark_copies(
     return marked
 
 
-def _join(clusters: Clusters, pairs: Pairs) -> None:
+def _join(clusters: UnionFind, pairs: Pairs) -> None:
     if pairs:
         first, second = np.array(pairs).T
-        clusters.join(first, second)
+        clusters.union(first, second)
 
 
-def _groups(clusters: Clusters) -> list[list[int]]:
+def _groups(clusters: UnionFind) -> list[list[int]]:
     """The members of each cluster of two or more, by number."""
     groups: defaultdict[int, list[int]] = defaultdict(list)
     for number, label in enumerate(clusters.labels().tolist()):
@@ -119,7 +121,7 @@ def _mark(cluster: Sequence[Row], twins: Sequence[Sequence[Row]]) -> Iterator[Ro
             row,
             issues=(*row.issues, *issues),
             duplicate_of=original.path if original else "",
-            match=how_they_match(row, original) if original else "",
+            match=match_kind(row, original) if original else "",
             cluster=cluster[0].path,
         )
 
@@ -161,8 +163,8 @@ class _Originals:
         return None
 
 
-def how_they_match(a: Row, b: Row) -> str:
-    """By which of WAYS_TO_MATCH two copies show."""
+def match_kind(a: Row, b: Row) -> str:
+    """By which of MATCH_KINDS two copies show."""
     if a.sha256 == b.sha256:
         return "bytes"
     return "pixels" if a.pixel_sha256 == b.pixel_sha256 else "hash"

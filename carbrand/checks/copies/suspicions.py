@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from carbrand.checks.copies.edited_copies import EditedPair
+from carbrand.checks.copies.edited_copies import MatchedPair
 from carbrand.photos.manifest import Row
 
 
-def mark_suspicions(rows: Sequence[Row], pairs: Iterable[EditedPair]) -> list[Row]:
+def mark_suspicions(rows: Sequence[Row], pairs: Iterable[MatchedPair]) -> list[Row]:
     """`rows`, with `suspected` among the issues of those that may be copies, and of which.
 
     Of a training and a test photo the latter is suspected, else the later by path; of several

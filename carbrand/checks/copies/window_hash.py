@@ -15,7 +15,7 @@ from PIL import Image
 
 from carbrand.checks.copies.block_match import PICTURE_PX
 from carbrand.checks.copies.content_box import content_boxes
-from carbrand.photos.likeness import LEAST_CONTRAST
+from carbrand.photos.similarity import MIN_CONTRAST
 
 # Left, top, right, bottom in shares, exact in binary. Turned or mirrored, each window is one of
 # them again.
@@ -49,7 +49,7 @@ HASH = np.dtype([("hash", "u8"), ("window", "u1"), ("box", "u1"), ("tilted", "?"
 
 
 @dataclass(frozen=True)
-class Version:
+class Transform:
     """What may have been done to a photo; first transposed, then mirrored, then the rest."""
 
     transposed: bool
@@ -90,8 +90,8 @@ class Version:
         return list(WINDOWS.values()).index((left, top, right, bottom))
 
 
-VERSIONS = tuple(
-    Version(transposed, mirrored, upside_down, negative)
+TRANSFORMS = tuple(
+    Transform(transposed, mirrored, upside_down, negative)
     for negative in (False, True)
     for transposed in (False, True)
     for mirrored in (False, True)
@@ -114,7 +114,7 @@ def pictures(grey: Image.Image) -> list[np.ndarray]:
     ]
 
 
-def window_hashes(grey: Image.Image) -> np.ndarray:
+def hash_windows(grey: Image.Image) -> np.ndarray:
     """The hashes of all windows with contrast, (k,) HASH."""
     shown = np.stack(pictures(grey)).astype(float)
     hashes = np.zeros((len(shown), len(WINDOWS)), HASH)
@@ -122,7 +122,7 @@ def window_hashes(grey: Image.Image) -> np.ndarray:
     hashes["hash"] = _pack(frequencies.transpose(0, 1, 3, 2, 4)[:, _DOWN, _ACROSS] > 0)
     hashes["window"] = np.arange(len(WINDOWS))
     hashes["box"] = np.arange(len(shown))[:, None]
-    return np.concatenate([hashes[_contrasts(shown) >= LEAST_CONTRAST], _tilted(shown[0], grey)])
+    return np.concatenate([hashes[_contrasts(shown) >= MIN_CONTRAST], _tilted(shown[0], grey)])
 
 
 def _contrasts(shown: np.ndarray) -> np.ndarray:
@@ -146,7 +146,7 @@ def _tilted(picture: np.ndarray, grey: Image.Image) -> np.ndarray:
     hashes["hash"] = _pack(_DCT @ shown @ _DCT.T > 0)
     hashes["window"] = [_NAMES.index("centre"), _NAMES.index("whole")] * len(_TILTS)
     hashes["tilted"] = True
-    return hashes[shown.std(axis=(1, 2)) >= LEAST_CONTRAST]
+    return hashes[shown.std(axis=(1, 2)) >= MIN_CONTRAST]
 
 
 def _tilts(size: tuple[int, int]) -> np.ndarray:

@@ -32,7 +32,7 @@ MAX_PROFILE_BYTES = 8_000_000
 # Levels of 255 by which a profile may move colours and still be sRGB: tables and matrices round.
 SRGB_WITHIN = 3
 # A profile that leaves less between black and white is broken.
-LEAST_RANGE = 64
+MIN_RANGE = 64
 # 2.2, which stands for sRGB, give or take; libpng's own tolerance is 5 % too.
 _GAMMA, _GAMMA_WITHIN = 45455, 0.05
 
@@ -63,7 +63,7 @@ class Colours:
     """Why its profile is ignored; empty where it is not."""
 
 
-def colours_of(photo: Image.Image, data: bytes, format: str) -> Colours:
+def read_colours(photo: Image.Image, data: bytes, format: str) -> Colours:
     """The colours of `photo` by the metadata of its file; it need not be decoded yet."""
     space = "GRAY" if photo.mode.startswith("I") else _SPACES.get(photo.mode)
     if not space:
@@ -167,7 +167,7 @@ def _build(profile: bytes, space: str) -> Convert | None:
         after = np.asarray(transform.apply(probe), dtype=int)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         raise UnusableProfile("it is broken") from None
-    if np.ptp(after.mean(axis=2)) < LEAST_RANGE:
+    if np.ptp(after.mean(axis=2)) < MIN_RANGE:
         raise UnusableProfile("it leaves no colours")
     if space == "CMYK":
         return transform.apply

@@ -14,7 +14,7 @@ import zlib
 
 import numpy as np
 
-from carbrand.photos.decode.formats import ends_early
+from carbrand.photos.decode.formats import is_truncated
 from carbrand.photos.decode.jpeg_file import Scan, read_jpeg
 
 # Warnings of libjpeg (jerror.h) that mean broken pixels. The others are of odd but whole files, and
@@ -31,7 +31,7 @@ _MISSING, _MISSING_OF_A_REFINEMENT = 0.01, 0.07
 _END_MARKER = b"\xff\xd9"
 
 
-def is_damaged(data: bytes) -> str | None:
+def find_damage(data: bytes) -> str | None:
     """A message on what is corrupt in the bytes of a photo that decodes; None for an intact one.
 
     Of 300 JPEGs with 8 random bytes changed it found 250, Pillow's own decoder 12 more; the rest
@@ -56,26 +56,26 @@ def _jpeg_damage(data: bytes) -> str | None:
     return None
 
 
-def rest_is_missing(data: bytes) -> bool:
+def is_cut_off(data: bytes) -> bool:
     """Whether a damaged photo was cut, whatever was put behind the cut.
 
     A JPEG is decoded twice to a few pixels for each block, with the last scan and without; the
     blocks at the end to which the scan brings nothing are those that are missing.
     """
     if not data.startswith(b"\xff\xd8"):
-        return data.startswith(b"\x89PNG") and ends_early(data, "PNG")
+        return data.startswith(b"\x89PNG") and is_truncated(data, "PNG")
     jpeg = read_jpeg(data)
-    if jpeg.ends_early:
+    if jpeg.is_truncated:
         return True
-    last = jpeg.scans[-1 if jpeg.comes_in_scans else 0]
+    last = jpeg.scans[-1 if jpeg.needs_all_scans else 0]
     head, body = data[: last.data_at], _without_padding(data, last)
-    side = 2 if jpeg.comes_in_scans else 1  # a scan that refines leaves the mean as it is
+    side = 2 if jpeg.needs_all_scans else 1  # a scan that refines leaves the mean as it is
     rows = -(-jpeg.height * side // 8)
     with_scan, without = (_decode_blocks(head + part + _END_MARKER, rows) for part in (body, b""))
     if with_scan is None or without is None:
         return False
     missing = _unchanged_at_end(with_scan != without, side)
-    if jpeg.comes_in_scans:  # a scan that brings nothing at all may be as it should be
+    if jpeg.needs_all_scans:  # a scan that brings nothing at all may be as it should be
         return _MISSING_OF_A_REFINEMENT <= missing < 1
     return missing >= _MISSING
 

@@ -12,7 +12,7 @@ from carbrand.photos.decode.formats import tiff_directory
 _BITS, _WHITE_IS_ZERO, _SAMPLE_FORMAT = 258, 262, 339
 
 
-def grey_of_its_range(photo: Image.Image, data: bytes, format: str) -> tuple[Image.Image, bool]:
+def scale_deep_grey(photo: Image.Image, data: bytes, format: str) -> tuple[Image.Image, bool]:
     """The photo scaled by its full range (Pillow's conversion clips to white), as RGB.
 
     And whether the file's transparent grey, if it has one, occurs; it becomes white.

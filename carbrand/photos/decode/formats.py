@@ -95,7 +95,7 @@ def extension_fits(path: Path | str, format: str) -> bool:
     return format not in SUFFIXES_OF or Path(path).suffix.lower() in SUFFIXES_OF[format]
 
 
-def name_unsupported(path: Path | str, data: bytes) -> str:
+def name_unsupported_format(path: Path | str, data: bytes) -> str:
     """The name of the picture format that is not read, or an empty string.
 
     A camera raw that begins like a TIFF is one too: what Pillow would read of it is a stamp-sized
@@ -122,7 +122,7 @@ def name_unsupported(path: Path | str, data: bytes) -> str:
     return ""
 
 
-def name_other(data: bytes) -> str:
+def describe_other_file(data: bytes) -> str:
     """What a file is that is no picture at all, where that is easily said; or an empty string."""
     for start, name in _NO_PICTURES:
         if data.startswith(start):
@@ -133,12 +133,12 @@ def name_other(data: bytes) -> str:
     return "only zeros" if not data.strip(b"\0") else ""
 
 
-def ends_early(data: bytes, format: str = "") -> bool:
+def is_truncated(data: bytes, format: str = "") -> bool:
     """Whether something is missing at the end of a file of that format, by its own structure."""
     if format == "JPEG":
-        return read_jpeg(data).ends_early
+        return read_jpeg(data).is_truncated
     if format == "PNG":
-        return _png_ends_early(data)
+        return _png_is_truncated(data)
     if format == "WEBP":
         return len(data) < 8 + int.from_bytes(data[4:8], "little")
     if format == "BMP":
@@ -146,12 +146,12 @@ def ends_early(data: bytes, format: str = "") -> bool:
     if format == "GIF":
         return not _walk_gif(data)[1]
     if format == "TIFF":
-        return _tiff_ends_early(data)
+        return _tiff_is_truncated(data)
     starts = [start for group in _STARTS.values() for start in group] + [b"RIFF"]
     return any(0 < len(data) < len(start) and start.startswith(data) for start in starts)
 
 
-def holds_more_pictures(data: bytes, format: str) -> bool:
+def has_more_frames(data: bytes, format: str) -> bool:
     """Whether a GIF has more frames than one, or a TIFF more pages (a thumbnail is none)."""
     if format == "GIF":
         return _walk_gif(data)[0] > 1
@@ -177,7 +177,7 @@ def _is_tga_header(data: bytes) -> bool:
     return len(data) > 18 and data[1] in (0, 1) and data[2] in (1, 2, 3, 9, 10, 11)
 
 
-def _png_ends_early(data: bytes) -> bool:
+def _png_is_truncated(data: bytes) -> bool:
     at = 8
     while at + 12 <= len(data):
         if data[at + 4 : at + 8] == b"IEND":
@@ -278,7 +278,7 @@ def _is_raw(data: bytes, suffix: str) -> bool:
     )
 
 
-def _tiff_ends_early(data: bytes) -> bool:
+def _tiff_is_truncated(data: bytes) -> bool:
     directory = tiff_directory(data)
     if not directory.tags or directory.is_cut:
         return True

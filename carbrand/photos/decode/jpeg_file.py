@@ -45,13 +45,13 @@ class JpegFile:
     has_end: bool
 
     @property
-    def comes_in_scans(self) -> bool:
+    def needs_all_scans(self) -> bool:
         """Whether it must be held whole to be decoded; also where that cannot be made out."""
         first = self.scans[0].components if self.scans else ()
         return self.progressive or not first or len(first) != len(self.components)
 
     @property
-    def ends_early(self) -> bool:
+    def is_truncated(self) -> bool:
         """Whether its end marker or a scan is missing, whatever lies behind."""
         return not self.has_end or not self.scans or not self._is_complete()
 

@@ -19,7 +19,7 @@ from carbrand.photos.decode.bands import Box, bands
 from carbrand.photos.decode.colour_profile import Convert
 
 
-def onto_white(
+def composite_on_white(
     photo: Image.Image,
     data: bytes,
     format: str,

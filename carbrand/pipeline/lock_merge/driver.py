@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from carbrand.node.dvc_lock import Torn, read_as_dvc
+from carbrand.node.dvc_lock import InvalidDvcLock, parse_with_dvc
 from carbrand.node.errors import DONE
 from carbrand.node.terminal import print_note
 from carbrand.pipeline.lock_merge.three_way import Unsettled, merge_locks
@@ -22,14 +22,14 @@ def merge_files(base: Path, ours: Path, theirs: Path) -> int:
     from dvc.utils.serialize import dumps_yaml
 
     try:
-        content_of_base = read_as_dvc(base.read_bytes()) if base.stat().st_size else EMPTY
+        content_of_base = parse_with_dvc(base.read_bytes()) if base.stat().st_size else EMPTY
         merged = merge_locks(
-            content_of_base, read_as_dvc(ours.read_bytes()), read_as_dvc(theirs.read_bytes())
+            content_of_base, parse_with_dvc(ours.read_bytes()), parse_with_dvc(theirs.read_bytes())
         )
     except Unsettled:
         print_note("Both sides changed `datasets` in dvc.lock.")
         return CONFLICT
-    except Torn as error:
+    except InvalidDvcLock as error:
         print_note(f"A version of dvc.lock is none that DVC wrote: {error}.")
         return CONFLICT
     ours.write_text(dumps_yaml(merged.lock), "utf-8", newline="\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from carbrand.checks.copies.hash_search import find_near
+from carbrand.checks.copies.hash_search import find_hamming_neighbours
 from carbrand.node.errors import UserError
 from carbrand.photos.manifest import KEPT, Row, read_manifest
 from carbrand.scores.evaluation import PredictedPhoto
@@ -74,5 +74,5 @@ def _look_alike(rows: Sequence[Row], learned: Sequence[Row]) -> set[str]:
     rows = [row for row in rows if row.phash]
     hashes = np.array([int(row.phash, 16) for row in rows], np.uint64)
     known = np.array([int(row.phash, 16) for row in learned if row.phash], np.uint64)
-    near = find_near(hashes, known, _NEAR_BITS)
+    near = find_hamming_neighbours(hashes, known, _NEAR_BITS)
     return {rows[number].path for numbers, _ in near for number in numbers}

@@ -27,7 +27,7 @@ def check_results(project: Path, revision: Revision, files: GateFiles, params: b
         lock = DvcLock.read(Path(folder) / files.lock).upstream(files.node)
         if not lock.nodes:
             return
-        stale = lock.torn_chain()
+        stale = lock.inconsistent_paths()
         if params and (Path(folder) / files.params).is_file():
             content = _read_params(Path(folder), files.params, revision)
             stale += _changed_params(lock.nodes, files.params, content)

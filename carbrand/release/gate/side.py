@@ -76,7 +76,7 @@ def read_side(folder: Path, files: GateFiles, name: str, mend: str) -> Side:
         metrics=metrics,
         history=tuple(run.find(files.history, _read_finite_history) or ()),
         # None: a pipeline of another kind. Then paths have to do.
-        test_hash=lock.seen(files.node, files.test_photos.as_posix()),
+        test_hash=lock.dependency_hash(files.node, files.test_photos.as_posix()),
     )
 
 

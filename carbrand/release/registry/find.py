@@ -8,7 +8,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from carbrand.node.dvc_lock import DvcLock, NotOfTheRun
+from carbrand.node.dvc_lock import DvcLock, StaleFile
 from carbrand.node.errors import UserError
 from carbrand.node.wording import one_line
 from carbrand.pipeline.dvc_settings import private_site_cache
@@ -90,7 +90,7 @@ def _registered(repository: Repository, name: str, rest: str) -> str | None:
 
 def _fetch(project: Path, commit: str, path: str, wanted: str) -> Path:
     """The file that dvc.lock of the commit names, byte by byte."""
-    lock = DvcLock.of(Repository(project).read(commit, LOCK))
+    lock = DvcLock.parse(Repository(project).read(commit, LOCK))
     md5 = lock.md5(path)
     if md5 is None:
         raise UserError(
@@ -98,7 +98,7 @@ def _fetch(project: Path, commit: str, path: str, wanted: str) -> Path:
             f"commit in which the pipeline ran."
         )
     kept = project / KEPT / f"{commit}-{path.replace('/', '-')}"
-    with contextlib.suppress(NotOfTheRun):
+    with contextlib.suppress(StaleFile):
         lock.check(path, kept)
         return kept
     # DVC reads it in this process, when it is imported.
@@ -131,7 +131,7 @@ def _fetch(project: Path, commit: str, path: str, wanted: str) -> Path:
 def _check_fetched(lock: DvcLock, path: str, file: Path, cached: Path, name: str) -> None:
     try:
         lock.check(path, file)
-    except NotOfTheRun as error:
+    except StaleFile as error:
         mend = (
             f"Delete {cached}: then `dvc pull` gets it from a remote, or `make repro` makes it."
             if cached.exists()

@@ -73,4 +73,4 @@ def _version_of(project: Path, name: str, commit: str) -> str | None:
 
 
 def _hash(repository: Repository, commit: str, model: str) -> str | None:
-    return DvcLock.of(repository.read(commit, "dvc.lock")).written(model)
+    return DvcLock.parse(repository.read(commit, "dvc.lock")).output_md5(model)

@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carbrand.node.dvc_lock import is_in
+from carbrand.node.dvc_lock import is_inside
 from carbrand.node.errors import UserError
 from carbrand.pipeline.dvc_settings import private_site_cache
 
@@ -179,7 +179,7 @@ class _Walk:
         """What becomes of it, and the hashes of what it will have written, if they are known."""
         if self.force:
             return Fate.RUNS, None
-        if any(is_in(dep.def_path, self.open) or self._holds_open(dep) for dep in stage.deps):
+        if any(is_inside(dep.def_path, self.open) or self._holds_open(dep) for dep in stage.deps):
             return Fate.OPEN, None
         now = [self._hash(dep) for dep in stage.deps]
         if None in now:  # a file within a folder that comes from the cache of another machine
@@ -196,7 +196,7 @@ class _Walk:
 
     def _holds_open(self, dep: Any) -> bool:
         """Whether it is a folder of which a part will be another one."""
-        return any(is_in(place, [dep.def_path]) for place in self.open)
+        return any(is_inside(place, [dep.def_path]) for place in self.open)
 
     def _hash(self, dep: Any) -> Any:
         """The HashInfo of what the node will read; None where that is not known."""
@@ -208,7 +208,7 @@ class _Walk:
         if path in self.hashes:
             return HashInfo("md5", self.hashes[path])
         for place, known in self.hashes.items():
-            if is_in(path, [place]):
+            if is_inside(path, [place]):
                 return (
                     dep.hash_info if known == self.locked.get(place) else self._within(place, path)
                 )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from carbrand.node.dvc_lock import DvcLock, is_in
+from carbrand.node.dvc_lock import DvcLock, is_inside
 from carbrand.node.errors import UserError
 from carbrand.node.wording import one_line
 from carbrand.pipeline.git import Repository
@@ -154,7 +154,7 @@ def check(plan: Plan, repository: Repository) -> None:
     strange = [
         one_line(path)
         for path in repository.changed()
-        if not path.endswith(".dvc") and not is_in(path, own)
+        if not path.endswith(".dvc") and not is_inside(path, own)
     ]
     if strange:
         raise UserError(
@@ -170,7 +170,7 @@ def check_unchanged(plan: Plan, dvc: Dvc, made: bytes) -> None:
     made: what dvc.lock said at the end of the run.
     """
     # What nodes write need not be here: DVC fetches only what a run needs.
-    changed = sorted(path for path in dvc.changed() if not is_in(path, plan.written))
+    changed = sorted(path for path in dvc.changed() if not is_inside(path, plan.written))
     if (plan.project / plan.files.lock).read_bytes() != made:
         changed.append(plan.files.lock.as_posix())
     if changed:
@@ -212,8 +212,11 @@ def judge(plan: Plan, repository: Repository) -> Comparison | None:
     """The gate's comparison, or None where there is no model yet to compare with."""
     revision = find_revision(plan.project, plan.against)
     predictions = plan.files.predictions.as_posix()
-    lock = DvcLock.of(repository.read(revision.commit, plan.files.lock.as_posix()))
-    if lock.written(predictions) is None and repository.read(revision.commit, predictions) is None:
+    lock = DvcLock.parse(repository.read(revision.commit, plan.files.lock.as_posix()))
+    if (
+        lock.output_md5(predictions) is None
+        and repository.read(revision.commit, predictions) is None
+    ):
         read_here(plan.project, plan.files)  # with nothing to compare with, it must be right, too
         return None
     # New test photos are nothing unusual here, and the old model can be asked about them.

@@ -11,26 +11,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from carbrand.checks.copies.block_match import PICTURE_PX, Match
-from carbrand.checks.copies.edit_candidates import Candidate, find_candidates
-from carbrand.checks.copies.edited_copies import EditedPair, best_match, find_edited
+from carbrand.checks.copies.block_match import PICTURE_PX, BlockMatch
+from carbrand.checks.copies.edit_candidates import EditCandidate, find_edit_candidates
+from carbrand.checks.copies.edited_copies import MatchedPair, best_match, find_edited_copies
 from carbrand.checks.copies.fingerprint import working_copy
 from carbrand.checks.copies.window_hash import (
     HASH,
-    VERSIONS,
+    TRANSFORMS,
     WINDOWS,
+    hash_windows,
     pictures,
-    window_hashes,
 )
-from carbrand.photos.clusters import Clusters
 from carbrand.photos.files import find_files
 from carbrand.photos.photo import open_photo
+from carbrand.photos.union_find import UnionFind
 from tests.conftest import ROOT
 from tests.support.edits import OVERLAYS
 
 # Of those that are told, so many are surely copies; a bar may cover most of a small car.
 LEAST_SURE, LEAST_SURE_BEHIND_A_BAR = 0.6, 0.4
-SURE = Match(1.0, 1.0, 64, 1.0, exact=True)
+SURE = BlockMatch(1.0, 1.0, 64, 1.0, exact=True)
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,21 @@ class Seen:
     @classmethod
     def of(cls, photos: Sequence[Image.Image]) -> Seen:
         greys = [working_copy(photo) for photo in photos]
-        return cls(list(photos), [*map(window_hashes, greys)], [*map(pictures, greys)])
+        return cls(list(photos), [*map(hash_windows, greys)], [*map(pictures, greys)])
 
 
-def search(*parts: Seen) -> list[EditedPair]:
+def search(*parts: Seen) -> list[MatchedPair]:
     """What is found among all of them."""
     shown = [pictures for part in parts for pictures in part.shown]
     hashes = [of_photo for part in parts for of_photo in part.hashes]
 
-    def look(candidates: Sequence[Candidate]) -> Iterator[Match]:
-        return (best_match(shown[it.first], shown[it.second], it.overlays) for it in candidates)
+    def look(candidates: Sequence[EditCandidate]) -> Iterator[BlockMatch]:
+        return (best_match(shown[it.first], shown[it.second], it.box_pairs) for it in candidates)
 
-    return find_edited(hashes, Clusters(len(hashes)), [False] * len(hashes), look)
+    return find_edited_copies(hashes, UnionFind(len(hashes)), [False] * len(hashes), look)
 
 
-def pairs(found: Sequence[EditedPair]) -> set[tuple[int, int]]:
+def pairs(found: Sequence[MatchedPair]) -> set[tuple[int, int]]:
     return {(pair.first, pair.second) for pair in found}
 
 
@@ -114,7 +114,7 @@ def test_the_hashes_of_every_version_follow_from_those_of_the_photo():
     names = np.arange(len(WINDOWS))
     own = by_window(grey)
     assert set(own) == set(names.tolist())
-    for version in VERSIONS:
+    for version in TRANSFORMS:
         changed = Image.fromarray(np.ascontiguousarray(version.of_picture(np.asarray(grey))))
         hashes = version.of_hashes(np.array([own[name] for name in names.tolist()], np.uint64))
         expected = dict(zip(version.of_windows(names).tolist(), hashes.tolist(), strict=True))
@@ -123,16 +123,16 @@ def test_the_hashes_of_every_version_follow_from_those_of_the_photo():
 
 def by_window(grey: Image.Image) -> dict[int, int]:
     """The hashes of the whole picture's windows by their numbers."""
-    found = window_hashes(grey)
+    found = hash_windows(grey)
     whole = (found["box"] == 0) & ~found["tilted"]
     return dict(zip(found["window"][whole].tolist(), found["hash"][whole].tolist(), strict=True))
 
 
 def test_plain_photos_have_no_hashes_and_are_no_pairs():
     plain = [Image.new("RGB", (60, 40), colour) for colour in ("white", "black", "grey")]
-    assert [len(window_hashes(photo.convert("L"))) for photo in plain] == [0, 0, 0]
+    assert [len(hash_windows(photo.convert("L"))) for photo in plain] == [0, 0, 0]
     assert search(Seen.of(plain)) == []
-    assert find_edited([np.empty(0, HASH)], Clusters(1), [True], lambda _: []) == []
+    assert find_edited_copies([np.empty(0, HASH)], UnionFind(1), [True], lambda _: []) == []
 
 
 def test_photos_of_any_shape_can_be_compared():
@@ -145,15 +145,15 @@ def test_photos_of_any_shape_can_be_compared():
 def test_of_many_copies_of_one_photo_each_is_looked_at_once():
     """Not each with each; whatever order they come in, all end in one cluster."""
     photos = [clouds(number // 30) for number in range(60)]
-    known = Clusters(len(photos))
-    hashes = [window_hashes(working_copy(photo)) for photo in photos]
-    looks: list[Candidate] = []
+    known = UnionFind(len(photos))
+    hashes = [hash_windows(working_copy(photo)) for photo in photos]
+    looks: list[EditCandidate] = []
 
-    def look(candidates: Sequence[Candidate]) -> Iterator[Match]:
+    def look(candidates: Sequence[EditCandidate]) -> Iterator[BlockMatch]:
         looks.extend(candidates)
         return (SURE for _ in candidates)
 
-    find_edited(hashes, known, [True] * 60, look)
+    find_edited_copies(hashes, known, [True] * 60, look)
     assert known.labels().tolist() == [0] * 30 + [30] * 30
     assert len(looks) <= 60 * 8
 
@@ -167,15 +167,15 @@ def test_among_many_photos_one_window_that_agrees_by_chance_is_not_enough():
     near = [photo((top, 2)), photo((top ^ few_bits, 2))]
     twice = [photo((top, 2), (bottom, 3)), photo((top ^ many_bits, 2), (bottom ^ many_bits, 3))]
     many = [np.empty(0, HASH)] * 4000
-    assert [len(find_candidates(pair)) for pair in (alone, near, twice)] == [1, 1, 1]
-    assert [len(find_candidates(pair + many)) for pair in (alone, near, twice)] == [0, 1, 1]
+    assert [len(find_edit_candidates(pair)) for pair in (alone, near, twice)] == [1, 1, 1]
+    assert [len(find_edit_candidates(pair + many)) for pair in (alone, near, twice)] == [0, 1, 1]
 
 
 def test_no_test_photo_decides_which_training_photos_are_copies():
     """The first two are copies of one another, whether or not a test photo joined them before."""
     photos = [clouds(1), OVERLAYS["caption"](clouds(1)), OVERLAYS["logo"](clouds(1))]
-    hashes = [window_hashes(working_copy(photo)) for photo in photos]
-    known = Clusters(3)
-    known.join(np.array([0, 1]), np.array([2, 2]))
-    found = find_edited(hashes, known, [True, True, False], lambda it: [SURE] * len(it))
+    hashes = [hash_windows(working_copy(photo)) for photo in photos]
+    known = UnionFind(3)
+    known.union(np.array([0, 1]), np.array([2, 2]))
+    found = find_edited_copies(hashes, known, [True, True, False], lambda it: [SURE] * len(it))
     assert pairs(found) == {(0, 1)}

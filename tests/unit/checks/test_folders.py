@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbrand.checks.brand_names import compare_names, fold_name
-from carbrand.checks.splits import FolderLimits, compare_photos, half_width
+from carbrand.checks.brand_names import check_brand_names, normalize_name
+from carbrand.checks.splits import FolderLimits, check_splits, wilson_half_width
 from carbrand.photos.folder_findings import (
     FOLDER_CODES,
     FOLDER_SEVERITIES,
     FolderFinding,
-    brands_left_out,
     error_lines,
-    judge_folders,
+    excluded_brands,
+    rate_findings,
 )
 from carbrand.scores.evaluation import wilson_interval
 
@@ -50,11 +50,11 @@ def photos(**counts: int) -> list[Photo]:
 
 
 def compare(rows: list[Photo], limits: FolderLimits = LIMITS) -> list[FolderFinding]:
-    return compare_photos(rows, sorted({row.brand for row in rows}), FOLDERS, limits)
+    return check_splits(rows, sorted({row.brand for row in rows}), FOLDERS, limits)
 
 
 def names(train: list[str], test: list[str]) -> list[FolderFinding]:
-    return compare_names({"train": train, "test": test}, FOLDERS)
+    return check_brand_names({"train": train, "test": test}, FOLDERS)
 
 
 def varied(train: int, test: int, seed: int = 0) -> list[Photo]:
@@ -80,7 +80,7 @@ def test_the_same_brands_in_both_splits_are_no_finding():
 @pytest.mark.parametrize(("lacking", "other"), [("train", "test"), ("test", "train")])
 def test_a_brand_in_one_split_only_is_found(lacking, other):
     brands = {lacking: ["asta"], other: ["asta", "bolt"]}
-    (finding,) = compare_names(brands, FOLDERS)
+    (finding,) = check_brand_names(brands, FOLDERS)
     assert (finding.code, finding.folder) == ("missing_brand", f"Datasets/{other}/bolt")
     assert finding.message == (
         f"Datasets/{lacking}/bolt does not exist, but the brand `bolt` is in Datasets/{other}. "
@@ -122,7 +122,7 @@ def test_names_that_differ_in_spelling_only_are_found(one, other, difference):
     ],
 )
 def test_names_that_mean_something_else_are_left_alone(one, other):
-    assert fold_name(one) != fold_name(other)
+    assert normalize_name(one) != normalize_name(other)
     assert names([one, other], [one, other]) == []
 
 
@@ -141,29 +141,29 @@ def test_findings_do_not_depend_on_the_order_of_the_folders():
 
 def test_a_brand_missing_by_its_spelling_is_told_once_where_that_is_an_error():
     findings = names(["Audi", "bolt"], ["audi"])
-    judged = judge_folders(findings, STRICT)
+    judged = rate_findings(findings, STRICT)
     assert [(f.code, f.brand) for f in judged] == [("missing_brand", "bolt"), ("similar_names", "")]
     assert len(error_lines(judged)) == 2
-    judged = judge_folders(findings, STRICT | {"similar_names": "warn"})
+    judged = rate_findings(findings, STRICT | {"similar_names": "warn"})
     assert [f.code for f in judged] == ["missing_brand"] * 3 + ["similar_names"]
     assert len(error_lines(judged)) == 3
 
 
 def test_a_missing_brand_can_be_left_out():
     findings = names(["asta", "bolt", "cirro"], ["asta", "delta"])
-    judged = judge_folders(findings, STRICT | {"missing_brand": "exclude"})
-    assert brands_left_out(judged) == {"bolt", "cirro", "delta"}
+    judged = rate_findings(findings, STRICT | {"missing_brand": "exclude"})
+    assert excluded_brands(judged) == {"bolt", "cirro", "delta"}
     assert error_lines(judged) == []
-    assert brands_left_out(judge_folders(findings, STRICT)) == set()
+    assert excluded_brands(rate_findings(findings, STRICT)) == set()
 
 
 @pytest.mark.parametrize("code", FOLDER_CODES)
 def test_every_severity_does_what_it_says(code):
     finding = FolderFinding(code, "Datasets/train", "Something is odd. Mend it.", "asta")
     for severity in FOLDER_SEVERITIES[code]:
-        judged = judge_folders([finding], STRICT | {code: severity})
+        judged = rate_findings([finding], STRICT | {code: severity})
         assert [f.severity for f in judged] == ([] if severity == "ignore" else [severity])
-        assert brands_left_out(judged) == ({"asta"} if severity == "exclude" else set())
+        assert excluded_brands(judged) == ({"asta"} if severity == "exclude" else set())
         way_out = "exclude" if code == "missing_brand" else "warn"
         line = f"Something is odd. Mend it, or set validate.{code}: {way_out}."
         assert error_lines(judged) == ([line] if severity == "error" else [])
@@ -171,7 +171,7 @@ def test_every_severity_does_what_it_says(code):
 
 def test_findings_are_in_the_order_of_their_codes():
     findings = [FolderFinding(code, "x", "y.") for code in FOLDER_CODES]
-    assert [f.code for f in judge_folders(findings[::-1], WARN)] == list(FOLDER_CODES)
+    assert [f.code for f in rate_findings(findings[::-1], WARN)] == list(FOLDER_CODES)
 
 
 def test_full_and_even_folders_are_no_finding():
@@ -202,13 +202,13 @@ def test_photos_that_are_not_kept_do_not_count():
 def test_brands_that_are_left_out_are_not_looked_at():
     rows = photos(train_asta=20, test_asta=20, train_cirro=20, test_cirro=20)
     rows += [Photo("train", "bolt", width=99, height=99)] * 99  # would be drift
-    assert compare_photos(rows, ["asta", "cirro"], FOLDERS, LIMITS) == []
+    assert check_splits(rows, ["asta", "cirro"], FOLDERS, LIMITS) == []
 
 
 def test_the_width_in_words_is_that_of_the_interval():
     for n in (2, 10, 38, 1000):
         low, high = wilson_interval(n // 2, n)
-        assert half_width(n) == pytest.approx((high - low) / 2)
+        assert wilson_half_width(n) == pytest.approx((high - low) / 2)
 
 
 def test_imbalance_begins_beyond_its_ratio():
@@ -305,4 +305,4 @@ def test_findings_do_not_depend_on_the_order_of_the_rows():
 
 
 def test_without_photos_there_is_nothing_to_compare():
-    assert [f.code for f in compare_photos([], ["asta"], FOLDERS, LIMITS)] == ["few_photos"] * 2
+    assert [f.code for f in check_splits([], ["asta"], FOLDERS, LIMITS)] == ["few_photos"] * 2

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from carbrand.checks.copies.fingerprint import SIGNATURE_PX, Frame, fingerprint
-from carbrand.checks.copies.hash_search import MAX_DISTANCE, find_near
+from carbrand.checks.copies.fingerprint import SIGNATURE_PX, Fingerprint, fingerprint
+from carbrand.checks.copies.hash_search import MAX_DISTANCE, find_hamming_neighbours
 from carbrand.checks.copies.mark_copies import mark_copies
 from carbrand.checks.copies.near_duplicates import find_near_duplicates
-from carbrand.checks.copies.window_hash import VERSIONS
-from carbrand.photos.clusters import Clusters
+from carbrand.checks.copies.window_hash import TRANSFORMS
 from carbrand.photos.files import find_files
 from carbrand.photos.manifest import Row
 from carbrand.photos.photo import open_photo
+from carbrand.photos.union_find import UnionFind
 from tests.conftest import ROOT
 from tests.support.edits import EDITS, with_border
 
@@ -52,7 +52,9 @@ def test_no_test_photo_decides_which_training_photos_stay():
         rows = [
             Row(path, path.split("/")[0], "a", sha256=path, pixel_sha256=path) for path in photos
         ]
-        frames = [(Frame(phash, ~phash & 2**64 - 1, picture, False),) for phash in photos.values()]
+        frames = [
+            (Fingerprint(phash, ~phash & 2**64 - 1, picture, False),) for phash in photos.values()
+        ]
         return {row.path: row.issues for row in mark_copies(rows, frames, DISTANCE)}
 
     alone = mark(hashes)
@@ -120,10 +122,10 @@ def test_tiny_and_narrow_photos_have_fingerprints():
         fingerprint(Image.fromarray(noise))
 
 
-def frame(phash: int, seed: int, mirrored: int = 0) -> tuple[Frame, ...]:
+def frame(phash: int, seed: int, mirrored: int = 0) -> tuple[Fingerprint, ...]:
     """What is remembered of a photo; another seed, another picture."""
     noise = np.random.default_rng(seed).integers(0, 256, (32, 32), dtype=np.uint8)
-    return (Frame(phash, mirrored or ~phash & (2**64 - 1), noise, bordered=False),)
+    return (Fingerprint(phash, mirrored or ~phash & (2**64 - 1), noise, bordered=False),)
 
 
 def test_different_pictures_of_one_hash_hide_no_copies():
@@ -162,7 +164,7 @@ def test_the_hash_search_finds_all_pairs_and_no_other(distance):
     queries = hashes ^ np.array(flips, np.uint64)
     pairs = [
         (int(a), int(b))
-        for rows, others in find_near(queries, hashes, distance)
+        for rows, others in find_hamming_neighbours(queries, hashes, distance)
         for a, b in zip(rows, others, strict=True)
     ]
     found = set(pairs)
@@ -172,12 +174,12 @@ def test_the_hash_search_finds_all_pairs_and_no_other(distance):
 
 
 def test_the_hash_search_finds_queries_that_were_changed_by_a_mask():
-    masks = np.array([version.changed_signs() for version in VERSIONS[:4]], np.uint64)
+    masks = np.array([version.changed_signs() for version in TRANSFORMS[:4]], np.uint64)
     hashes = np.random.default_rng(3).integers(0, 2**64, 200, dtype=np.uint64)
     queries = hashes ^ masks[np.arange(200) % len(masks)] ^ np.uint64(0b1011)
     pairs = [
         pair
-        for rows, others in find_near(queries, hashes, 3, masks)
+        for rows, others in find_hamming_neighbours(queries, hashes, 3, masks)
         for pair in zip(rows.tolist(), others.tolist(), strict=True)
     ]
     assert sorted(pairs) == [(number, number) for number in range(200)]
@@ -186,16 +188,16 @@ def test_the_hash_search_finds_queries_that_were_changed_by_a_mask():
 def test_the_hash_search_looks_at_few_of_all_pairs():
     """Below quadratic: twice as many hashes, about twice as many candidates to compare."""
     hashes = np.random.default_rng(1).integers(0, 2**64, 20_000, dtype=np.uint64)
-    pairs = sum(len(rows) for rows, _ in find_near(hashes, hashes, DISTANCE))
+    pairs = sum(len(rows) for rows, _ in find_hamming_neighbours(hashes, hashes, DISTANCE))
     assert pairs < 20_000 * 2  # itself, and hardly anything else
     with pytest.raises(ValueError, match="from 0 to 11"):
-        list(find_near(hashes, hashes, MAX_DISTANCE + 1))
+        list(find_hamming_neighbours(hashes, hashes, MAX_DISTANCE + 1))
 
 
 def test_clusters_are_numbered_by_their_first_member():
-    clusters = Clusters(6)
-    clusters.join(np.array([5, 1]), np.array([3, 5]))
+    clusters = UnionFind(6)
+    clusters.union(np.array([5, 1]), np.array([3, 5]))
     assert clusters.labels().tolist() == [0, 1, 2, 1, 4, 1]
-    assert clusters.apart(np.array([1, 0]), np.array([3, 4])).tolist() == [False, True]
-    clusters.join(np.array([0]), np.array([3]))
+    assert clusters.are_separate(np.array([1, 0]), np.array([3, 4])).tolist() == [False, True]
+    clusters.union(np.array([0]), np.array([3]))
     assert clusters.labels().tolist() == [0, 0, 2, 0, 4, 0]

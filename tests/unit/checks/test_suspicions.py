@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from carbrand.checks.copies.block_match import Match
-from carbrand.checks.copies.edited_copies import EditedPair
+from carbrand.checks.copies.block_match import BlockMatch
+from carbrand.checks.copies.edited_copies import MatchedPair
 from carbrand.checks.copies.suspicions import mark_suspicions
-from carbrand.checks.issues import judge
+from carbrand.checks.issues import apply_severities
 from carbrand.photos.manifest import Row, read_manifest, suspected_leaks, write_manifest
-from carbrand.photos.rules import SEVERITIES
+from carbrand.photos.severities import SEVERITIES
 from carbrand.scores.evaluation import evaluate_photos, make_predicted
 from carbrand.scores.predictions_file import read_predictions, write_predictions
 
@@ -23,11 +23,11 @@ ROWS = [
 ]
 
 
-def pair(first: int, second: int, share: float = 0.55) -> EditedPair:
-    return EditedPair(first, second, Match(share, 0.6, 30, 1.0, exact=False))
+def pair(first: int, second: int, share: float = 0.55) -> MatchedPair:
+    return MatchedPair(first, second, BlockMatch(share, 0.6, 30, 1.0, exact=False))
 
 
-def suspected(*pairs: EditedPair, rows: list[Row] = ROWS) -> dict[str, str]:
+def suspected(*pairs: MatchedPair, rows: list[Row] = ROWS) -> dict[str, str]:
     marked = mark_suspicions(rows, pairs)
     assert all(("suspected" in row.issues) == bool(row.suspected_of) for row in marked)
     return {row.path: row.suspected_of for row in marked if row.suspected_of}
@@ -52,7 +52,7 @@ def test_of_what_is_surely_a_copy_nothing_is_suspected():
 
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_severities_mean_what_they_mean_elsewhere(severity):
-    row = judge(mark_suspicions(ROWS, [pair(0, 2)])[0], {"suspected": severity})
+    row = apply_severities(mark_suspicions(ROWS, [pair(0, 2)])[0], {"suspected": severity})
     statuses = {"error": "error", "exclude": "excluded", "warn": "kept", "ignore": "kept"}
     assert row.status == statuses[severity]
     assert bool(row.suspected_of) == (severity != "ignore")

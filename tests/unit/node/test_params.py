@@ -10,8 +10,14 @@ from pathlib import Path
 import pytest
 
 from carbrand.node.errors import UserError
-from carbrand.node.params import check_sections, knob, read_keys, read_section, unchanged_section
-from carbrand.photos.rules import CopyRules, TrainingRules
+from carbrand.node.params import (
+    check_sections,
+    knob,
+    read_keys,
+    read_section,
+    require_unchanged_section,
+)
+from carbrand.photos.severities import CopySeverities, TrainingSeverities
 from carbrand.training.head import SOLVERS
 from stages.__main__ import check_params
 from stages.train import TrainParams
@@ -160,11 +166,11 @@ def test_a_missing_file_is_one_line(tmp_path):
 def test_a_section_that_changes_while_its_node_runs_is_an_error(tmp_path):
     file = tmp_path / "params.yaml"
     file.write_text("train: {l2: 1}\nplot: {dpi: 1}\n")
-    with unchanged_section(file, "train"):
+    with require_unchanged_section(file, "train"):
         file.write_text("train: {l2: 1.0}  # a comment\nplot: {dpi: 2}\n")
     with (
         pytest.raises(UserError, match="the section `train` changed while `train` ran"),
-        unchanged_section(file, "train"),
+        require_unchanged_section(file, "train"),
     ):
         file.write_text("train: {l2: 2}\nplot: {dpi: 2}\n")
 
@@ -174,21 +180,21 @@ def test_some_keys_of_another_section_can_be_read_and_watched(tmp_path):
     file = tmp_path / "params.yaml"
     rules = {"label_conflict": "warn", "duplicate": "ignore"}
     file.write_text(json.dumps({"validate": rules | {"leaked": 3, "nonsense": 1}}))
-    assert read_keys(file, "validate", TrainingRules) == TrainingRules(**rules)
+    assert read_keys(file, "validate", TrainingSeverities) == TrainingSeverities(**rules)
     with pytest.raises(UserError, match=r"`validate\.leaked` must be one of error, exclude, warn"):
-        read_keys(file, "validate", CopyRules)
-    with unchanged_section(file, "validate", TrainingRules):
+        read_keys(file, "validate", CopySeverities)
+    with require_unchanged_section(file, "validate", TrainingSeverities):
         file.write_text(json.dumps({"validate": rules}))
     with pytest.raises(UserError, match=r"`validate\.leaked` is missing"):
-        read_keys(file, "validate", CopyRules)
+        read_keys(file, "validate", CopySeverities)
     with (
         pytest.raises(UserError, match="`validate` changed while a node that reads it ran"),
-        unchanged_section(file, "validate", TrainingRules),
+        require_unchanged_section(file, "validate", TrainingSeverities),
     ):
         file.write_text(json.dumps({"validate": rules | {"duplicate": "warn"}}))
     file.write_text("train: {}")
     with pytest.raises(UserError, match="the section `validate` is missing"):
-        read_keys(file, "validate", CopyRules)
+        read_keys(file, "validate", CopySeverities)
 
 
 @pytest.fixture

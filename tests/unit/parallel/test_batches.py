@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from carbrand.parallel.batches import in_batches, map_ahead
+from carbrand.parallel.batches import in_batches, prefetch_map
 
 
 def test_map_ahead_keeps_the_order():
@@ -16,7 +16,7 @@ def test_map_ahead_keeps_the_order():
         time.sleep(0.02 if number == 0 else 0)
         return number * 2
 
-    assert list(map_ahead(slow_start, range(20), ahead=4)) == [n * 2 for n in range(20)]
+    assert list(prefetch_map(slow_start, range(20), ahead=4)) == [n * 2 for n in range(20)]
 
 
 def test_map_ahead_does_not_run_away():
@@ -27,7 +27,7 @@ def test_map_ahead_does_not_run_away():
             started.append(number)
         return number
 
-    results = map_ahead(note, range(1000), ahead=5)
+    results = prefetch_map(note, range(1000), ahead=5)
     next(results)
     time.sleep(0.05)
     assert len(started) <= 6
@@ -36,7 +36,7 @@ def test_map_ahead_does_not_run_away():
 
 def test_map_ahead_raises_what_the_function_raises():
     with pytest.raises(ZeroDivisionError):
-        list(map_ahead(lambda n: 1 // n, [1, 0, 1], ahead=2))
+        list(prefetch_map(lambda n: 1 // n, [1, 0, 1], ahead=2))
 
 
 def test_the_last_batch_is_filled_up():

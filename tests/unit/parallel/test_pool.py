@@ -10,7 +10,7 @@ import pytest
 
 from carbrand.node.errors import UserError
 from carbrand.parallel import pool
-from carbrand.parallel.pool import cluster, in_chunks, map_in_processes, spread
+from carbrand.parallel.pool import in_chunks, map_in_processes, parallel_map, ray_address
 
 
 def square(number: int) -> tuple[int, int]:
@@ -30,7 +30,7 @@ def die_at(number: int, where: int) -> int:
 
 
 def test_results_come_in_the_order_of_the_items_from_several_processes():
-    items = range(pool._WORTH_PROCESSES + 37)
+    items = range(pool._MIN_ITEMS_FOR_PROCESSES + 37)
     results = list(map_in_processes(square, items, processes=2))
     assert [value for value, _ in results] == [n * n for n in items]
     assert os.getpid() not in {process for _, process in results}
@@ -38,7 +38,7 @@ def test_results_come_in_the_order_of_the_items_from_several_processes():
 
 
 def test_few_items_start_no_process():
-    results = list(map_in_processes(square, range(pool._WORTH_PROCESSES - 1), processes=2))
+    results = list(map_in_processes(square, range(pool._MIN_ITEMS_FOR_PROCESSES - 1), processes=2))
     assert {process for _, process in results} == {os.getpid()}
 
 
@@ -66,7 +66,7 @@ def test_no_more_is_asked_for_than_the_processes_are_about_to_do():
     del results  # and so ends the processes
     assert first == [number * number for number in range(1, 11)]
     # Those that decide whether it pays, and a few chunks for each process.
-    assert asked <= pool._WORTH_PROCESSES + 4 * 2 * pool._CHUNK
+    assert asked <= pool._MIN_ITEMS_FOR_PROCESSES + 4 * 2 * pool._CHUNK
 
 
 def test_chunks_hold_every_item_once_and_in_order():
@@ -82,11 +82,11 @@ def test_without_a_cluster_work_stays_on_this_machine(monkeypatch):
             monkeypatch.delenv("RAY_ADDRESS", raising=False)
         else:
             monkeypatch.setenv("RAY_ADDRESS", unset)
-        assert cluster() is None
-        assert list(spread(square, range(3))) == [(n * n, os.getpid()) for n in range(3)]
+        assert ray_address() is None
+        assert list(parallel_map(square, range(3))) == [(n * n, os.getpid()) for n in range(3)]
 
 
 def test_with_a_cluster_named_work_goes_there(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "names-no-port")
     with pytest.raises(UserError, match="RAY_ADDRESS"):
-        list(spread(square, range(3)))
+        list(parallel_map(square, range(3)))

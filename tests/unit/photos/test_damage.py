@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbrand.photos.decode.damage import is_damaged, rest_is_missing
+from carbrand.photos.decode.damage import find_damage, is_cut_off
 from carbrand.photos.photo import UnreadablePhoto, open_photo
 from tests.conftest import draw_photo
 
@@ -32,12 +32,12 @@ def flip(data: bytes, start: int, seed: int, count: int = 8) -> bytes:
     [{}, {"progressive": True}, {"restart_marker_blocks": 3}, {"quality": 5}, {"optimize": True}],
 )
 def test_a_whole_jpeg_is_not_called_damaged(mode, options):
-    assert is_damaged(saved("JPEG", mode, **options)) is None
+    assert find_damage(saved("JPEG", mode, **options)) is None
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "BMP", "GIF", "TIFF"])
 def test_a_whole_photo_of_another_format_is_not_called_damaged(format):
-    assert is_damaged(saved(format)) is None
+    assert find_damage(saved(format)) is None
 
 
 def test_most_jpegs_with_8_changed_bytes_are_found():
@@ -47,7 +47,7 @@ def test_most_jpegs_with_8_changed_bytes_are_found():
         flipped = flip(data, start, seed)
         try:
             open_photo("a.jpg", flipped)
-            found += is_damaged(flipped) is not None
+            found += find_damage(flipped) is not None
         except UnreadablePhoto:
             found += 1
     assert found >= 0.75 * changed
@@ -55,14 +55,14 @@ def test_most_jpegs_with_8_changed_bytes_are_found():
 
 def test_the_reason_is_words():
     data = saved("JPEG")
-    reasons = {is_damaged(flip(data, 700, seed)) for seed in range(10)} - {None}
+    reasons = {find_damage(flip(data, 700, seed)) for seed in range(10)} - {None}
     assert any("orrupt JPEG data" in str(reason) for reason in reasons)
 
 
 def test_a_png_with_a_wrong_checksum_is_damaged():
     data = bytearray(saved("PNG"))
     data[data.rindex(b"IDAT") + 200] ^= 1
-    assert is_damaged(bytes(data)) == "a wrong checksum of its IDAT data"
+    assert find_damage(bytes(data)) == "a wrong checksum of its IDAT data"
 
 
 END = b"\xff\xd9"
@@ -81,9 +81,9 @@ def verdict(data: bytes) -> str:
         open_photo("a.jpg", data)
     except UnreadablePhoto as error:
         return error.code
-    if not is_damaged(data):
+    if not find_damage(data):
         return "whole"
-    return "truncated" if rest_is_missing(data) else "damaged"
+    return "truncated" if is_cut_off(data) else "damaged"
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
@@ -135,10 +135,10 @@ def test_a_photo_that_ends_in_grey_or_white_is_whole(level):
 def test_a_png_of_which_the_rest_is_zeros_is_truncated():
     data = bytearray(saved("PNG"))
     data[data.rindex(b"IDAT") + 200] ^= 1
-    assert not rest_is_missing(bytes(data))
-    assert rest_is_missing(bytes(data)[:-12] + bytes(500))
+    assert not is_cut_off(bytes(data))
+    assert is_cut_off(bytes(data)[:-12] + bytes(500))
 
 
 def test_the_article_has_no_damaged_photo(article_photos: Path):
-    found = {path.name for path in article_photos.rglob("*.*") if is_damaged(path.read_bytes())}
+    found = {path.name for path in article_photos.rglob("*.*") if find_damage(path.read_bytes())}
     assert not found

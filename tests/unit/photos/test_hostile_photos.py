@@ -10,8 +10,8 @@ from PIL import Image
 
 from carbrand.checks.quality import measure, quality_issues
 from carbrand.network.views import Augmentation, make_view
-from carbrand.photos.decode.damage import is_damaged
-from carbrand.photos.photo import PROBLEMS, UnreadablePhoto, leads_outside, open_photo
+from carbrand.photos.decode.damage import find_damage
+from carbrand.photos.photo import PROBLEMS, UnreadablePhoto, links_outside, open_photo
 from carbrand.photos.photo import read_file as read_bytes
 from carbrand.photos.resizing import RESIZE_POLICIES
 from carbrand.report.thumbnail import thumbnail
@@ -26,7 +26,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> list[HostileFile]:
 def judge(file: HostileFile) -> str:
     """What is wrong with how the file was read; empty where nothing is."""
     try:
-        if leads_outside(file.path, file.path.parent.parent):
+        if links_outside(file.path, file.path.parent.parent):
             raise UnreadablePhoto(file.path, "a link to a file outside the folder")
         data = read_bytes(file.path)
         photo = open_photo(file.path, data)
@@ -34,8 +34,8 @@ def judge(file: HostileFile) -> str:
         if error.code not in PROBLEMS or not error.reason or "\n" in str(error.reason):
             return f"said {error.code!r}: {error.reason!r}"
         return "" if error.code in file.codes else f"{error.code}: {error.reason}"
-    if is_damaged(data):
-        return "" if "damaged" in file.codes else f"damaged: {is_damaged(data)}"
+    if find_damage(data):
+        return "" if "damaged" in file.codes else f"damaged: {find_damage(data)}"
     if file.codes:
         return "was read"
     return judge_pixels(file, photo)

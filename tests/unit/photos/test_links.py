@@ -10,7 +10,7 @@ import pytest
 
 from carbrand.commands import preflight
 from carbrand.node.errors import UserError
-from carbrand.photos.links import SHOWN, describe_unfit, find_unfit
+from carbrand.photos.links import SHOWN, describe_refused, find_refused
 from carbrand.photos.manifest import ERROR, KEPT, Row, read_manifest, write_manifest
 from tests.conftest import draw_dataset, draw_photo
 
@@ -128,10 +128,10 @@ def test_no_manifest_is_no_trouble(text):
 
 
 def test_many_are_counted():
-    lines = describe_unfit(dict.fromkeys(map(str, range(SHOWN + 1000)), NOWHERE))
+    lines = describe_refused(dict.fromkeys(map(str, range(SHOWN + 1000)), NOWHERE))
     assert len(lines) == SHOWN + 1
     assert lines[-1] == "There are 1,000 more like these."
 
 
 def test_what_is_not_there_has_nothing_unfit(tmp_path):
-    assert find_unfit(tmp_path / "none", None) == {}
+    assert find_refused(tmp_path / "none", None) == {}

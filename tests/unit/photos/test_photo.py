@@ -16,7 +16,7 @@ from carbrand.photos.decode.formats import UNSUPPORTED_SUFFIXES, extension_fits,
 from carbrand.photos.photo import (
     SUFFIXES,
     UnreadablePhoto,
-    leads_outside,
+    links_outside,
     open_photo,
     read_file,
     read_photo,
@@ -449,7 +449,7 @@ def test_a_link_out_of_the_folder_is_told_from_one_that_stays(tmp_path):
     targets = {"stays": "a.jpg", "leaves": "../photos_elsewhere.jpg", "dvc": cached, "self": "self"}
     for name, target in targets.items():
         (folder / name).symlink_to(target)
-    leaving = [name for name in (*targets, "a.jpg") if leads_outside(folder / name, folder)]
+    leaving = [name for name in (*targets, "a.jpg") if links_outside(folder / name, folder)]
     assert leaving == ["leaves"]
 
 

@@ -10,8 +10,8 @@ import pytest
 from carbrand.node.metrics_file import write_metrics
 from carbrand.photos.manifest import (
     Row,
-    photos_to_learn_from,
-    photos_to_predict,
+    evaluated_test_photos,
+    kept_training_photos,
     read_manifest,
     write_manifest,
 )
@@ -54,8 +54,8 @@ def test_only_kept_photos_are_learned_from_and_leaked_ones_are_predicted():
         Row("4", "test", "a", status="excluded", issues=("leaked",)),
         Row("5", "test", "a", status="excluded", issues=("unreadable",)),
     ]
-    assert [row.path for row in photos_to_learn_from(rows)] == ["1"]
-    assert [row.path for row in photos_to_predict(rows)] == ["3", "4"]
+    assert [row.path for row in kept_training_photos(rows)] == ["1"]
+    assert [row.path for row in evaluated_test_photos(rows)] == ["3", "4"]
 
 
 def test_predictions_come_back(tmp_path):

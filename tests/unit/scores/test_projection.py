@@ -8,8 +8,8 @@ import pytest
 from carbrand.scores import projection
 from carbrand.scores.map_file import MappedPhoto, read_map, write_map
 from carbrand.scores.projection import lay_out
-from carbrand.vectors import space
-from carbrand.vectors.array_file import map_rows, write_rows
+from carbrand.vectors import standardizer
+from carbrand.vectors.array_file import open_rows, write_rows
 
 
 def blobs(seed: int, n: int = 40, d: int = 60) -> np.ndarray:
@@ -73,10 +73,10 @@ def test_vectors_in_a_file_read_in_portions_have_the_same_map(tmp_path, monkeypa
     vectors = blobs(5)
     write_rows([tmp_path / "v.npy"], ((row,) for row in vectors), len(vectors))
     whole = lay_out(vectors, vectors[:7])
-    mapped = map_rows(tmp_path / "v.npy")
+    mapped = open_rows(tmp_path / "v.npy")
     for laid, expected in zip(lay_out(mapped, mapped[:7]), whole, strict=True):
         assert laid.tobytes() == expected.tobytes()
-    monkeypatch.setattr(space, "_PORTION", 200)
+    monkeypatch.setattr(standardizer, "_PORTION", 200)
     for laid, expected in zip(lay_out(mapped, mapped[:7]), whole, strict=True):
         assert np.allclose(laid, expected, atol=1e-5)
 

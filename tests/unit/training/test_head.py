@@ -21,10 +21,10 @@ from carbrand.training.head import (
     train_head,
 )
 from carbrand.training.problem import Problem, Weights, count_epoch, softmax, softmax_loss
-from carbrand.vectors import space
-from carbrand.vectors.array_file import map_rows, write_rows
+from carbrand.vectors import standardizer
+from carbrand.vectors.array_file import open_rows, write_rows
 from carbrand.vectors.feature_store import Features, Recipe
-from carbrand.vectors.space import Space
+from carbrand.vectors.standardizer import Standardizer
 from stages.train import TrainParams, summarize, train
 from tests.conftest import ROOT
 
@@ -79,7 +79,7 @@ def minimum(vectors, labels, seen, l2, smoothing) -> np.ndarray:
     from sklearn.linear_model import LogisticRegression
 
     views, brands = vectors.shape[1], 3
-    placed = Space.of(vectors, [vectors.shape[2]]).place(vectors).astype(np.float64)
+    placed = Standardizer.fit(vectors, [vectors.shape[2]]).transform(vectors).astype(np.float64)
     targets = np.eye(brands)[labels] * (1 - smoothing) + smoothing / brands
     weights = (balance(labels, brands)[:, None] * targets)[seen]
     rows = np.repeat(placed[seen].reshape(-1, placed.shape[2]), brands, axis=0)
@@ -94,7 +94,7 @@ def make_problem(vectors, labels, sees, weights=None, **changes) -> Problem:
     width = vectors.shape[2]
     problem = Problem(
         vectors=vectors,
-        space=Space(np.zeros(width, np.float32), np.ones(width, np.float32)),
+        space=Standardizer(np.zeros(width, np.float32), np.ones(width, np.float32)),
         labels=labels,
         sees=sees,
         photo_weights=np.ones(len(labels)) if weights is None else weights,
@@ -246,7 +246,7 @@ def test_the_size_of_a_portion_changes_nothing_but_rounding(monkeypatch, width):
 def test_vectors_in_a_file_give_the_same_bits_as_in_memory(tmp_path, solver, width):
     vectors, labels = clouds(width=width)
     write_rows([tmp_path / "v.npy"], ((row,) for row in vectors), len(vectors))
-    mapped = map_rows(tmp_path / "v.npy")
+    mapped = open_rows(tmp_path / "v.npy")
     assert isinstance(mapped, np.memmap)
     here, there = (learn(v, labels, solver=solver, epochs=3) for v in (vectors, mapped))
     assert there.kernel.tobytes() == here.kernel.tobytes()
@@ -399,7 +399,7 @@ def test_an_epoch_is_counted_over_the_photos_that_each_fold_saw_and_those_it_did
     problem = make_problem(vectors, labels, sees)
     kernel, bias = rng.normal(0, 2, (12, 15)), rng.normal(0, 2, 15)
     logits = (kernel + bias).reshape(12, 5, 3)
-    monkeypatch.setattr(space, "_PORTION", 5 * 12)
+    monkeypatch.setattr(standardizer, "_PORTION", 5 * 12)
 
     epoch, held_out = count_epoch(3, Weights(kernel, bias), problem)
     seen: list[tuple[float, bool]] = []

@@ -22,7 +22,7 @@ from carbrand.training.suspects import (
     believe,
     find_suspects,
 )
-from carbrand.vectors.array_file import map_rows, write_rows
+from carbrand.vectors.array_file import open_rows, write_rows
 from carbrand.vectors.feature_store import Features, Recipe
 from stages.features import FeaturesParams, extract_photos, open_network, save_network
 from tests.conftest import ROOT
@@ -195,7 +195,7 @@ def test_vectors_in_a_file_give_the_same_bits_as_in_memory(tmp_path, photos):
     write_rows([tmp_path / "v.npy"], ((row,) for row in vectors), photos)
     groups = [str(number) for number in range(photos)]
     here, there = (
-        believe(each, labels, groups, 3, [40]) for each in (vectors, map_rows(tmp_path / "v.npy"))
+        believe(each, labels, groups, 3, [40]) for each in (vectors, open_rows(tmp_path / "v.npy"))
     )
     assert here.tobytes() == there.tobytes()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbrand.vectors.array_file import choose_rows, map_rows, write_rows
+from carbrand.vectors.array_file import open_rows, select_rows, write_rows
 
 
 def draw(count: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +38,7 @@ def test_a_full_disk_is_an_error_and_not_the_end_of_the_process():
 def test_what_was_written_comes_back_mapped_and_cannot_be_changed(tmp_path):
     vectors, _ = draw()
     write_rows([tmp_path / "a.npy"], ((row,) for row in vectors), len(vectors))
-    mapped = map_rows(tmp_path / "a.npy")
+    mapped = open_rows(tmp_path / "a.npy")
     assert isinstance(mapped, np.memmap)
     assert mapped.dtype == vectors.dtype
     assert np.array_equal(mapped, vectors)
@@ -56,20 +56,20 @@ def test_a_row_is_on_its_way_to_the_file_before_the_next_is_asked_for(tmp_path):
             yield (row,)
 
     write_rows([tmp_path / "a.npy"], one_after_the_other(), 4)
-    assert map_rows(tmp_path / "a.npy")[:, 0].tolist() == [0, 1, 2, 3]
+    assert open_rows(tmp_path / "a.npy")[:, 0].tolist() == [0, 1, 2, 3]
 
 
 def test_a_file_that_could_run_code_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{}], object), allow_pickle=True)
     with pytest.raises(ValueError, match=r"[Pp]ython objects"):
-        map_rows(tmp_path / "a.npy")
+        open_rows(tmp_path / "a.npy")
 
 
 @pytest.mark.parametrize("rows", [[], [0, 2], [4], [3, 1, 1], [0, 1, 2, 3], [0, 1, 2, 3, 4]])
 def test_chosen_rows_are_those_that_were_asked_for_in_that_order(tmp_path, rows):
     vectors, _ = draw()
     np.save(tmp_path / "a.npy", vectors)
-    chosen = choose_rows(map_rows(tmp_path / "a.npy"), rows)
+    chosen = select_rows(open_rows(tmp_path / "a.npy"), rows)
     assert np.array_equal(chosen, vectors[rows])
     assert chosen.dtype == vectors.dtype
 
@@ -78,7 +78,7 @@ def test_chosen_rows_outlast_the_file_they_came_from_and_leave_none_behind(tmp_p
     monkeypatch.setattr("tempfile.tempdir", os.fspath(tmp_path))
     vectors, _ = draw()
     np.save(tmp_path / "a.npy", vectors)
-    chosen = choose_rows(map_rows(tmp_path / "a.npy"), [1, 3])
+    chosen = select_rows(open_rows(tmp_path / "a.npy"), [1, 3])
     (tmp_path / "a.npy").unlink()
     assert np.array_equal(chosen, vectors[[1, 3]])
     assert not list(tmp_path.iterdir())
@@ -86,5 +86,5 @@ def test_chosen_rows_outlast_the_file_they_came_from_and_leave_none_behind(tmp_p
 
 def test_all_rows_are_not_copied(tmp_path):
     np.save(tmp_path / "a.npy", draw()[0])
-    mapped = map_rows(tmp_path / "a.npy")
-    assert choose_rows(mapped, range(5)) is mapped
+    mapped = open_rows(tmp_path / "a.npy")
+    assert select_rows(mapped, range(5)) is mapped

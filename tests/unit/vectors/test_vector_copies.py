@@ -16,8 +16,8 @@ from carbrand.photos.manifest import Row
 from carbrand.photos.photo import open_photo
 from carbrand.photos.resizing import resize
 from carbrand.vectors.alignment import align, grey_thumbnail
-from carbrand.vectors.space import Space
-from carbrand.vectors.vector_copies import PhotoSet, find_copies
+from carbrand.vectors.standardizer import Standardizer
+from carbrand.vectors.vector_copies import PhotoSet, find_vector_copies
 from stages.features import FeaturesParams, open_network, save_network
 from tests.conftest import ROOT
 from tests.support.edits import CROPS, EDITS
@@ -95,8 +95,8 @@ def photo_set(photos: list[Image.Image], network, split: str = "train") -> Photo
     )
 
 
-def space_of(photos: PhotoSet) -> Space:
-    return Space.of(photos.vectors[:, None], [photos.vectors.shape[1]])
+def space_of(photos: PhotoSet) -> Standardizer:
+    return Standardizer.fit(photos.vectors[:, None], [photos.vectors.shape[1]])
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def originals(drawings, network) -> PhotoSet:
 @pytest.mark.parametrize("edit", ALL)
 def test_every_edited_photo_is_found_and_taken_for_no_other(edit, drawings, originals, network):
     edited = photo_set([ALL[edit](photo) for photo in drawings], network, "test")
-    found = find_copies(edited, originals, space_of(originals))
+    found = find_vector_copies(edited, originals, space_of(originals))
     assert [(pair.photo, pair.original) for pair in found] == [(n, n) for n in range(len(drawings))]
     assert all(pair.mirrored == ("mirrored" in edit) for pair in found)
 
@@ -116,9 +116,11 @@ def test_every_edited_photo_is_found_and_taken_for_no_other(edit, drawings, orig
 @pytest.mark.usefixtures("sample_in_place")
 def test_inside_one_set_the_later_of_two_is_the_copy(drawings, originals, network):
     space = space_of(originals)
-    assert find_copies(originals, None, space) == []
+    assert find_vector_copies(originals, None, space) == []
     both = photo_set([*drawings, CROPS["crop"](drawings[3])], network)
-    assert [(p.photo, p.original) for p in find_copies(both, None, space)] == [(len(drawings), 3)]
+    assert [(p.photo, p.original) for p in find_vector_copies(both, None, space)] == [
+        (len(drawings), 3)
+    ]
 
 
 @pytest.mark.usefixtures("sample_in_place")
@@ -131,9 +133,9 @@ def test_candidates_are_found_across_blocks(originals, monkeypatch):
         np.concatenate([originals.vectors] * 2),
         np.concatenate([originals.thumbnails] * 2),
     )
-    whole = find_copies(twice, None, space)
+    whole = find_vector_copies(twice, None, space)
     monkeypatch.setattr("carbrand.vectors.vector_copies._BLOCK", 5)
-    assert find_copies(twice, None, space) == whole
+    assert find_vector_copies(twice, None, space) == whole
     n = len(originals.vectors)
     assert {(pair.photo, pair.original) for pair in whole} == {(n + k, k) for k in range(n)}
 
@@ -148,13 +150,13 @@ def test_what_hashes_told_is_not_looked_at_again(originals):
     tests[0] = replace(tests[0], cluster=originals.rows[0].path)
     tests[1] = replace(tests[1], issues=("leaked",))
     space = space_of(originals)
-    found = find_copies(replace(originals, rows=tests), originals, space)
+    found = find_vector_copies(replace(originals, rows=tests), originals, space)
     assert [pair.photo for pair in found] == list(range(2, len(tests)))
 
 
 def test_a_vector_without_any_direction_is_near_to_nothing(originals):
     still = replace(originals, vectors=np.zeros_like(originals.vectors))
-    assert find_copies(still, None, space_of(still)) == []
+    assert find_vector_copies(still, None, space_of(still)) == []
 
 
 def test_copies_come_back_from_their_file_sorted(tmp_path):

@@ -16,7 +16,7 @@ MIN_TRAIN_PHOTOS = 2
 
 
 @dataclass(frozen=True)
-class TrainingRules:
+class TrainingSeverities:
     """Severities of copies among training photos."""
 
     label_conflict: str = knob(choices=SEVERITIES)
@@ -24,18 +24,20 @@ class TrainingRules:
 
 
 @dataclass(frozen=True)
-class CopyRules(TrainingRules):
+class CopySeverities(TrainingSeverities):
     """Severities of copies, whatever the split."""
 
     leaked: str = knob(choices=("error", "exclude", "warn"))  # to ignore it would be a lie
 
 
-def rules_of_run(parameters: Mapping[str, str]) -> CopyRules:
+def severities_of_run(parameters: Mapping[str, str]) -> CopySeverities:
     """The rules that a run had, of all parameters of its node `validate`."""
-    return CopyRules(**{field.name: parameters[field.name] for field in fields(CopyRules)})
+    return CopySeverities(
+        **{field.name: parameters[field.name] for field in fields(CopySeverities)}
+    )
 
 
-def stop_at_errors(copies: Sequence[Copy], rules: TrainingRules) -> None:
+def raise_for_errors(copies: Sequence[Copy], rules: TrainingSeverities) -> None:
     """Raise UserError with a line for every copy that must stop the pipeline."""
     severities = asdict(rules)
     lines = [_describe(copy) for copy in copies if severities[copy.issue] == "error"]
@@ -43,7 +45,7 @@ def stop_at_errors(copies: Sequence[Copy], rules: TrainingRules) -> None:
         raise UserError(*lines)
 
 
-def paths_left_out(copies: Sequence[Copy], rules: TrainingRules) -> set[str]:
+def excluded_paths(copies: Sequence[Copy], rules: TrainingSeverities) -> set[str]:
     """The photos that stay out: of duplicates the copy, of two brands for one photo both."""
     severities = asdict(rules)
     out = set()
@@ -53,7 +55,7 @@ def paths_left_out(copies: Sequence[Copy], rules: TrainingRules) -> set[str]:
     return out
 
 
-def worth_telling(copies: Sequence[Copy], rules: TrainingRules) -> list[Copy]:
+def without_ignored(copies: Sequence[Copy], rules: TrainingSeverities) -> list[Copy]:
     """The copies without those to be ignored."""
     severities = asdict(rules)
     return [copy for copy in copies if severities[copy.issue] != "ignore"]

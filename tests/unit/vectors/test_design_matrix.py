@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from carbrand.vectors.array_file import map_rows, write_rows
-from carbrand.vectors.rows import Rows
-from carbrand.vectors.space import Space
+from carbrand.vectors.array_file import open_rows, write_rows
+from carbrand.vectors.design_matrix import DesignMatrix
+from carbrand.vectors.standardizer import Standardizer
 
 
 def draw(photos: int, views: int, width: int) -> np.ndarray:
@@ -15,11 +15,13 @@ def draw(photos: int, views: int, width: int) -> np.ndarray:
     return rng.normal(1, 2, (photos, views, width)).astype(np.float32)
 
 
-def make_rows(vectors: np.ndarray) -> tuple[Rows, np.ndarray]:
+def make_rows(vectors: np.ndarray) -> tuple[DesignMatrix, np.ndarray]:
     """The rows, and the placed vectors (n * views, d) float64 that they stand for."""
     width = vectors.shape[2]
-    space = Space.of(vectors, [width])
-    return Rows.of(vectors, space), space.place(vectors).reshape(-1, width).astype(np.float64)
+    space = Standardizer.fit(vectors, [width])
+    return DesignMatrix.build(vectors, space), space.transform(vectors).reshape(-1, width).astype(
+        np.float64
+    )
 
 
 @pytest.mark.parametrize("shape", [(10, 2, 50), (25, 2, 50), (26, 2, 50)])  # few, as many, many
@@ -28,9 +30,9 @@ def test_a_kernel_says_the_same_of_rows_as_of_the_vectors(shape):
     kernel = np.random.default_rng(1).normal(0, 1, (rows.columns, 3))
     assert len(rows) == len(placed)
     said = rows.take(slice(None)) @ kernel
-    assert np.allclose(said, placed @ rows.for_vectors(kernel), atol=1e-5)
+    assert np.allclose(said, placed @ rows.expand_kernel(kernel), atol=1e-5)
     # And its penalty is the same: the basis is one of right angles.
-    squares = (rows.for_vectors(kernel) ** 2).sum()
+    squares = (rows.expand_kernel(kernel) ** 2).sum()
     assert squares == pytest.approx((kernel**2).sum(), rel=1e-5)
 
 
@@ -67,7 +69,7 @@ def test_rows_all_alike_have_no_column_and_a_kernel_of_zeros():
     rows, _ = make_rows(np.ones((6, 2, 50), np.float32))
     assert rows.columns == 0
     assert rows.take(slice(None)).shape == (12, 0)
-    assert np.array_equal(rows.for_vectors(np.zeros((0, 3))), np.zeros((50, 3)))
+    assert np.array_equal(rows.expand_kernel(np.zeros((0, 3))), np.zeros((50, 3)))
 
 
 @pytest.mark.parametrize("weakest", [0.1, 0.01, 0.001])
@@ -88,6 +90,6 @@ def test_rows_of_a_file_are_those_of_memory_to_the_bit(tmp_path, photos):
     vectors = draw(photos, 2, 50)
     write_rows([tmp_path / "v.npy"], ((row,) for row in vectors), photos)
     here, there = (
-        make_rows(v)[0].take(slice(None)) for v in (vectors, map_rows(tmp_path / "v.npy"))
+        make_rows(v)[0].take(slice(None)) for v in (vectors, open_rows(tmp_path / "v.npy"))
     )
     assert np.asarray(here).tobytes() == np.asarray(there).tobytes()

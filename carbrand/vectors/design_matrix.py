@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from carbrand.vectors.array_file import let_go
-from carbrand.vectors.space import Space
+from carbrand.vectors.array_file import release_pages
+from carbrand.vectors.standardizer import Standardizer
 
 
 @dataclass(frozen=True)
-class Rows:
+class DesignMatrix:
     """The views of photos, one after the other, as `take` gives them.
 
     each: (n * views, columns). space: where they still have to be placed, or None. basis: (d,
@@ -19,11 +19,11 @@ class Rows:
     """
 
     each: np.ndarray
-    space: Space | None
+    space: Standardizer | None
     basis: np.ndarray | None
 
     @classmethod
-    def of(cls, vectors: np.ndarray, space: Space) -> Rows:
+    def build(cls, vectors: np.ndarray, space: Standardizer) -> DesignMatrix:
         """Of vectors (n, views, d), which may be a file mapped into memory.
 
         Fewer rows than columns span no more columns than there are rows, and all that a regression
@@ -32,7 +32,7 @@ class Rows:
         each = vectors.reshape(-1, vectors.shape[-1])
         if len(each) > each.shape[1]:
             return cls(each, space, None)
-        wide = space.place(each).astype(np.float64)
+        wide = space.transform(each).astype(np.float64)
         squares, directions = np.linalg.eigh(wide @ wide.T)
         # The rest is rounding.
         kept = squares > squares[-1] * len(each) * np.finfo(np.float64).eps
@@ -53,10 +53,10 @@ class Rows:
         rows = self.each[places]
         if self.space is None:
             return rows
-        placed = self.space.place(rows)
-        let_go(self.each)
+        placed = self.space.transform(rows)
+        release_pages(self.each)
         return placed
 
-    def for_vectors(self, kernel: np.ndarray) -> np.ndarray:
+    def expand_kernel(self, kernel: np.ndarray) -> np.ndarray:
         """A kernel (columns, k) on the rows as one (d, k) on placed vectors."""
         return kernel if self.basis is None else self.basis @ kernel

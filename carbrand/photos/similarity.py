@@ -8,47 +8,47 @@ from dataclasses import dataclass
 import numpy as np
 
 # Standard deviation in grey levels (of 255). Less contrast is noise, which correlates with nothing.
-LEAST_CONTRAST = 4.0
+MIN_CONTRAST = 4.0
 # What a Gaussian blur of so many pixels takes away is detail.
 _BLUR_PX = 1.0
 # Of detail, in pictures of 32 pixels. Copies have at least 0.79, whatever was done to them;
 # different drawings of one studio, whose light and dark agree to 0.94, at most 0.65 (LOG.md).
-LEAST_DETAIL = 0.72
+MIN_DETAIL = 0.72
 # Of detail in any block of so many pixels that has at least half as much of it as blocks have on
 # the mean, in either picture: two boxes of one shape agree as a whole, but not where another name
 # is printed. Copies have at least 0.56 there (LOG.md).
 _BLOCK_PX = 8
 _RICH_SHARE = 0.5
-LEAST_IN_A_BLOCK = 0.5
+MIN_BLOCK_DETAIL = 0.5
 
 
 @dataclass(frozen=True)
-class Likeness:
+class Similarity:
     """Correlations, (n,) each: of light and dark, of details, and of details in the block where
     they agree least.
     """
 
     overall: np.ndarray
     detail: np.ndarray
-    lowest_in_a_block: np.ndarray
+    min_block_detail: np.ndarray
 
     def at_least(self, overall: float | np.ndarray) -> np.ndarray:
         """(n,) bool: where light and dark agree so well, and the details do everywhere."""
-        everywhere = (self.detail >= LEAST_DETAIL) & (self.lowest_in_a_block >= LEAST_IN_A_BLOCK)
+        everywhere = (self.detail >= MIN_DETAIL) & (self.min_block_detail >= MIN_BLOCK_DETAIL)
         return (self.overall >= overall) & everywhere
 
 
-def measure_likeness(a: np.ndarray, b: np.ndarray) -> Likeness:
+def measure_similarity(a: np.ndarray, b: np.ndarray) -> Similarity:
     """The likeness of pictures pair by pair: (n, s, s) grey levels twice, integers or floats."""
     a_details, b_details = _details(a), _details(b)
-    return Likeness(
+    return Similarity(
         _correlate(a, b),
         _correlate(a_details, b_details, 0.0),
-        _lowest_in_a_block(a_details, b_details),
+        _min_block_detail(a_details, b_details),
     )
 
 
-def standardized(values: np.ndarray, least_contrast: float = LEAST_CONTRAST) -> np.ndarray:
+def standardized(values: np.ndarray, least_contrast: float = MIN_CONTRAST) -> np.ndarray:
     """(n, …) float64, each with mean 0 and length 1, so that products are correlations.
 
     Zeros where there is no contrast.
@@ -60,7 +60,7 @@ def standardized(values: np.ndarray, least_contrast: float = LEAST_CONTRAST) -> 
     return np.where(enough, flat / np.where(enough, lengths, 1.0), 0.0).reshape(values.shape)
 
 
-def _correlate(a: np.ndarray, b: np.ndarray, least_contrast: float = LEAST_CONTRAST) -> np.ndarray:
+def _correlate(a: np.ndarray, b: np.ndarray, least_contrast: float = MIN_CONTRAST) -> np.ndarray:
     a, b = standardized(a, least_contrast), standardized(b, least_contrast)
     return (a * b).sum(axis=(1, 2))
 
@@ -72,7 +72,7 @@ def _details(pictures: np.ndarray) -> np.ndarray:
     return values - gaussian_filter(values, (0.0, _BLUR_PX, _BLUR_PX), mode="nearest")
 
 
-def _lowest_in_a_block(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _min_block_detail(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The least correlation of details (n, s, s) in any block that is rich in them: (n,)."""
     a, b = _blocks(a), _blocks(b)
     power_a, power_b = (a**2).sum(axis=2), (b**2).sum(axis=2)  # (n, blocks)

@@ -10,21 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from carbrand.vectors.array_file import let_go
+from carbrand.vectors.array_file import release_pages
 
 # Values of a portion: 64 MB of float32.
 _PORTION = 16_000_000
 
 
 @dataclass(frozen=True)
-class Space:
+class Standardizer:
     """mean, scale: (d,) float32 each."""
 
     mean: np.ndarray
     scale: np.ndarray
 
     @classmethod
-    def of(cls, vectors: np.ndarray, widths: Sequence[int]) -> Space:
+    def fit(cls, vectors: np.ndarray, widths: Sequence[int]) -> Standardizer:
         """The space in which `vectors` (n, views, d) are centred and of length near 1.
 
         widths: of the kinds of features (averages, maxima, …) that they hold side by side. The
@@ -46,13 +46,13 @@ class Space:
         scale = np.repeat(lengths, widths)
         return cls(mean.astype(np.float32), scale.astype(np.float32))
 
-    def place(self, vectors: np.ndarray) -> np.ndarray:
+    def transform(self, vectors: np.ndarray) -> np.ndarray:
         """The vectors (…, d) float32 in this space."""
         return (vectors - self.mean) / self.scale
 
-    def directions(self, vectors: np.ndarray) -> np.ndarray:
+    def unit_vectors(self, vectors: np.ndarray) -> np.ndarray:
         """(n, d) float32 of length 1: their products are cosines about the middle."""
-        placed = self.place(vectors)
+        placed = self.transform(vectors)
         lengths = np.sqrt((placed**2).sum(axis=1, keepdims=True))
         return placed / np.where(lengths > 0, lengths, 1.0)
 
@@ -62,4 +62,4 @@ def portions(vectors: np.ndarray) -> Iterator[np.ndarray]:
     step = max(1, _PORTION // max(1, vectors[:1].size))
     for start in range(0, max(1, len(vectors)), step):  # of none, one part with none
         yield vectors[start : start + step]
-        let_go(vectors)
+        release_pages(vectors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-class Clusters:
+class UnionFind:
     """`size` things, numbered from 0, each in a cluster of its own at first.
 
     The number of a cluster is that of its first member.
@@ -14,13 +14,13 @@ class Clusters:
     def __init__(self, size: int) -> None:
         self._parents = np.arange(size)
 
-    def join(self, a: np.ndarray, b: np.ndarray) -> None:
+    def union(self, a: np.ndarray, b: np.ndarray) -> None:
         """Put the clusters of a[i] and b[i] together, for every i."""
         for left, right in zip(a.tolist(), b.tolist(), strict=True):
             first, second = sorted((self._find(left), self._find(right)))
             self._parents[second] = first
 
-    def apart(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def are_separate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """(n,) bool: which of the pairs (a[i], b[i]) are in different clusters so far."""
         labels = self.labels()
         return labels[a] != labels[b]
