@@ -16,6 +16,7 @@ from carbrand.checks.copies.suspicions import mark_suspicions
 from carbrand.checks.inspection import Inspection
 from carbrand.checks.issues import NEVER_PHOTOS, apply_severities
 from carbrand.node.progress import track
+from carbrand.parallel.pool import parallel_map
 from carbrand.photos.manifest import EXCLUDED, Row
 from carbrand.photos.photo_limits import MAX_PIXELS
 from carbrand.photos.union_find import UnionFind

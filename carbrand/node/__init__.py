@@ -1,4 +1,4 @@
-"""What every node needs: params, errors, its start and end, atomic writes, tables, progress.
+"""What every node needs: parameters, errors, atomic writes, tables, signals and progress bars.
 
 May import: nothing. Begin with `start.py`.
 """

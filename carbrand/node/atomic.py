@@ -1,7 +1,7 @@
-"""Atomic writes: a file or a folder is there whole or not at all, whatever happens meanwhile.
+"""Atomic writes: a file or folder is either complete or unchanged, even after a crash.
 
-Everything is written under a temporary name on the same file system, synced to the disk, and then
-renamed. What a killed process left behind, the next one overwrites or removes.
+Everything is written to a temporary file on the same file system, synced to disk (fsync) and then
+renamed. Temporary files of a killed process are overwritten or removed by the next one.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from pathlib import Path
 from carbrand.node.errors import UserError
 from carbrand.node.processes import Parents, is_alive
 
-# What a Keras file holds besides weights.
+# Size of a Keras file without its weights, at most.
 _MARGIN_BYTES = 2_000_000
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Of folders that a file system cannot sync: those that a virtual machine shares, some of FUSE.
+# Errors of file systems that cannot sync a folder: shared folders of virtual machines, some FUSE.
 _NOT_SYNCED = (errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 class StopAfterWriting(UserError):
-    """What was written is whole, and says what is wrong: it is kept all the same."""
+    """An error that is raised after all outputs were written: they are kept."""
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary name, the file of which replaces `path` when the block ends well."""
+    """Yield a temporary path; on success, the file there replaces `path`."""
     temporary = path.with_name(f".{path.name}.unfinished")
     try:
         yield temporary
@@ -42,14 +42,14 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace what the file holds."""
+    """Replace the content of a file."""
     with atomic_file(path) as temporary:
         temporary.write_bytes(data)
 
 
 @contextmanager
 def temporary_folder(target: Path) -> Iterator[Path]:
-    """An empty folder beside `target`, deleted at the end unless `replace_folder` moved it."""
+    """Yield an empty folder beside `target`; it is deleted unless `replace_folder` moved it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as parent:
         folder = Path(parent, "new")
@@ -58,7 +58,7 @@ def temporary_folder(target: Path) -> Iterator[Path]:
 
 
 def replace_folder(target: Path, new: Path) -> None:
-    """Put the folder `new` in the place of `target`. With an error, `target` stays as it was."""
+    """Replace the folder `target` by `new`. If that fails, `target` is unchanged."""
     before = new.with_name("before")
     if target.exists():
         target.rename(before)
@@ -72,17 +72,17 @@ def replace_folder(target: Path, new: Path) -> None:
 
 @contextmanager
 def atomic_files(out: Path, parents: Parents) -> Iterator[Path]:
-    """A temporary folder, of which every file replaces that in `out` when the block ends well.
+    """Yield a temporary folder; on success, each file in it replaces the one in `out`.
 
-    Nothing gets there when this process has outlived those that it works for: the next run may be
-    under way. Raises UserError where the disk is full.
+    `out` is unchanged if a parent process has ended: another run may have started. Raises UserError
+    if the disk is full.
     """
     out = out.resolve() if out.is_symlink() else out
     _remove_leftovers(out)
     temporary = out.parent / f".{out.name}.{os.getpid()}.unfinished"
     try:
         temporary.mkdir(parents=True)
-        # Git needs no pattern for it; DVC tracks no folder that it lies in.
+        # A .gitignore inside the folder: no DVC output contains it, and Git needs no other pattern.
         (temporary / ".gitignore").write_text("*\n", "utf-8", newline="\n")
         try:
             yield temporary
@@ -93,8 +93,8 @@ def atomic_files(out: Path, parents: Parents) -> Iterator[Path]:
     except Exception as error:
         if _is_full(error):
             raise UserError(
-                f"{_fullest(out.parent)} has no space left for the files of {out}. Free some and "
-                f"run it again."
+                f"{_fullest(out.parent)} has no space left for the files of {out}. Free some space "
+                f"and run it again."
             ) from None
         raise
     finally:
@@ -102,9 +102,9 @@ def atomic_files(out: Path, parents: Parents) -> Iterator[Path]:
 
 
 def check_disk_space(path: Path, weights: int) -> None:
-    """Raise OSError where there is no room for a Keras file of so many weights.
+    """Raise OSError if there is not enough disk space for a Keras file of so many weights.
 
-    To be called before: HDF5, which writes such files, crashes on a full disk.
+    HDF5, which writes such files, crashes on a full disk, so call this first.
     """
     with path.open("wb") as file:
         if hasattr(os, "posix_fallocate"):  # not on Windows and macOS
@@ -140,8 +140,8 @@ def _move(temporary: Path, out: Path, parents: Parents) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the disk has a file, or the names in a folder."""
-    if os.name == "nt" and path.is_dir():  # cannot be opened there
+    """Flush a file, or the entries of a folder, to disk."""
+    if os.name == "nt" and path.is_dir():  # Windows cannot open a folder
         return
     handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
@@ -158,10 +158,10 @@ def _is_full(error: Exception) -> bool:
         return False
     if isinstance(error, OSError) and error.errno in _FULL:
         return True
-    # HDF5 says it in words alone.
+    # HDF5 gives the error number only in its message.
     return any(f"errno = {number}," in str(error) for number in _FULL)
 
 
 def _fullest(folder: Path) -> Path:
-    """The folder, or the one of temporary files: whichever has less space."""
+    """The folder or the system's temporary folder, whichever has less free space."""
     return min(folder, Path(tempfile.gettempdir()), key=lambda path: shutil.disk_usage(path).free)

@@ -1,4 +1,4 @@
-"""Which code made something: a part of the keys of what is kept from run to run."""
+"""The hash of source code: a part of cache keys, so that changed code means a cache miss."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ _PACKAGE = Path(__file__).parent.parent
 
 
 def hash_rooms(rooms: Sequence[str], *others: Path) -> str:
-    """SHA-256 of every module in `rooms` (folders of this package), and of `others`.
-
-    A module counts with its path in the package, so that a renamed one is another.
-    """
+    """SHA-256 of the paths and contents of all modules in `rooms` (subpackages) and `others`."""
     modules = [path for room in rooms for path in sorted((_PACKAGE / room).rglob("*.py"))]
     digest = hashlib.sha256()
     for path in modules:

@@ -1,6 +1,6 @@
-"""dvc.lock as DVC reads it: with what each node ran, and which bytes it read and wrote.
+"""dvc.lock: the command, parameters, and hashes of inputs and outputs of each node's last run.
 
-Files of a run count only where dvc.lock of that state of the project names their bytes.
+A file belongs to a run only if its hash is the one in dvc.lock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 class InvalidDvcLock(ValueError):
-    """No dvc.lock that DVC would read."""
+    """DVC would refuse this dvc.lock."""
 
 
 def parse_dvc_lock(data: bytes) -> dict[str, Any]:
@@ -55,23 +55,23 @@ def changed_params(recorded: Mapping[str, Any], content: Mapping[str, Any]) -> l
 
 
 def is_inside(path: str, places: Iterable[str]) -> bool:
-    """Whether a path, with forward slashes, is one of the places or lies in one of them."""
+    """Whether a path, with forward slashes, is one of `places` or lies inside one of them."""
     return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 class StaleFile(ValueError):
-    """A file is not the one that dvc.lock names; the message says why, in half a sentence."""
+    """A file differs from the one in dvc.lock. The message is the reason, as half a sentence."""
 
 
 @dataclass(frozen=True)
 class DvcLock:
-    """The nodes of a dvc.lock by name; none where it is missing or torn."""
+    """The nodes of a dvc.lock by name; empty if it is missing or invalid."""
 
     nodes: Mapping[str, Any]
 
     @classmethod
     def parse(cls, content: bytes | None) -> DvcLock:
-        """What the bytes of a dvc.lock say, or None for a missing one."""
+        """Parse the bytes of a dvc.lock. A missing (None) or invalid one has no nodes."""
         try:
             return cls.parse_strictly(content) if content else cls({})
         except InvalidDvcLock:
@@ -79,37 +79,37 @@ class DvcLock:
 
     @classmethod
     def parse_strictly(cls, content: bytes) -> DvcLock:
-        """What the bytes of a dvc.lock say. Raises InvalidDvcLock where DVC would not read them."""
+        """Parse the bytes of a dvc.lock. Raises InvalidDvcLock."""
         return cls(parse_dvc_lock(content).get("stages") or {})
 
     @classmethod
     def read(cls, path: Path) -> DvcLock:
-        """That of a file, which need not be there."""
+        """Parse a file, which may be missing."""
         return cls.parse(path.read_bytes() if path.is_file() else None)
 
     def output_md5(self, path: str) -> str | None:
-        """The MD5 of a file that a node wrote, or None where none did."""
+        """The MD5 of a file that a node wrote, or None."""
         return _hash(self._entry(path, "outs"))
 
     def md5(self, path: str) -> str | None:
-        """The MD5 of a file that a node wrote or read, or None where none did."""
+        """The MD5 of a file that a node wrote or read, or None."""
         return _hash(self._any_entry(path))
 
     def outputs(self) -> dict[str, dict[str, Any]]:
-        """The MD5 of each file or folder that a node wrote, by node and path."""
+        """The MD5 of each output, by node and path."""
         return {
             name: {entry["path"]: entry.get("md5") for entry in node.get("outs", ())}
             for name, node in self.nodes.items()
         }
 
     def dependency_hash(self, node: str, path: str) -> str | None:
-        """The hash of what a node read at `path` when it ran; None where it read nothing there."""
+        """The hash of the dependency `path` of a node, or None if it has no such dependency."""
         deps = self.nodes.get(node, {}).get("deps", ())
         entry = next((dep for dep in deps if dep["path"] == path), None)
         return str(entry.get(entry.get("hash", "md5"))) if entry else None
 
     def upstream(self, last: str) -> DvcLock:
-        """The node `last` and all whose files it depends on, directly or not, in their order."""
+        """The node `last` and all nodes it depends on, directly or not, in file order."""
         wanted, before = {last}, 0
         while len(wanted) > before:
             before = len(wanted)
@@ -123,7 +123,10 @@ class DvcLock:
         return DvcLock({name: node for name, node in self.nodes.items() if name in wanted})
 
     def inconsistent_paths(self) -> list[str]:
-        """Files that a node wrote otherwise than a later one read them: a run ended in between."""
+        """Files whose MD5 differs between the node that wrote them and one that read them.
+
+        That happens when a run ended between the two.
+        """
         written = {path: md5 for outs in self.outputs().values() for path, md5 in outs.items()}
         return [
             dep["path"]
@@ -133,16 +136,16 @@ class DvcLock:
         ]
 
     def param(self, node: str, file: str, key: str) -> Any:
-        """The value of a parameter, such as `evaluate.ece_bins`, with which a node ran, or None."""
+        """The value of a parameter, such as `evaluate.ece_bins`, in a node's last run, or None."""
         found = self.nodes.get(node, {}).get("params", {}).get(file, {})
-        if key in found:  # DVC writes the keys that dvc.yaml names: this one, or its whole section
+        if key in found:  # dvc.yaml may list single keys or a whole section
             return found[key]
         section, _, name = key.partition(".")
         values = found.get(section)
         return values.get(name) if isinstance(values, Mapping) else None
 
     def check(self, path: str, file: Path) -> None:
-        """Raise StaleFile unless the file has the bytes that the run wrote or read at `path`."""
+        """Raise StaleFile unless the file has the MD5 that dvc.lock has for `path`."""
         entry = self._any_entry(path)
         if entry is None:
             raise StaleFile("dvc.lock does not name it" if self.nodes else "no dvc.lock names it")
@@ -156,7 +159,7 @@ class DvcLock:
             )
 
     def _any_entry(self, path: str) -> Mapping[str, Any] | None:
-        # What one node writes as a part of a folder, another one may read by its name.
+        # A file inside one node's output folder may be a dependency of another node.
         return self._entry(path, "outs") or self._entry(path, "deps")
 
     def _entry(self, path: str, kind: str) -> Mapping[str, Any] | None:
@@ -169,7 +172,7 @@ def _hash(entry: Mapping[str, Any] | None) -> str | None:
 
 
 def _md5(file: Path, as_on_unix: bool) -> str:
-    """Of the bytes; as_on_unix: with the line ends of Unix, of which DVC 2 hashed texts."""
+    """MD5 of the content. as_on_unix: with Unix line ends, as DVC 2 hashed text files."""
     content = file.read_bytes()
     if as_on_unix:
         content = content.replace(b"\r\n", b"\n")
@@ -177,7 +180,7 @@ def _md5(file: Path, as_on_unix: bool) -> str:
 
 
 def _has_expected_schema(content: Any) -> bool:
-    """Whether DVC reads it for certain; its own check costs half a second to load."""
+    """Whether DVC surely accepts it. (Importing its own schema check takes half a second.)"""
     if not isinstance(content, dict) or set(content) != {"schema", "stages"}:
         return False
     stages = content["stages"]

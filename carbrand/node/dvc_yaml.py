@@ -1,7 +1,7 @@
 """YAML as DVC reads it: params.yaml, dvc.yaml, dvc.lock and .dvc files.
 
-DVC reads YAML 1.2 with ruamel.yaml. A reader of YAML 1.1 takes `1e-05` for a text and `0100` for
-64, and dvc.lock would record values that nobody used.
+DVC parses YAML 1.2 with ruamel.yaml. A YAML 1.1 parser reads `1e-05` as a string and `0100` as 64,
+so dvc.lock would record other values than those used.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-# What ruamel.yaml raises besides its own errors for `2024-13-45`, `+_` or `!!bool x`.
+# Raised by ruamel.yaml, besides its own errors, for `2024-13-45`, `+_` or `!!bool x`.
 _IMPOSSIBLE_VALUE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
 
 
 class NotYaml(ValueError):
-    """DVC would read nothing of it.
+    """Not valid YAML.
 
-    reason: what is wrong and how to mend it, where the reader can say more than the line. line:
-    counted from 1, or None.
+    line: where, counted from 1, or None. reason: what is wrong and how to fix it, or empty.
     """
 
     def __init__(self, line: int | None = None, reason: str = "") -> None:
@@ -33,14 +32,14 @@ class NotYaml(ValueError):
 
 
 def parse_yaml(text: str) -> Any:
-    """What DVC makes of a text, None of an empty one. Raises NotYaml."""
+    """Parse a text; an empty one is None. Raises NotYaml."""
     try:
         return YAML(typ="safe").load(text)
     except DuplicateKeyError as error:
         raise _duplicate(text, error) from None
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        # The end of a text without a last newline counts as another line.
+        # The mark at the end of a text without a final newline is one line too far.
         lines = len(text.splitlines()) or 1
         raise NotYaml(min(mark.line + 1, lines) if mark else None) from None
     except _IMPOSSIBLE_VALUE:
@@ -64,17 +63,17 @@ def _duplicate(text: str, error: DuplicateKeyError) -> NotYaml:
         for key, value in same
     )
     name = _join(path, again)
-    return NotYaml(_line(again), f"`{name}` is there {len(same)} times: {values}. Keep one")
+    return NotYaml(_line(again), f"`{name}` is defined {len(same)} times: {values}. Keep one")
 
 
 def _impossible(text: str) -> NotYaml:
-    """Which value it is of which the reader makes nothing."""
+    """Find the scalar that cannot be parsed."""
     for path, node in _walk(YAML(typ="safe").compose(text)):
         if isinstance(node, ScalarNode) and not _is_possible(node):
             return NotYaml(
                 _line(node),
                 f"`{path}: {_shorten(node)}` (line {_line(node)}) looks like a number or a date, "
-                f"and is none. Mend it, or put it in quotes",
+                f"but is not valid. Fix it, or put it in quotes",
             )
     return NotYaml()
 
@@ -84,13 +83,13 @@ def _is_possible(node: ScalarNode) -> bool:
         YAML(typ="safe").constructor.construct_object(node)
     except _IMPOSSIBLE_VALUE:
         return False
-    except YAMLError:  # `<<`, which is a value of its own kind
+    except YAMLError:  # `<<`, a merge key
         pass
     return True
 
 
 def _value_of(key: Node) -> Any:
-    """What the reader makes of a key: `1` and `0x1` are the same one."""
+    """The parsed value of a key: `1` and `0x1` are the same key."""
     try:
         return YAML(typ="safe").constructor.construct_object(key, deep=True)
     except (YAMLError, *_IMPOSSIBLE_VALUE):
@@ -98,9 +97,9 @@ def _value_of(key: Node) -> Any:
 
 
 def _walk(root: Node) -> Iterator[tuple[str, Node]]:
-    """Every node with its path, such as `train.l2`, in the order of the text.
+    """Yield every node with its path, such as `train.l2`, in document order.
 
-    Keys go by the path of their value. What an anchor holds comes once.
+    A key has the path of its value. An anchored node is yielded once.
     """
     seen: set[int] = set()
     waiting: list[tuple[str, Node]] = [("", root)]
@@ -131,5 +130,5 @@ def _shorten(node: ScalarNode) -> str:
 
 
 def _line(node: Node) -> int:
-    """Where it begins, from 1."""
+    """The line on which it begins, counted from 1."""
     return int(node.start_mark.line) + 1

@@ -1,4 +1,4 @@
-"""The one way to tell a user what is wrong: what, where, and how to mend it."""
+"""Errors for users: what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from carbrand.node.terminal import print_note
 
 DONE = 0
 UNUSABLE_INPUT = 2
-# 128 + SIGPIPE, as shells have it: nobody reads what is printed any more.
+# 128 + SIGPIPE, as in shells: the reader of the pipe has ended.
 NO_READER = 141
 _OURS = ("carbrand", "stages")
 
 
 class UserError(Exception):
-    """Something a user can mend. The message is what they read: what, where, how to mend it.
+    """An error that the user can fix. The message says what is wrong, where, and how to fix it.
 
-    Several problems found in one pass go into one error, a line each.
+    `problems`: one line for each problem found in one pass.
     """
 
     def __init__(self, *problems: str) -> None:
@@ -30,18 +30,18 @@ class UserError(Exception):
 
 
 def exit_status(main: Callable[[], int | None]) -> int:
-    """Run `main`; a UserError becomes its lines on stderr and status 2, never a traceback."""
+    """Run `main` and return its exit status; a UserError is printed to stderr and returns 2."""
     try:
         status = _status(main)
-        print(end="", flush=True)  # or else what fails of it does so when the interpreter ends
+        print(end="", flush=True)  # a broken pipe must show here, not when the interpreter ends
         return status
     except BrokenPipeError:  # `carbrand predict … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NO_READER
-    except OSError as error:  # a full disk, a missing right, a folder where a file should be
+    except OSError as error:  # full disk, no permission, a folder where a file is expected
         where = error.filename or "a file"
-        reason = " ".join((error.strerror or str(error)).split())  # HDF5 writes several lines
-        print_note(f"error: {where}: {reason}. Mend that and run it again.")
+        reason = " ".join((error.strerror or str(error)).split())  # HDF5 has several lines
+        print_note(f"error: {where}: {reason}. Fix that and run it again.")
         return UNUSABLE_INPUT
     except KeyboardInterrupt:
         print_note("stopped")
@@ -58,9 +58,9 @@ def _status(main: Callable[[], int | None]) -> int:
 
 
 def _call_or_stop(main: Callable[[], int | None]) -> int | None:
-    """`main()`; being told to stop comes out as just that.
+    """Call `main`, and raise KeyboardInterrupt or Stopped where they caused another exception.
 
-    A library in C that is told so while it is imported makes an ImportError of it.
+    A C extension that is interrupted during its import raises ImportError instead.
     """
     try:
         return main()
@@ -74,12 +74,12 @@ def _call_or_stop(main: Callable[[], int | None]) -> int | None:
 
 
 def explain_missing_packages() -> None:
-    """From now on, a package that is missing ends a program of ours with a line and status 2.
+    """Install a hook: a missing package ends the program with one line on stderr and status 2.
 
-    Called before any module is imported that needs one. Whoever imports ours as a library gets
-    what Python raises.
+    Call it before importing third-party packages. Does nothing if carbrand is imported as a
+    library.
     """
-    program = (sys.argv or [""])[0]  # while Python looks for the module, it is "-m"
+    program = (sys.argv or [""])[0]  # "-m" while Python is importing the module
     if program == "-m" or PurePath(program).stem == "carbrand":
         sys.excepthook = _explain
 
@@ -92,6 +92,6 @@ def _explain(kind: type[BaseException], error: BaseException, trace: TracebackTy
     enter = r".venv\Scripts\activate" if sys.platform == "win32" else ". .venv/bin/activate"
     print_note(
         f"error: The package {package} is not installed for {sys.executable}. `make repro` makes "
-        f"an environment in .venv that has all packages; `{enter}` enters it."
+        f"an environment in .venv that has all packages; `{enter}` activates it."
     )
     raise SystemExit(UNUSABLE_INPUT)

@@ -1,4 +1,4 @@
-"""A YAML file in which Git left a conflict: what each side has, in words."""
+"""Describes a merge conflict in a YAML file: the keys that differ, with both values."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 from carbrand.node.dvc_yaml import parse_yaml
 
-# Git makes them longer where a conflict lies inside another. What `|||||||` begins, the version
-# that both sides come from, is shown on request alone.
+# Git writes longer markers for nested conflicts, and the common ancestor (after `|||||||`) only if
+# merge.conflictStyle is diff3.
 _MARKER = re.compile(r"(<{7,}|\|{7,}|={7,}|>{7,})(?: (.*))?")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _ABSENT = object()
@@ -21,7 +21,7 @@ _MOST_KEYS = 5
 
 @dataclass
 class _Sides:
-    """The text as each side has it, and what the markers say."""
+    """The text of each side, and the names and lines of the conflict markers."""
 
     ours: list[str] = field(default_factory=list)
     theirs: list[str] = field(default_factory=list)
@@ -30,11 +30,11 @@ class _Sides:
 
 
 def describe_conflict(text: str) -> str | None:
-    """What is in conflict, and how to settle it; None where Git left no markers."""
+    """What is in conflict and how to resolve it; None if there are no conflict markers."""
     sides = _read(text)
     if not sides.markers:
         return None
-    differing = _differing(sides) or ["its two sides cannot be told apart any more"]
+    differing = _differing(sides) or ["its two sides can no longer be separated"]
     more = len(differing) - _MOST_KEYS
     differing[_MOST_KEYS:] = [f"{more} more"] if more > 0 else []
     base = " and all from ||||||| to =======" if "|" in sides.names else ""
@@ -52,7 +52,7 @@ def _read(text: str) -> _Sides:
         marker = _MARKER.fullmatch(line)
         if marker:
             sides.markers.append(number)
-        # Of another length: the base of a conflict may hold an earlier one.
+        # Markers of another length belong to an earlier conflict in the common ancestor.
         if marker and (not place or len(marker[1]) == width):
             kind, width = marker[1][0], len(marker[1])
             sides.names.setdefault(kind, marker[2] or "")
@@ -66,7 +66,7 @@ def _read(text: str) -> _Sides:
 
 
 def _differing(sides: _Sides) -> list[str]:
-    """Every key whose value differs, with both."""
+    """Every key whose value differs, with both values."""
     if not {"<", ">"} <= set(sides.names):
         return []
     try:
@@ -79,13 +79,13 @@ def _differing(sides: _Sides) -> list[str]:
     for key in [*ours, *(key for key in theirs if key not in ours)]:
         values = ours.get(key, _ABSENT), theirs.get(key, _ABSENT)
         if values[0] != values[1] or type(values[0]) is not type(values[1]):
-            said = (f"{_show(value)} ({name})" for value, name in zip(values, names, strict=True))
-            found.append(f"`{key}` is {' or '.join(said)}")
+            shown = (f"{_show(value)} ({name})" for value, name in zip(values, names, strict=True))
+            found.append(f"`{key}` is {' or '.join(shown)}")
     return found or ["both sides have the same values"]
 
 
 def _leaves(content: Any, parents: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Values that hold no others, by their path; places in lists count from 0."""
+    """Yield all scalars (and empty collections) with their path; list indices count from 0."""
     if isinstance(content, (dict, list)) and content:
         for key, value in content.items() if isinstance(content, dict) else enumerate(content):
             yield from _leaves(value, (*parents, str(key)))
@@ -95,14 +95,14 @@ def _leaves(content: Any, parents: tuple[str, ...] = ()) -> Iterator[tuple[str, 
 
 def _show(value: object) -> str:
     if value is _ABSENT:
-        return "not there"
+        return "missing"
     plain = isinstance(value, str) and _is_plain(value)
     text = str(value) if plain else json.dumps(value, ensure_ascii=False, default=str)
     return textwrap.shorten(text, 60, placeholder="…")
 
 
 def _is_plain(text: str) -> bool:
-    """Whether it is a text without quotes too."""
+    """Whether YAML reads the text as the same string without quotes."""
     try:
         return "\n" not in text and bool(parse_yaml(text) == text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Metrics as DVC reads them: nested numbers in JSON, rounded, finite, the same bytes every time."""
+"""Metrics files for DVC: nested JSON of finite numbers, rounded, byte for byte reproducible."""
 
 from __future__ import annotations
 
@@ -10,32 +10,29 @@ from typing import Any
 
 from carbrand.node.wording import one_line
 
-# Far below what any set of photos can tell apart, far above what instruction sets differ by.
+# Finer than any photo set can measure, coarser than the differences between instruction sets.
 DECIMALS = 4
 
 
 def write_metrics(path: Path, metrics: Mapping[str, object]) -> None:
-    """Write nested numbers, those with a fraction rounded to DECIMALS.
-
-    Raises ValueError for a number that is not finite: it would be no JSON, and no metric.
-    """
+    """Write nested numbers, rounded to DECIMALS. Raises ValueError if one is not finite."""
     text = json.dumps(_rounded(metrics), indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
-    """Nested numbers of a JSON file. Raises ValueError where it holds anything else."""
+    """Read nested numbers. Raises ValueError if the file holds anything else."""
     content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
-        raise ValueError("expected names and numbers")
+        raise ValueError("expected an object of names and numbers")
     for name, value in flatten(content):
         if not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise ValueError(f"{one_line(name)} is {value!r}, which is no finite number")
+            raise ValueError(f"{one_line(name)} is {value!r}, expected a finite number")
     return content
 
 
 def flatten(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested values with dotted names, as `dvc metrics show` and `dvc params diff` have them."""
+    """Yield nested values with dotted names, as in `dvc metrics show` and `dvc params diff`."""
     for name, value in content.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{above}{name}.")

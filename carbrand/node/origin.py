@@ -1,4 +1,4 @@
-"""origin.json: what made the artifacts of a node, so that a report can say it."""
+"""origin.json, the provenance of a node's artifacts: its parameters and package versions."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from pathlib import Path
 from typing import Any
 
 UNKNOWN = "unknown"
-# One package under several names on the index, depending on the machine.
+# Packages that have another name on some platforms.
 _NAMES = {"tensorflow": ("tensorflow", "tensorflow-cpu")}
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What made the artifacts of a node: its section of params.yaml, and versions by package."""
+    """A node's section of params.yaml, and the versions of the packages it used."""
 
     parameters: Mapping[str, Any]
     versions: Mapping[str, str]
 
 
 def read_origin(path: Path) -> Origin:
-    """What `write_origin` wrote. Raises KeyError, TypeError or ValueError for something else."""
+    """Read origin.json. Raises KeyError, TypeError or ValueError if it has another form."""
     content = json.loads(path.read_text(encoding="utf-8"))
     return Origin(dict(content["parameters"]), dict(content["versions"]))
 
 
 def origin_of(params: Any, packages: Sequence[str]) -> Origin:
-    """That of `params`, a dataclass, with the versions of `packages` and of Python."""
+    """The values of `params` (a dataclass), and the versions of `packages` and of Python."""
     versions = {name: version_of(name) for name in packages}
     return Origin(asdict(params), versions | {"python": platform.python_version()})
 
 
 def write_origin(path: Path, params: Any, packages: Sequence[str]) -> None:
-    """Write it as JSON."""
+    """Write origin.json."""
     origin = asdict(origin_of(params, packages))
     text = json.dumps(origin, indent=2, ensure_ascii=False, sort_keys=True)
     path.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def version_of(package: str) -> str:
-    """The installed version, or "unknown" where Python runs from a source tree."""
+    """The installed version, or UNKNOWN if the package is not installed."""
     for name in _NAMES.get(package, (package,)):
         try:
             return importlib.metadata.version(name)

@@ -72,8 +72,8 @@ def read_file(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} does not exist. Run this from the project's folder.") from None
     except UnicodeDecodeError:
         raise UserError(
-            f"{path} is not UTF-8, which DVC reads. Save it as UTF-8, or `git checkout HEAD -- "
-            f"{path}`."
+            f"{path} is not encoded in UTF-8, which DVC needs. Save it as UTF-8, or "
+            f"`git checkout HEAD -- {path}`."
         ) from None
     conflict = describe_conflict(text)
     if conflict:
@@ -85,7 +85,7 @@ def read_file(path: Path) -> dict[str, Any]:
             raise UserError(f"{path}: {error.reason}.") from None
         where = f" (line {error.line})" if error.line else ""
         raise UserError(
-            f"{path} is not valid YAML{where}. Mend it, or `git checkout HEAD -- {path}`."
+            f"{path} is not valid YAML{where}. Fix it, or `git checkout HEAD -- {path}`."
         ) from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold sections of `key: value`, got {_show(content)}.")
@@ -102,10 +102,10 @@ def require_unchanged_section(path: Path, name: str, keys: type | None = None) -
     before = _only(keys, read_file(path).get(name))
     yield
     if _only(keys, read_file(path).get(name)) != before:
-        node = "a node that reads it" if keys else f"`{name}`"
+        node = "a node that uses it" if keys else f"`{name}`"
         raise UserError(
-            f"{path}: the section `{name}` changed while {node} ran, with the values from "
-            f"before. Run it again."
+            f"{path}: the section `{name}` changed while {node} was running with the old "
+            f"values. Run it again."
         )
 
 
@@ -115,8 +115,8 @@ def parse_section(
     """Like `read_section`, from the parsed file."""
     if name not in content:
         wrong = next(iter(misspelt_sections(content, {name: section})), None)
-        mend = f" Rename `{wrong}` to `{name}`." if wrong else _suggest(name, content)
-        raise UserError(f"{path}: the section `{name}` is missing.{mend}")
+        hint = f" Rename `{wrong}` to `{name}`." if wrong else _suggest(name, content)
+        raise UserError(f"{path}: the section `{name}` is missing.{hint}")
     values = content[name]
     if not isinstance(values, dict):
         raise UserError(f"{path}: `{name}` must be a section of keys, got {_show(values)}.")

@@ -1,4 +1,4 @@
-"""Which processes are still there: those that this one works for, and those that left a name."""
+"""Signals, and whether other processes are alive: parents, and owners of temporary files."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from types import CodeType
 
-# The process in which DVC runs, for the nodes that it starts; see carbrand/pipeline/dvc.py.
+# Environment variable: the process id of the DVC that starts nodes; see carbrand/pipeline/dvc.py.
 DVC_PID = "CARBRAND_DVC_PID"
 # Set by DVC for each command that it runs.
 _STARTED_BY_DVC = "DVC_STAGE"
 _POLL_S = 0.2
-# To stop in good order, before the process is ended where it stands.
+# Time to clean up after SIGTERM before the process is killed.
 _GRACE_S = 1.0
-# When processes started is known to a second or so.
+# Accuracy of process start times.
 _CLOCK_S = 2.0
-# Until what nobody could catch is raised anew.
+# Delay before an exception that could not be caught is raised again.
 _AGAIN_S = 0.01
-# What tells a process to end, besides Ctrl-C.
+# Signals that end a process, besides SIGINT.
 _TO_END = (signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
 
 
 @dataclass(frozen=True)
 class Parents:
-    """Process ids from this process upwards, each the parent of the one before.
+    """The process ids of this process's ancestors, from its parent upwards.
 
-    Empty: nobody in particular, as for a node that is started by hand. None: they are gone.
+    Empty: no particular ones (a node started by hand). None: they have ended already.
     """
 
     pids: tuple[int, ...] | None
 
     def alive(self) -> bool:
-        """Whether all of them are there: whose parent ended gets another one."""
+        """Whether all of them are running. (An orphan gets another parent.)"""
         import psutil
 
         if self.pids is None:
@@ -56,9 +56,9 @@ class Parents:
         return True
 
     def exit_with_parents(self) -> None:
-        """End this process as by SIGTERM when one of them ends, and by force where that takes long.
+        """Watch them in a thread: when one ends, send SIGTERM to this process, then kill it.
 
-        Called in the main thread.
+        Call it in the main thread.
         """
         if self.pids != ():
             main = threading.get_ident()
@@ -74,7 +74,7 @@ class Parents:
 
 
 def parents_up_to(pid: int) -> Parents:
-    """This process's parents up to the one of that id."""
+    """The ancestors of this process up to the one with that id."""
     found: list[int] = []
     for parent in _ancestors():
         found.append(parent)
@@ -84,7 +84,7 @@ def parents_up_to(pid: int) -> Parents:
 
 
 def parents_up_to_dvc() -> Parents:
-    """Those of a node: the DVC that started it, and the shell that may be between the two."""
+    """The ancestors of a node up to the DVC that started it, shells in between included."""
     if _STARTED_BY_DVC not in os.environ:
         return Parents(())
     if DVC_PID in os.environ:
@@ -112,7 +112,7 @@ def _ancestors() -> list[int]:
 
 
 def is_alive(pid: int, since: float) -> bool:
-    """Whether the process that had this id at that time still runs; ids are given out anew."""
+    """Whether the process that had this id at time `since` still runs. (Ids are reused.)"""
     import psutil
 
     try:
@@ -120,13 +120,13 @@ def is_alive(pid: int, since: float) -> bool:
         started, status = process.create_time(), process.status()
     except psutil.NoSuchProcess:
         return False
-    except psutil.AccessDenied:  # there, and somebody else's
+    except psutil.AccessDenied:  # it runs, under another user
         return True
     return started <= since + _CLOCK_S and status != psutil.STATUS_ZOMBIE
 
 
 class Stopped(BaseException):
-    """SIGTERM or SIGHUP came: whoever catches it cleans up and goes on with it."""
+    """SIGTERM or SIGHUP was received. Code that catches it must re-raise it after cleaning up."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -135,12 +135,12 @@ class Stopped(BaseException):
 
 
 def raise_on_signals() -> None:
-    """Raise Stopped in the main thread when this process is told to end; a second time, not.
+    """Raise Stopped in the main thread at the first SIGTERM or SIGHUP; ignore later ones.
 
-    Python drops what is raised where nothing can catch it: in finalisers, or in the callbacks of
-    weak references, of which each import has some. Stopped and KeyboardInterrupt come again then.
+    Python drops exceptions in finalizers and weak reference callbacks, which every import runs:
+    Stopped and KeyboardInterrupt are raised again then.
     """
-    # `nohup` has SIGHUP ignored, and means it.
+    # `nohup` makes SIGHUP ignored; that must stay.
     numbers = [number for number in _TO_END if signal.getsignal(number) != signal.SIG_IGN]
 
     def stop(number: int, _frame: object) -> None:
@@ -148,7 +148,7 @@ def raise_on_signals() -> None:
             signal.signal(other, signal.SIG_IGN)
         raise Stopped(number)
 
-    def come_again(dropped: sys.UnraisableHookArgs) -> None:
+    def raise_again(dropped: sys.UnraisableHookArgs) -> None:
         lost = dropped.exc_value
         if not isinstance(lost, (Stopped, KeyboardInterrupt)):
             sys.__unraisablehook__(dropped)
@@ -160,7 +160,7 @@ def raise_on_signals() -> None:
 
     for number in numbers:
         signal.signal(number, stop)
-    sys.unraisablehook = come_again
+    sys.unraisablehook = raise_again
 
 
 def _signal_after(code: CodeType, number: signal.Signals) -> None:
@@ -181,12 +181,12 @@ def _runs_in_main_thread(code: CodeType) -> bool:
 def _signal_main_thread(number: signal.Signals) -> None:
     if hasattr(signal, "pthread_kill"):
         signal.pthread_kill(threading.main_thread().ident or 0, number)
-    else:  # it is not woken where it waits
+    else:  # Windows: does not wake a waiting thread
         _thread.interrupt_main(number)
 
 
 def restore_signals() -> None:
-    """Undo `raise_on_signals`, once nothing is left to clean up: just end when told to."""
+    """Undo `raise_on_signals` after the clean-up: from now on, signals end this process."""
     for number in _TO_END:
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
@@ -195,10 +195,7 @@ def restore_signals() -> None:
 
 @contextmanager
 def signals_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C and what else tells this process to end, until the block is done.
-
-    Called in the main thread.
-    """
+    """Ignore SIGINT, SIGTERM and SIGHUP inside the block. Call it in the main thread."""
     numbers = (*_TO_END, signal.SIGINT)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:

@@ -1,4 +1,4 @@
-"""A progress bar on a terminal; elsewhere (logs, CI, pipes) at most a few lines."""
+"""A progress bar on a terminal; a few lines at most in logs, CI and pipes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import TypeVar
 from carbrand.node.terminal import print_line
 
 T = TypeVar("T")
-# Lines that a training of any length has in a log, about.
+# About how many lines a training of any length writes to a log.
 _LINES = 5
 
 
 def track(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    """Yield `items` unchanged, showing `what` and how many of `total` are done, on stderr."""
+    """Yield `items` unchanged; show `what` and the progress out of `total` on stderr."""
     if not sys.stderr.isatty():
         yield from items
         return
-    # Imported late: most runs have no terminal, and rich costs a tenth of a second.
+    # Imported late: most runs have no terminal, and importing rich takes 0.1 s.
     from rich.console import Console
     from rich.progress import track as rich_track
 
@@ -29,10 +29,10 @@ def track(items: Iterable[T], what: str, total: int) -> Iterator[T]:
 
 @contextmanager
 def training_progress(what: str, epochs: int) -> Iterator[Callable[[int, str], None]]:
-    """A function to call after each epoch, with its number and how it went: `loss 0.3`.
+    """Yield a function to call after each epoch with its number and its metrics: `loss 0.3`.
 
-    `epochs` are the most that there can be. A bar on stderr; where that is no terminal, lines on
-    stdout: the first epoch, the last, and few in between.
+    epochs: the maximum. Shows a bar if stderr is a terminal; otherwise prints the first epoch, the
+    last and a few in between to stdout.
     """
     if sys.stderr.isatty():
         with _bar(what, epochs) as show:

@@ -1,7 +1,7 @@
-"""How a node is started: `python -m stages.<node> PATH…`, a path for each argument of `main`.
+"""The entry point of a node: `python -m stages.<node> PATH…`, one path per argument of `main`.
 
-The first one is params.yaml, the last one the folder that the node writes. What it writes gets
-there whole, when `main` is done, or not at all. A node ends with the DVC that started it.
+The first path is params.yaml, the last one the output folder, which is written atomically when
+`main` returns. A node ends when the DVC that started it ends.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from carbrand.node.processes import (
 )
 from carbrand.node.terminal import Parser, print_note
 
-# The file in which nodes that were started are listed, a name on each line.
+# Environment variable: a file to which each started node appends its name, one per line.
 STARTED_NODES = "CARBRAND_STARTED_NODES"
 
 
 def start(main: Callable[..., None], of_validate: type | None = None) -> None:
-    """Call `main` with the paths of the command line, in order, and leave with its exit status.
+    """Call `main` with the paths of the command line, and exit with its status.
 
-    of_validate: a dataclass of the keys of the section `validate` that `main` reads, if any.
+    of_validate: a dataclass of the keys that `main` reads from the section `validate`, if any.
     """
     module = inspect.getmodule(main)
     node = Path(inspect.getfile(main)).stem
@@ -54,15 +54,15 @@ def start(main: Callable[..., None], of_validate: type | None = None) -> None:
         status = exit_status(lambda: _run_atomically(main, node, paths, parents, of_validate))
         restore_signals()
     except Stopped as stopped:
-        if parents.alive():  # or else whoever ended them says so
+        if parents.alive():  # otherwise the parent reports it
             with contextlib.suppress(OSError):  # the terminal may be gone
                 print_note("stopped")
-        os._exit(stopped.exit_status)  # threads may have much to do yet
+        os._exit(stopped.exit_status)  # do not wait for threads
     sys.exit(status)
 
 
 def _record_start(node: str) -> None:
-    """Say that the node ran, where somebody wants to know: DVC may have its outputs in a cache."""
+    """Append the node to the file of started nodes: those it lacks were DVC cache hits."""
     listed = os.environ.get(STARTED_NODES)
     if listed:
         with contextlib.suppress(OSError), Path(listed).open("ab") as file:

@@ -1,9 +1,9 @@
-"""CSV files whose cells may hold any file name: commas, quotes, line breaks, broken UTF-8.
+"""CSV files whose cells may hold any file name: commas, quotes, line breaks, invalid UTF-8.
 
-A spreadsheet takes a cell that begins with `=`, `+`, `-`, `@`, a tab or a line break for a formula,
-also in quotes, and runs it. So such a text is written with an apostrophe before it, as a person
-would type it there, and read without; one that has apostrophes before the sign gets one more.
-Numbers stay as they are. Other readers, such as DVC's plots, see a brand `=x` as `'=x`.
+A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@`, a tab or a line break as a formula,
+even in quotes (CSV injection). Such a text is escaped with a leading apostrophe, which is removed
+when read; a text that already has apostrophes before the sign gets one more. Numbers are not
+escaped. Other readers, such as DVC's plots, see a brand `=x` as `'=x`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-# Full-width signs too, which spreadsheets of East Asia take for the others.
+# Full-width signs too, which East Asian spreadsheets treat the same.
 _SIGNS = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 _FORMULA = re.compile(f"'*[{_SIGNS}]")
 _ESCAPED = re.compile(f"'+[{_SIGNS}]")
@@ -22,10 +22,10 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a header and rows, lines ending in a line feed on every platform."""
+    """Write a header and rows, with Unix line ends on every platform."""
     table = [[_to_cell(str(text)) for text in row] for row in (header, *rows)]
-    # Python 3.11 does not quote a lone carriage return, at which its reader then breaks the row.
-    # macOS leaves files named `Icon\\r`.
+    # Python 3.11 does not quote a lone carriage return, but its reader splits the row there. macOS
+    # has files named `Icon\\r`.
     odd = any("\r" in cell for row in table for cell in row)
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(
@@ -35,11 +35,11 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[objec
 
 
 def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """The names of the columns, and the rows by them."""
+    """Read the column names, and the rows as column name → cell."""
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         reader = csv.DictReader(file)
         header = reader.fieldnames = [_from_cell(cell) for cell in reader.fieldnames or []]
-        # A row that is too short or too long has other values than texts.
+        # csv.DictReader puts None or a list into rows that are too short or too long.
         return header, [
             {
                 name: _from_cell(cell) if isinstance(cell, str) else cell
@@ -58,7 +58,7 @@ def _from_cell(cell: str) -> str:
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of a table that has at least `columns`. Raises KeyError where one is missing."""
+    """Read the rows of a table. Raises KeyError if one of `columns` is missing."""
     header, rows = read_table(path)
     for column in columns:
         if column not in header:
@@ -67,7 +67,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def finite(cell: str) -> float:
-    """The number in a cell. Raises ValueError where it is none, or infinite."""
+    """Parse a finite number. Raises ValueError."""
     number = float(cell)
     if not math.isfinite(number):
         raise ValueError(f"expected a number, got {cell}")
@@ -75,7 +75,7 @@ def finite(cell: str) -> float:
 
 
 def parse_bool(cell: str) -> bool:
-    """The truth in a cell, `true` or `false`. Raises ValueError where it is neither."""
+    """Parse `true` or `false`. Raises ValueError."""
     if cell not in ("true", "false"):
         raise ValueError(f"expected true or false, got {cell}")
     return cell == "true"

@@ -1,7 +1,7 @@
-"""The one way to a terminal: no name that is printed can act on it, or pass for a line of its own.
+"""All output to the terminal, with control characters escaped.
 
-File names, arguments and brands come from anybody, and may hold escape sequences, line breaks and
-marks that turn the direction of writing. Whatever is printed goes through here.
+File names, arguments and brands are untrusted: they may hold escape sequences, line breaks and
+bidirectional marks.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _JOINERS = "\u200c\u200d"
 
 
 def escape(text: str) -> str:
-    r"""`text` on one line, with what a terminal would act on as Python spells it: `\x1b`, `\n`.
+    r"""Escape what a terminal would act on as Python does: `\x1b`, `\n`. Idempotent.
 
-    These are controls (C0, DEL, C1), line and paragraph separators, halves of surrogate pairs, and
-    invisible marks such as those of the writing direction. Escaping twice changes nothing more.
+    These are controls (C0, DEL, C1), line and paragraph separators, lone surrogates, and format
+    characters such as bidirectional marks.
     """
     if text.isprintable():
         return text
@@ -34,23 +34,23 @@ def escape(text: str) -> str:
 
 
 def print_line(line: str, flush: bool = False) -> None:
-    """A line of what was asked for, on stdout."""
+    """Print a line of the result to stdout."""
     print(escape(line), flush=flush)
 
 
 def print_lines(text: str, flush: bool = False) -> None:
-    """A text of several lines, of which each name is known to lie on one."""
+    """Print a text of several lines, each of them escaped. Names in it must hold no line breaks."""
     for line in text.split("\n"):
         print_line(line, flush)
 
 
 def print_note(line: str) -> None:
-    """A line beside what was asked for, on stderr: an error, a warning, a note."""
+    """Print an error, a warning or a note to stderr."""
     print(escape(line), file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:
-    """JSON on stdout, in which every text is exact and none acts on a terminal."""
+    """Print JSON to stdout, with control characters as JSON escapes."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     print("".join(_in_json(letter) for letter in text) if not text.isprintable() else text)
 
@@ -73,10 +73,10 @@ def print_any_name() -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that repeats a wrong argument as it can be shown."""
+    """An ArgumentParser that escapes arguments in its error messages."""
 
     def error(self, message: str) -> NoReturn:
-        """Print `message` with the usage, and leave with status 2."""
+        """Print the usage and `message`, and exit with status 2."""
         super().error(escape(message))
 
 
@@ -86,5 +86,5 @@ def _acts(letter: str) -> bool:
 
 
 def _in_json(letter: str) -> str:
-    # A line feed lies between values only: within a text, JSON has it escaped already.
+    # Line feeds are only between values: json.dumps escapes those in strings.
     return json.dumps(letter)[1:-1] if letter != "\n" and _acts(letter) else letter

@@ -1,11 +1,11 @@
-"""How numbers and codes are said: one rounding rule for every figure, page and line."""
+"""Formatting of numbers, codes and names for every figure, page and message."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
 
-# Between a number and its unit: never broken over two lines.
+# Between a number and its unit.
 NO_BREAK = "\N{NO-BREAK SPACE}"
 ELLIPSIS = "…"
 
@@ -21,19 +21,19 @@ def percent_range(low: float, high: float) -> str:
 
 
 def number(value: float) -> str:
-    """A count with thousands separated; anything else with four significant digits."""
+    """A whole number with thousands separators; any other with four significant digits."""
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:.4g}"
 
 
 def count(how_many: int, noun: str, nouns: str = "") -> str:
-    """`1 photo`, `2,000 photos`; `nouns` where an `s` does not do."""
+    """`1 photo`, `2,000 photos`. nouns: the plural, by default with an `s`."""
     return f"{how_many:,}{NO_BREAK}{noun if how_many == 1 else nouns or f'{noun}s'}"
 
 
 def first_few(names: Sequence[str], most: int) -> str:
-    """`audi, bmw and 3 more`: at most so many of the names, and how many others there are."""
+    """`audi, bmw and 3 more`: at most `most` of the names."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
@@ -45,24 +45,24 @@ def humanise(code: str) -> str:
 
 
 def join_names(names: Sequence[str]) -> str:
-    """Two names or more: "a, b and c"."""
+    """`a, b and c`, of at least two names."""
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def one_line(name: str) -> str:
-    """A file or brand name as it can be drawn: controls and line breaks become spaces."""
+    """A file or brand name on one line: controls and line breaks become spaces."""
     return " ".join("".join(map(_drawable, name)).split()) or "(no name)"
 
 
 def _drawable(letter: str) -> str:
     kind = unicodedata.category(letter)
-    if kind == "Cs":  # half a letter: what Python makes of a byte that is no UTF-8
+    if kind == "Cs":  # a lone surrogate: a byte that is not valid UTF-8
         return "\N{REPLACEMENT CHARACTER}"
     return " " if kind[0] in "CZ" else letter
 
 
 def shorten(name: str, most: int) -> str:
-    """`name` in at most `most` letters, its middle replaced by `…`; a CJK letter counts twice.
+    """`name` in at most `most` columns, its middle replaced by `…`.
 
     The middle, because names of files and models mostly differ at either end.
     """
@@ -82,5 +82,5 @@ def _prefix(name: str, most: int) -> str:
 
 
 def columns(name: str) -> int:
-    """The width of a name in letters; a CJK letter counts twice."""
+    """The width of a name in columns; a CJK letter takes two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name)

@@ -1,4 +1,4 @@
-"""Work over the cores of a machine and over a cluster, with the same bytes out.
+"""Parallel work: threads, processes, a Ray cluster. Results do not depend on how many there are.
 
 May import: node. Begin with `pool.py`.
 """

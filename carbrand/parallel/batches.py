@@ -1,4 +1,4 @@
-"""Work ahead of the network: photos are decoded in threads while the network computes."""
+"""Prefetching in threads, and batches: photos are decoded while the network computes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-# Fits the cache of common processors, and keeps a stage's memory small.
+# Fits the cache of common processors, and keeps memory small.
 BATCH_SIZE = 8
 
 Item = TypeVar("Item")
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 def usable_cores() -> int:
-    """The cores that this process may use; a container often grants fewer than there are."""
+    """The number of cores that this process may use; in a container, fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -28,9 +28,9 @@ def usable_cores() -> int:
 def prefetch_map(
     function: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Generator[Result]:
-    """Like `map`, with at most `ahead` results computed in threads before they are asked for.
+    """Like `map`, in threads, with at most `ahead` results computed in advance.
 
-    `ThreadPoolExecutor.map` would decode the whole folder into memory.
+    `ThreadPoolExecutor.map` has no such limit.
     """
     with ThreadPoolExecutor(max_workers=usable_cores()) as pool:
         waiting: deque[Future[Result]] = deque()
@@ -47,9 +47,9 @@ def prefetch_map(
 
 
 def in_batches(photos: Iterable[np.ndarray], size: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Stack photos to (size, …) arrays; with each, how many of its rows are photos.
+    """Stack photos into batches (size, …); yield each with its number of photos.
 
-    The last one is filled up with zeros: a compiled model then sees one shape only.
+    The last batch is padded with zeros, so that a compiled model sees a single shape.
     """
     iterator = iter(photos)
     while chunk := list(islice(iterator, size)):

@@ -1,4 +1,4 @@
-"""Arithmetic whose bits do not depend on the number of cores."""
+"""Linear algebra whose results are bitwise the same on any number of cores."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Inside, a matrix product runs in the thread that asks for it.
+    """Limit BLAS to one thread inside the block.
 
-    Shared among threads, its sums are put together in another order, and their last bits are
-    others. Whoever has much to multiply gives portions to threads and adds them up in order. (For
-    small matrices one thread is quicker too.)
+    With several threads, sums are added in another order, so their last bits differ. For large
+    products, split the rows over threads and add the results in order. (For small ones, one thread
+    is faster anyway.)
     """
-    # Only libraries that are loaded are limited.
+    # threadpoolctl limits only libraries that are loaded.
     import numpy  # noqa: F401
     import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits

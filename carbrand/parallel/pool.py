@@ -1,4 +1,4 @@
-"""Work spread over all cores, or a cluster, in the order of the items and with bounded memory."""
+"""A parallel `map` over all cores or a Ray cluster: results in order, bounded memory."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from carbrand.parallel.batches import usable_cores
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# To start a process costs half a second: for fewer items it does not pay.
+# Starting a process takes half a second.
 _MIN_ITEMS_FOR_PROCESSES = 200
-# Items handed to a process at a time.
+# Items per task.
 _CHUNK = 16
 
 
 def ray_address() -> str | None:
-    """The address of the Ray cluster that the user wants photos to be looked at on."""
+    """The address of the Ray cluster to use, or None."""
     return os.environ.get("RAY_ADDRESS") or None
 
 
 def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Like `map`, on the cluster where there is one, or else on all cores of this machine.
+    """Like `map`, on the Ray cluster if one is configured, otherwise on all cores.
 
-    `function` and what it returns must be picklable.
+    `function` and its results must be picklable.
     """
     address = ray_address()
     if address:
@@ -45,7 +45,7 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> I
 
 
 def in_chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """The items, so many together as are handed to a process at a time."""
+    """Group the items into lists of _CHUNK; the last one may be shorter."""
     iterator = iter(items)
     return iter(lambda: list(islice(iterator, _CHUNK)), [])
 
@@ -53,10 +53,10 @@ def in_chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
 def map_in_processes(
     function: Callable[[Item], Result], items: Iterable[Item], processes: int | None = None
 ) -> Iterator[Result]:
-    """Like `map`, in as many processes as there are cores; in this one where there are few items.
+    """Like `map`, in one process per core; in this process if there are few items.
 
-    `function` and what it returns must be picklable. Processes, because half of looking at a photo
-    is Python's own work, which threads of one process do in turns.
+    `function` and its results must be picklable. Processes rather than threads, because half of the
+    work on a photo holds the GIL.
     """
     processes = processes or usable_cores()
     iterator = iter(items)
@@ -65,10 +65,10 @@ def map_in_processes(
     if processes == 1 or len(first) < _MIN_ITEMS_FOR_PROCESSES:
         yield from map(function, items)
         return
-    # `spawn` exists everywhere, and inherits no threads in odd states.
+    # `spawn` works on every platform, and is safe with threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_end_with_parent) as pool:
-        # A few chunks ahead of each process; `pool.map` would queue all of them.
+        # A few chunks per process in advance; `pool.map` would queue all of them.
         chunks = in_chunks(items)
         waiting: deque[Future[list[Result]]] = deque()
         try:
@@ -80,8 +80,8 @@ def map_in_processes(
                 yield from waiting.popleft().result()
         except BrokenProcessPool:
             raise UserError(
-                "A process that looked at photos was killed, perhaps for lack of memory. "
-                "Free some and run it again."
+                "A worker process was killed, perhaps for lack of memory. Free some memory and run "
+                "it again."
             ) from None
         finally:
             for future in waiting:
@@ -89,7 +89,7 @@ def map_in_processes(
 
 
 def _end_with_parent() -> None:
-    """Leave Ctrl-C to the parent, and wait for no work from one that was killed."""
+    """Initialize a worker: ignore Ctrl-C, which the parent handles, and exit with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None

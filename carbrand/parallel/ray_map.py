@@ -1,4 +1,4 @@
-"""Work spread over a Ray cluster: in the order of the items, and a killed worker loses nothing."""
+"""A parallel `map` over a Ray cluster: results in order, tasks of killed workers run again."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from carbrand.node.errors import UserError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Chunks handed to the cluster per core of it: the next one is there when a core gets free.
+# Chunks submitted per core of the cluster, so that no core waits.
 _AHEAD = 4
-# Ray itself tries for more than ten minutes.
+# Ray itself would try for more than ten minutes.
 _CONNECT_S = 5.0
-# How often a chunk whose worker or machine was lost is given to another one.
+# How often a chunk runs again after its worker or machine was lost.
 _RETRIES = 5
 
 
@@ -31,10 +31,9 @@ def map_on_ray(
 ) -> Iterator[Result]:
     """Like `map` over the items of all `chunks`, on the Ray cluster at `address` (`host:port`).
 
-    `function` and its results must be picklable. It runs in this process's working directory, which
-    the machines of the cluster must share with this one, as well as the Python environment. A chunk
-    whose worker was killed runs again on another; what `function` raises comes out as it is. Raises
-    UserError where the cluster cannot be used.
+    `function` and its results must be picklable. It runs in this process's working directory; all
+    machines of the cluster must share it, and the Python environment. Exceptions of `function` are
+    raised unchanged. Raises UserError if the cluster cannot be used.
     """
     ray = _connect(address)
     run = ray.remote(_apply).options(max_retries=_RETRIES, retry_exceptions=False)
@@ -43,7 +42,7 @@ def map_on_ray(
     folder = str(Path.cwd())
     try:
         while True:
-            # Asked anew each time: a cluster may grow while it works.
+            # Read each time: a cluster may grow meanwhile.
             ahead = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
             for chunk in islice(remaining, max(0, ahead - len(waiting))):
                 waiting.append(run.remote(folder, function, list(chunk)))
@@ -60,8 +59,8 @@ def map_on_ray(
 
 
 def _connect(address: str) -> ModuleType:
-    """Ray, connected to the cluster and silent. Raises UserError."""
-    # Read while Ray is imported. It would report its use to its makers, and log much to stderr.
+    """Import Ray, connect to the cluster, and silence its logs. Raises UserError."""
+    # Ray reads these while it is imported; by default it sends usage statistics, and logs a lot.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
@@ -71,7 +70,7 @@ def _connect(address: str) -> ModuleType:
             "RAY_ADDRESS is set but ray is not installed: pip install '.[ray]', or unset "
             "RAY_ADDRESS."
         ) from None
-    if " " in sys.executable:  # Ray takes what follows for arguments, and ends this process
+    if " " in sys.executable:  # Ray splits the path at the space, and ends this process
         raise UserError(
             f"Ray cannot start {sys.executable}: there is a space in its path. Move the project to "
             f"a path without one, or unset RAY_ADDRESS."
@@ -85,7 +84,7 @@ def _connect(address: str) -> ModuleType:
             # Workers find the project as this process does, whatever the cluster was started with.
             runtime_env={"env_vars": {"PYTHONPATH": str(Path.cwd())}},
         )
-    except Exception as error:  # Ray raises many kinds, for versions that differ a RuntimeError
+    except Exception as error:  # many types; a RuntimeError for different versions
         raise _unusable(address, error) from None
     return ray
 
@@ -94,7 +93,7 @@ def _check_reachable(address: str) -> None:
     host, _, port = address.rpartition(":")
     if not (host and port.isdigit()):
         raise UserError(
-            f"RAY_ADDRESS={address} names no cluster: give host:port of its head, as in "
+            f"RAY_ADDRESS={address} is not an address: set host:port of the head node, as in "
             f"RAY_ADDRESS=10.0.0.7:6379, or unset it."
         )
     try:
@@ -107,7 +106,7 @@ def _unusable(address: str, error: Exception) -> UserError:
     reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return UserError(
         f"The Ray cluster at RAY_ADDRESS={address} cannot be used: {reason}. "
-        f"Mend that, or unset RAY_ADDRESS to work on this machine alone."
+        f"Fix that, or unset RAY_ADDRESS to work on this machine only."
     )
 
 
@@ -115,21 +114,21 @@ def _get(ray: ModuleType, task: Any) -> tuple[list[Any], BaseException | None]:
     try:
         return ray.get(task)
     except ray.exceptions.RayTaskError:
-        raise  # what _apply could not hand back: an exception that cannot be pickled
+        raise  # _apply could not return it: an exception that cannot be pickled
     except ray.exceptions.RayError as error:
         first_line = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"A chunk of photos got lost on the Ray cluster {_RETRIES + 1} times, perhaps for lack "
-            f"of memory: {type(error).__name__}, {first_line}"
+            f"A task failed {_RETRIES + 1} times on the Ray cluster, perhaps for lack of memory: "
+            f"{type(error).__name__}, {first_line}"
         ) from None
 
 
 def _apply(
     folder: str, function: Callable[[Item], Result], items: Sequence[Item]
 ) -> tuple[list[Result], Exception | None]:
-    """The results up to the first item at which `function` raised, and what it raised there.
+    """The results up to the first item for which `function` raised, and that exception.
 
-    Handed back as a value: raised, Ray would wrap it into an error with its own traceback.
+    It is returned, not raised, because Ray would wrap it.
     """
     os.chdir(folder)
     results: list[Result] = []

@@ -1,4 +1,4 @@
-"""A file becomes pixels (photo.py, decode/), and the manifest says which files count.
+"""Decoding of photos, which files there are, and the CSV files on them (manifest, copies, folders).
 
 May import: node, parallel. Begin with `photo.py`.
 """

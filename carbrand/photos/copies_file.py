@@ -1,4 +1,4 @@
-"""copies.csv: photos that only their vectors show to be copies of others."""
+"""copies.csv: copies that were found by their vectors, not by hashes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DECIMALS = 3
 
 @dataclass(frozen=True)
 class Copy:
-    """`path` shows what `copy_of` shows, or a part of it. `similarity` is that of the overlay."""
+    """`path` is a copy of `copy_of` or of a part of it. similarity: correlation of the alignment."""
 
     path: str
     copy_of: str
@@ -24,7 +24,7 @@ class Copy:
 
 
 def write_copies(path: Path, copies: Sequence[Copy]) -> None:
-    """Write `copies`, sorted by path and what it is a copy of."""
+    """Write `copies`, sorted by `path` and `copy_of`."""
     rows = [
         (
             copy.path,
@@ -39,7 +39,7 @@ def write_copies(path: Path, copies: Sequence[Copy]) -> None:
 
 
 def read_copies(path: Path) -> list[Copy]:
-    """What `write_copies` wrote."""
+    """Read the file that `write_copies` wrote."""
     return [
         Copy(
             row["path"],

@@ -1,4 +1,4 @@
-"""The files in folders of photos: one folder per split, in it one per brand."""
+"""Lists the files of a split: a folder that holds one folder per brand."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx", "@ea
 
 @dataclass(frozen=True, order=True, slots=True)
 class FoundFile:
-    """A file under a split's folder. `brand` is its top folder, empty for a file beside them."""
+    """A file in a split's folder. brand: its brand folder, or empty for a file outside of those."""
 
     path: str
     split: str
     brand: str
 
     inside: tuple[str, ...] = ()
-    """The parts of the path below the split's folder, the name included."""
+    """The parts of the path relative to the split's folder, with the file name."""
 
     @property
     def is_hidden(self) -> bool:
-        """Files, and files in folders, that operating systems and tools leave behind."""
+        """Whether it is a hidden or system file, or inside a folder of that kind."""
         return is_hidden(self.inside)
 
     @property
     def suffix(self) -> str:
-        """The ending of the name in lower case, with its dot; empty where there is none."""
-        return os.path.splitext(self.path)[1].lower()  # noqa: PTH122 — a Path per file costs more
+        """The suffix in lower case, with its dot; empty if there is none."""
+        return os.path.splitext(self.path)[1].lower()  # noqa: PTH122 — a Path per file is slower
 
     @property
     def has_photo_suffix(self) -> bool:
-        """Whether it claims to be a photo; whether it can be read is another matter."""
+        """Whether its name has the suffix of a format that is read. The content may be anything."""
         return self.suffix in SUFFIXES and not self.is_hidden
 
     @property
     def is_photo(self) -> bool:
-        """Named like a photo, and in the folder of a brand."""
+        """Whether it has the suffix of a photo and is in a brand folder."""
         return bool(self.brand) and self.has_photo_suffix
 
     @property
     def has_unsupported_suffix(self) -> bool:
-        """Whether its name is that of a photo in a format that is not read."""
+        """Whether its name has the suffix of a photo format that is not read."""
         return self.suffix in UNSUPPORTED_SUFFIXES and not self.is_hidden
 
     @property
     def is_unsupported_photo(self) -> bool:
-        """In the folder of a brand, and named like a photo of a format that is not read."""
+        """Whether it has the suffix of a format that is not read, and is in a brand folder."""
         return bool(self.brand) and self.has_unsupported_suffix
 
 
 @dataclass(frozen=True)
 class SplitFolder:
-    """One split's folder, walked once. `links` are paths of folders elsewhere."""
+    """The content of one split's folder. links: paths of symbolic links to folders."""
 
     folder: Path
     files: list[FoundFile]
@@ -68,26 +68,26 @@ class SplitFolder:
 
 
 def find_files(folder: Path, split: str) -> list[FoundFile]:
-    """Every file under `folder`, sorted by path; paths with forward slashes, as `folder` is given.
+    """All files below `folder`, sorted by path (relative or absolute as `folder` is).
 
-    Folders inside a brand's folder belong to that brand. Links to folders are not followed.
-    Raises UserError for folders that cannot be read: what is in them must not go unnoticed.
+    Links to folders are not followed. Raises UserError if a folder cannot be read.
     """
     return walk(folder, split).files
 
 
 def is_hidden(parts: Iterable[str]) -> bool:
-    """Whether a path has a part that operating systems and tools leave behind."""
+    """Whether a part of the path begins with a dot or is one of SYSTEM_FILES."""
     return any(part[0] == "." or part.lower() in SYSTEM_FILES for part in parts)
 
 
 def walk(folder: Path, split: str) -> SplitFolder:
+    """List the folder of one split; see `find_files`."""
     unreadable: list[OSError] = []
     tree = SplitFolder(folder, [], [], [])
     for parent, names_of_folders, names in os.walk(folder, onerror=unreadable.append):
         parts = Path(parent).relative_to(folder).parts
         brand = parts[0] if parts else ""
-        # Of the path of a file in ".", nothing precedes its name. A Path per file would be slow.
+        # "" for the folder ".". String concatenation, because a Path per file is slow.
         prefix = (Path(parent) / "x").as_posix()[:-1]
         tree.files.extend(FoundFile(prefix + name, split, brand, (*parts, name)) for name in names)
         seen = [name for name in names_of_folders if not is_hidden((*parts, name))]
@@ -96,7 +96,7 @@ def walk(folder: Path, split: str) -> SplitFolder:
             tree.brands.extend(sorted(seen))
     if unreadable:
         raise UserError(
-            *(f"{e.filename} cannot be read ({e.strerror}). Mend its rights." for e in unreadable)
+            *(f"{e.filename} cannot be read ({e.strerror}). Fix its permissions." for e in unreadable)
         )
     tree.files.sort(key=attrgetter("path"))
     tree.links.sort()
@@ -104,6 +104,7 @@ def walk(folder: Path, split: str) -> SplitFolder:
 
 
 def walk_splits(folders: Mapping[str, Path]) -> dict[str, SplitFolder]:
+    """List the folders of all splits. Raises UserError with all problems."""
     trees = {}
     problems: list[str] = []
     for split, folder in folders.items():

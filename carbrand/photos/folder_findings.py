@@ -1,7 +1,4 @@
-"""folders.csv: what is odd about folders of photos, and what it leads to.
-
-A finding is about a folder, never about one photo. Its severity, which the caller brings, decides
-what it leads to.
+"""folders.csv: findings on folders (rather than single photos), and their severities.
 """
 
 from __future__ import annotations
@@ -12,7 +9,7 @@ from pathlib import Path
 
 from carbrand.node.table import read_rows, write_table
 
-# In the order in which findings are listed; of each code, the severities that make sense.
+# Finding code → allowed severities, in the order of the file.
 FOLDER_SEVERITIES = {
     "no_brand": ("error", "warn", "ignore"),
     "missing_brand": ("error", "exclude"),
@@ -23,16 +20,16 @@ FOLDER_SEVERITIES = {
     "drift": ("error", "warn", "ignore"),
 }
 FOLDER_CODES = tuple(FOLDER_SEVERITIES)
-# How many names a line bears.
+# How many names a message lists.
 SHOWN = 3
 
 
 @dataclass(frozen=True)
 class FolderFinding:
-    """What is odd about `folder`, in words that say how to mend it. `code` is of FOLDER_CODES.
+    """A problem of `folder`. code: one of FOLDER_CODES; message: the problem and how to fix it.
 
-    A missing brand is named by `brand`; `alike` then holds the name in the other split that
-    differs by no more than a spelling, if there is one.
+    brand: of `missing_brand`, which one. alike: the same brand spelt in another way in the split
+    that lacks it, if there is one.
     """
 
     code: str
@@ -44,7 +41,7 @@ class FolderFinding:
 
 @dataclass(frozen=True)
 class RatedFinding:
-    """A finding and what it leads to: `error`, `exclude` or `warn`."""
+    """A finding with its severity: `error`, `exclude` or `warn`."""
 
     code: str
     severity: str
@@ -56,9 +53,9 @@ class RatedFinding:
 def rate_findings(
     findings: Sequence[FolderFinding], severities: Mapping[str, str]
 ) -> list[RatedFinding]:
-    """`findings` in the order of FOLDER_CODES, without those to be ignored.
+    """`findings` with their severities, in the order of FOLDER_CODES, ignored ones dropped.
 
-    A brand that is missing only for a spelling is not told twice where the spelling is an error.
+    A missing brand that is there in another spelling is dropped if the spelling is an error.
     """
     return [
         RatedFinding(
@@ -75,7 +72,7 @@ def rate_findings(
 
 
 def error_lines(findings: Sequence[RatedFinding]) -> list[str]:
-    """A line for every finding that must stop the pipeline, with the way to let it pass."""
+    """One line for each finding of severity `error`, with the setting that allows it."""
     return [
         f"{finding.message[:-1]}, or set validate.{finding.code}: "
         f"{'exclude' if 'exclude' in FOLDER_SEVERITIES[finding.code] else 'warn'}."
@@ -85,7 +82,7 @@ def error_lines(findings: Sequence[RatedFinding]) -> list[str]:
 
 
 def excluded_brands(findings: Sequence[RatedFinding]) -> set[str]:
-    """The brands whose photos stay out because a split has none of them."""
+    """The brands that are excluded because a split lacks them."""
     return {finding.brand for finding in findings if finding.severity == "exclude"}
 
 
@@ -93,13 +90,13 @@ _COLUMNS = ("code", "severity", "folder", "message")
 
 
 def write_findings(path: Path, findings: Sequence[RatedFinding]) -> None:
-    """Write `findings` in their order."""
+    """Write `findings` in the given order."""
     rows = [(item.code, item.severity, item.folder, item.message) for item in findings]
     write_table(path, _COLUMNS, rows)
 
 
 def read_findings(path: Path) -> list[RatedFinding]:
-    """What `write_findings` wrote; which brand a finding is about is in its message only."""
+    """Read the file that `write_findings` wrote; `brand` is not in it."""
     return [
         RatedFinding(**{name: row[name] for name in _COLUMNS}) for row in read_rows(path, _COLUMNS)
     ]

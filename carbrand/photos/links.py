@@ -1,9 +1,8 @@
-"""One rule for links, the same for training photos, test photos and folders given to `predict`.
+"""Which links are followed, in training, testing and `predict` alike.
 
-A link to a file inside the folders of photos is that file. Any other is named and never opened:
-what it leads to is in no clone and may be nobody's photo, and DVC, which hashes what a link leads
-to, could not tell it from a photo. Pipes and devices are named with them: whoever opens one may
-wait for ever, and so would DVC.
+A link to a file inside the photo folders is followed. Any other is reported and never opened: its
+target is in no clone and may be private, and DVC would hash it like a photo. Pipes and devices are
+reported too, because opening one may block forever.
 """
 
 from __future__ import annotations
@@ -17,32 +16,32 @@ from pathlib import Path
 from carbrand.photos.files import is_hidden
 from carbrand.photos.photo import links_outside
 
-# So many are named a line each; the rest is counted.
+# How many are listed; the rest is counted.
 SHOWN = 20
 
 
 def find_refused(folder: Path, inside: Sequence[Path] | None) -> dict[str, str]:
-    """What lies below `folder` and is no file that may be read: the reason by path, in order.
+    """Path → reason for everything below `folder` that must not be opened, sorted by path.
 
-    inside: the folders to which links may lead; None where they may lead to any file. Hidden links
-    to folders are left out: nothing looks at them.
+    inside: folders that links may point into, or None for any target. Hidden links to folders are
+    omitted, as those are never followed.
     """
     return dict(sorted(_walk(folder, (), inside)))
 
 
 def describe_refused(unfit: Mapping[str, str]) -> list[str]:
-    """A line for each of the first SHOWN, with what to do, and one for all others."""
-    lines = [_describe(path, reason) for path, reason in list(unfit.items())[:SHOWN]]
+    """One line with the fix for each of the first SHOWN, and one that counts the others."""
+    lines = [_describe_refused(path, reason) for path, reason in list(unfit.items())[:SHOWN]]
     more = len(unfit) - len(lines)
     return lines + [f"There are {more:,} more like these."] * (more > 0)
 
 
 def refusal_reason(path: str, inside: Sequence[Path] | None) -> str:
-    """What a link is that is not followed; empty for one that is, and for what is no link.
+    """Why a link is not followed; empty if it is followed or not a link. Opens nothing.
 
-    Where it leads is left out: it may differ from machine to machine. Nothing is opened.
+    The reason does not name the target, which may differ between machines.
     """
-    if not os.path.islink(path):  # noqa: PTH114 — a Path per file costs more
+    if not os.path.islink(path):  # noqa: PTH114 — a Path per file is slower
         return ""
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116
@@ -61,11 +60,11 @@ def refusal_reason(path: str, inside: Sequence[Path] | None) -> str:
     return ""
 
 
-def _describe(path: str, reason: str) -> str:
+def _describe_refused(path: str, reason: str) -> str:
     if os.path.islink(path):  # noqa: PTH114
         where = os.readlink(path)  # noqa: PTH115
         return f"{path} is {reason} ({where}). Put a copy here in its place, or remove the link."
-    return f"{path} is {reason}. Remove it, or mend its rights."
+    return f"{path} is {reason}. Remove it, or fix its permissions."
 
 
 def _walk(
@@ -73,7 +72,7 @@ def _walk(
 ) -> Iterator[tuple[str, str]]:
     try:
         entries = os.scandir(folder)
-    except OSError:  # there is none, or no right to read it: whoever needs what is in it says so
+    except OSError:  # missing or not readable: reported by whoever reads its files
         return
     with entries:
         for entry in entries:
@@ -85,6 +84,6 @@ def _walk(
             elif entry.is_dir():
                 yield from _walk(entry.path, here, inside)
             elif not entry.is_file():
-                yield Path(entry.path).as_posix(), "no regular file, but a pipe or a device"
+                yield Path(entry.path).as_posix(), "a pipe or a device, not a regular file"
             elif not os.access(entry.path, os.R_OK):
                 yield Path(entry.path).as_posix(), "a file that may not be read"

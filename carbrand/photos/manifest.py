@@ -1,4 +1,4 @@
-"""The manifest: one row per file found, what it is, whether it is used, and why not."""
+"""manifest.csv: one row per file found, with its properties, issues and status."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ SPLITS = ("train", "test")
 
 @dataclass(frozen=True)
 class Row:
-    """One file. Width and height are those of the upright photo; 0 where nothing could be read.
+    """One file.
 
-    `brightness` and `sharpness` are in 0…1. `sha256` is that of the bytes, `pixel_sha256` that of
-    the upright RGB pixels and their size, `phash` a 64-bit perceptual hash; all in hex, empty where
-    nothing could be read. `issues` are codes of checks/issues.py, in a fixed order; `reason` says
-    in words why a file cannot be read, or what is damaged in it.
-
-    Of copies, `duplicate_of` is the path of the photo that this one is a copy of, `match` how that
-    shows (`bytes`, `pixels` or `hash`), `cluster` the path of the first of all that show the same.
-    `suspected_of` is the path of a photo that this one may be a copy of.
+    width, height: of the upright photo; 0 if unreadable. brightness, sharpness: in 0…1.
+    sha256: of the bytes. pixel_sha256: of the upright RGB pixels and their size. phash: 64-bit
+    perceptual hash. All three in hex, empty if unreadable.
+    issues: codes of checks/issues.py, in their order there. reason: why the file is unreadable, or
+    what is damaged.
+    duplicate_of: the path of the photo that this is a copy of. match: how it was found (`bytes`,
+    `pixels` or `hash`). cluster: the path of the first of all copies. suspected_of: the path of a
+    photo that this may be a copy of.
     """
 
     path: str
@@ -50,12 +50,12 @@ class Row:
 
     @property
     def leaked(self) -> bool:
-        """Whether this is a test photo that the model has seen in training."""
+        """Whether it is a test photo with a copy among the training photos."""
         return "leaked" in self.issues
 
     @property
     def hash_group(self) -> str:
-        """The same for all photos that hashes show to be copies of one another."""
+        """An identifier that all copies found by hashes share."""
         return self.cluster or self.path
 
 
@@ -72,10 +72,10 @@ def write_manifest(path: Path, rows: Sequence[Row]) -> None:
 
 
 def mark_refused(path: Path, reasons: Mapping[str, str], folders: Mapping[str, Path]) -> None:
-    """Say of files that are refused before a run, in the manifest of the run before, why they are.
+    """Record files that are refused before a run in the manifest of the previous run.
 
-    reasons: by path. folders: of each split. Where there is no manifest that can be read, nothing
-    happens. The file is replaced, never written into: it may be one with that in DVC's cache.
+    reasons: path → reason. folders: split → folder. Does nothing if there is no readable manifest.
+    The file is replaced, not modified: it may be a hard link into DVC's cache.
     """
     try:
         rows = {row.path: row for row in read_manifest(path)}
@@ -94,7 +94,7 @@ def mark_refused(path: Path, reasons: Mapping[str, str], folders: Mapping[str, P
 
 
 def read_manifest(path: Path) -> list[Row]:
-    """The rows of the manifest, in the order of the file."""
+    """Read the rows, in file order."""
     return [_parse(record) for record in read_table(path)[1]]
 
 
@@ -111,17 +111,17 @@ def _parse(record: dict[str, Any]) -> Row:
 
 
 def kept_training_photos(rows: Sequence[Row]) -> list[Row]:
-    """The training photos that are kept."""
+    """The training photos with status `kept`."""
     return [row for row in rows if row.split == "train" and row.status == KEPT]
 
 
 def evaluated_test_photos(rows: Sequence[Row]) -> list[Row]:
-    """The test photos that are kept, and the leaked ones: reported apart, never hidden."""
+    """The test photos with status `kept`, and the leaked ones, which are reported separately."""
     return [row for row in rows if row.split == "test" and (row.status == KEPT or row.leaked)]
 
 
 def suspected_leaks(rows: Sequence[Row]) -> set[str]:
-    """The paths of test photos that may be copies of training photos, but count as leak-free."""
+    """The paths of test photos that are suspected copies of training photos (but not leaked)."""
     learned = {row.path for row in rows if row.split == "train"}
     return {
         row.path

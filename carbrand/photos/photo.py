@@ -1,7 +1,7 @@
-"""Decoding of photos: the same for validating, training, evaluating and predicting.
+"""Decoding of photos, the same in validation, training, evaluation and prediction.
 
-Every photo is read by `open_photo`, so what a phone, a scanner or the web made of it (EXIF
-rotation, palette, CMYK, 16 bits, transparency, animation) comes out as the same upright 8-bit RGB.
+`open_photo` turns every photo (EXIF rotation, palette, CMYK, 16 bits, transparency, animation) into
+an upright 8-bit RGB image.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from carbrand.photos.decode.transparency import composite_on_white
 from carbrand.photos.photo_limits import MAX_BYTES, MAX_PIXELS, bits_per_channel, too_large_reason
 from carbrand.photos.resizing import ResizePolicy, resize
 
-# An allow-list: Pillow would start Ghostscript for EPS bytes in a file named .jpg. Its classes are
-# called by name, not through Image.open, which hides why it could not make out a file, and fails
-# on photos of phones whose second picture (MPO) is odd; the first is all that is needed.
+# An allow-list: Pillow would start Ghostscript for EPS data in a file named .jpg. The classes are
+# called directly, because Image.open hides why a file cannot be identified, and fails on phone
+# photos (MPO) whose second picture is invalid, although only the first is needed.
 _READERS: dict[str, type[ImageFile.ImageFile]] = {
     "JPEG": JpegImageFile,
     "PNG": PngImageFile,
@@ -54,12 +54,12 @@ _READERS: dict[str, type[ImageFile.ImageFile]] = {
 }
 FORMATS = tuple(_READERS)
 SUFFIXES = frozenset(suffix for suffixes in SUFFIXES_OF.values() for suffix in suffixes)
-# What may be unusual in a file, in the order in which `info["oddities"]` lists it.
+# Codes of unusual properties, in the order of `info["oddities"]`.
 ODDITIES = (
     *("sixteen_bit", "cmyk", "colour_profile", "unusable_profile", "palette", "alpha"),
     *("exif_rotated", "animated"),
 )
-# Why a file cannot be read.
+# Codes of why a file cannot be read.
 PROBLEMS = ("unreadable", "truncated", "unsupported_format", "too_large")
 
 CUT_OFF = "truncated: the rest of the picture is missing"
@@ -75,7 +75,7 @@ TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Messages of Pillow about variants of a format that it knows and does not read.
+# Pillow's messages about variants of a format that it does not support.
 _UNSUPPORTED_VARIANT = re.compile(
     r"unsupported|not supported|unknown pixel mode|unknown data organization|cannot handle", re.I
 )
@@ -97,9 +97,9 @@ _DECODERS_RAISE = (
 
 
 class UnreadablePhoto(UserError):
-    """A file that is no photo that can be read.
+    """A file that is not a readable photo.
 
-    path: the file; reason: why, without the path; code: the kind of problem, one of PROBLEMS.
+    reason: why, without the path; code: one of PROBLEMS.
     """
 
     def __init__(self, path: Path | str, reason: str, code: str = "unreadable") -> None:
@@ -110,10 +110,10 @@ class UnreadablePhoto(UserError):
 
 
 def read_file(path: Path | str) -> bytes:
-    """The bytes of a photo's file. Raises UnreadablePhoto."""
+    """Read the bytes of a photo. Raises UnreadablePhoto."""
     path = Path(path)
     try:
-        if path.exists() and not path.is_file():  # a pipe would block whoever opens it
+        if path.exists() and not path.is_file():  # opening a pipe would block
             raise UnreadablePhoto(path, "not a regular file")
         size = path.stat().st_size
         if size > MAX_BYTES:
@@ -125,9 +125,9 @@ def read_file(path: Path | str) -> bytes:
 
 
 def links_outside(path: Path | str, folder: Path | str) -> bool:
-    """Whether `path` is a link to a file outside `folder`, which no clone of the folder would have.
+    """Whether `path` is a link to a file outside `folder`, which a clone would lack.
 
-    DVC's own links into its cache are none: it puts them wherever the folder goes.
+    Links into DVC's cache do not count: DVC makes them in every clone.
     """
     if not Path(path).is_symlink():
         return False
@@ -139,17 +139,13 @@ def links_outside(path: Path | str, folder: Path | str) -> bool:
 def open_photo(
     path: Path | str, data: bytes | None = None, max_pixels: int = MAX_PIXELS
 ) -> Image.Image:
-    """The photo as an upright RGB image of 8 bits, its original size kept.
+    """Decode a photo into an upright 8-bit RGB image of its original size.
 
-    Colours are converted to sRGB; transparent pixels are laid on white; deep grey is scaled, not
-    clipped; of an animation or of several pages, the first is taken. `data` are the bytes of the
-    file where the caller has them already. `max_pixels` lowers the limit; those of
-    `photo_limits` hold in any case.
-
-    `info["source_format"]` and `info["source_mode"]` of the image are those of the file,
-    `info["oddities"]` which of ODDITIES it had (a tuple, in that order), `info["profile_problem"]`
-    why its colour profile is not used.
-
+    Colours are converted to sRGB, transparency is composited on white, 16-bit grey is scaled (not
+    clipped), and of several frames or pages the first is taken.
+    data: the bytes of the file, if known. max_pixels: a limit besides those of `photo_limits`.
+    `info` of the image: "source_format" and "source_mode" of the file; "oddities", a tuple of those
+    of ODDITIES that apply; "profile_problem", why its colour profile is not used.
     Raises UnreadablePhoto.
     """
     data = read_file(path) if data is None else data
@@ -158,12 +154,12 @@ def open_photo(
     format = _identify(path, data)
     try:
         with warnings.catch_warnings():
-            # Pillow warns of odd tags; whatever matters of them is an error or an oddity here.
+            # Pillow warns of invalid tags; those that matter are errors or oddities here.
             warnings.simplefilter("ignore")
             return _to_rgb(*_decode(path, data, format, max_pixels), data, format)
     except (Image.DecompressionBombError, MemoryError):
         raise UnreadablePhoto(path, "too many pixels", "too_large") from None
-    # Pillow's decoders raise whatever the bytes provoke.
+    # Pillow's decoders may raise any of these on invalid data.
     except _DECODERS_RAISE as error:
         raise UnreadablePhoto(path, *_explain_error(error, data, format)) from None
 
@@ -171,7 +167,7 @@ def open_photo(
 def _identify(path: Path | str, data: bytes) -> str:
     unsupported = name_unsupported_format(path, data)
     if unsupported:
-        reason = f"{unsupported}, which is not read: convert it to JPEG"
+        reason = f"{unsupported}, which is not supported: convert it to JPEG"
         raise UnreadablePhoto(path, reason, "unsupported_format")
     format = identify(data)
     if not format:
@@ -184,16 +180,16 @@ def _identify(path: Path | str, data: bytes) -> str:
 
 
 def _explain_error(error: Exception, data: bytes, format: str) -> tuple[str, str]:
-    """The reason and the code of what a decoder raised."""
+    """The reason and the code for an exception of a decoder."""
     words = re.sub(r"<[^>]*>", "it", " ".join(str(error).split()))
     if "truncated" in words.lower() or is_truncated(data, format):
         return _truncated_after(data), "truncated"
     if format == "JPEG" and is_cut_off(data):
         return CUT_OFF, "truncated"
     if "too large" in words.lower():  # texts and profiles of a PNG
-        return "what is packed into it unpacks to far too much", "too_large"
+        return "its compressed data is far too large when unpacked", "too_large"
     if _UNSUPPORTED_VARIANT.search(words):
-        reason = f"{format} of a kind that is not read, {words}: convert it to JPEG"
+        reason = f"an unsupported kind of {format}, {words}: convert it to JPEG"
         return reason, "unsupported_format"
     detail = words if words and not isinstance(error, LookupError) else type(error).__name__
     return f"its {format} data is broken: {detail}", "unreadable"
@@ -206,7 +202,7 @@ def _truncated_after(data: bytes) -> str:
 def _decode(
     path: Path | str, data: bytes, format: str, max_pixels: int
 ) -> tuple[ImageFile.ImageFile, Colours]:
-    """The photo, decoded, and its colours; `info["orientation"]` is that of the file."""
+    """Decode the photo; `info["orientation"]` is the EXIF tag. And its colour conversion."""
     seen = without_colour_chunks(data) if format == "PNG" else data
     photo = _READERS[format](io.BytesIO(seen))
     colours = read_colours(photo, data, format)
@@ -216,8 +212,8 @@ def _decode(
     too_large = too_large_reason(photo, data, jpeg, colours.convert is not None, max_pixels)
     if too_large:
         raise UnreadablePhoto(path, too_large, "too_large")
-    # Pillow turns a TIFF upright and drops the tag while it loads. For the tag of a PNG it would
-    # decode the pixels, and errors of those must not be taken for errors of the tag.
+    # Pillow rotates a TIFF upright and drops the tag in `load`. Reading the tag of a PNG decodes its
+    # pixels, whose errors must not be taken for errors of the tag.
     orientation = _orientation(photo) if format == "TIFF" else 1
     photo.load()  # `verify` does not notice a truncated file; only decoding does
     photo.info["orientation"] = orientation if format == "TIFF" else _orientation(photo)
@@ -229,9 +225,7 @@ def _decode(
 
 
 def _is_cut_and_padded(photo: Image.Image, data: bytes) -> bool:
-    """Whether a JPEG of one scan was cut and then closed; looked into only where it ends in grey or
-    in padding.
-    """
+    """Whether a single-scan JPEG was cut off and padded. Checked only if it ends in grey or padding."""
     bottom = photo.crop((0, photo.height - 1, *photo.size)).getextrema()
     ends = bottom if isinstance(bottom[0], tuple) else (bottom,)
     grey = all(127 <= low == high <= 128 for low, high in ends)
@@ -239,7 +233,7 @@ def _is_cut_and_padded(photo: Image.Image, data: bytes) -> bool:
 
 
 def _orientation(photo: Image.Image) -> int:
-    """1 to 8; 1 where a damaged EXIF block holds none. Nothing else of EXIF is read."""
+    """The EXIF orientation, 1 to 8; 1 if it is missing or damaged."""
     try:
         value = photo.getexif().get(ORIENTATION, 1)
         return value if value in TRANSPOSITIONS else 1
@@ -258,16 +252,16 @@ def _to_rgb(photo: ImageFile.ImageFile, colours: Colours, data: bytes, format: s
         "exif_rotated": orientation != 1,
         "animated": _is_animated(photo, data, format),
     }
-    # `ImageOps.exif_transpose` would write all tags anew and fail on odd ones.
+    # `ImageOps.exif_transpose` rewrites all tags, and fails on invalid ones.
     turn = None if format == "TIFF" else TRANSPOSITIONS.get(orientation)
     upright = photo if turn is None else photo.transpose(turn)
     if turn is not None:
-        photo.close()  # two copies of a large photo in memory are enough
+        photo.close()  # to hold no third copy of a large photo in memory
     convert = colours.convert or _unchanged
     if upright.mode.startswith("I") or upright.mode == "F":
         grey, oddities["alpha"] = scale_deep_grey(upright, data, format)
         rgb = convert(grey)
-    # Also a palette or RGB photo may name one of its colours transparent.
+    # Palette and RGB photos may have a transparent colour.
     elif upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info:
         rgb, oddities["alpha"] = composite_on_white(upright, data, format, turn, colours.convert)
     else:
@@ -287,11 +281,11 @@ def _unchanged(photo: Image.Image) -> Image.Image:
 
 
 def _is_animated(photo: ImageFile.ImageFile, data: bytes, format: str) -> bool:
-    if format in ("PNG", "WEBP"):  # it is in their headers
+    if format in ("PNG", "WEBP"):  # known from the header
         return bool(getattr(photo, "is_animated", False))
     return has_more_frames(data, format)
 
 
 def read_photo(path: Path | str, size_px: int, policy: ResizePolicy) -> np.ndarray:
-    """What the model sees of a file: (size_px, size_px, 3) uint8 RGB. Raises UnreadablePhoto."""
+    """Decode and resize: (size_px, size_px, 3) uint8 RGB. Raises UnreadablePhoto."""
     return np.asarray(resize(open_photo(path), size_px, policy))

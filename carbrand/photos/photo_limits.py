@@ -1,4 +1,4 @@
-"""How large a photo may be, so that one takes neither all memory nor minutes."""
+"""Limits on the size of photos, which bound memory and time."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from PIL import ImageFile
 from carbrand.photos.decode.formats import tiff_directory
 from carbrand.photos.decode.jpeg_file import JpegFile
 
-# Checked against the header, before a pixel is decoded; 8 bytes each at the worst.
+# Checked before decoding. At most 8 bytes of memory per pixel.
 MAX_PIXELS = 100_000_000
-# libwebp holds a picture four times over while it decodes: 16 bytes each.
+# libwebp holds four copies while decoding: 16 bytes per pixel.
 MAX_PIXELS_WEBP = 50_000_000
-# libjpeg holds all of a picture that comes in several scans, and a look for damage decodes one for
-# print whole: 11 bytes each, 17 where both is so.
+# libjpeg holds all coefficients of a JPEG of several scans, and the damage check decodes CMYK at full
+# size: 11 bytes per pixel, 17 for both.
 MAX_PIXELS_IN_SCANS = MAX_PIXELS_FOR_PRINT = 60_000_000
 MAX_PIXELS_FOR_PRINT_IN_SCANS = 36_000_000
-# Within 2 s of a processor of 2020: zlib unpacks slowly, and transparency is laid on white. Of each
-# kind, half as many where colours are converted.
+# At most 2 s on a processor of 2020: zlib is slow, and transparency is composited on white. Halved if
+# colours are converted.
 MAX_PIXELS_PNG = MAX_PIXELS_WITH_ALPHA = MAX_PIXELS_DEEP = 50_000_000
 MAX_PIXELS_DEEP_WITH_ALPHA = 30_000_000
-# Nothing that holds MAX_PIXELS of 8 bits is larger.
+# The largest file of MAX_PIXELS with 8 bits per channel.
 MAX_BYTES = 320_000_000
-# Scans of a progressive JPEG, each of which goes over all pixels. Cameras and editors write 10.
+# Pixels times scans of a progressive JPEG. Cameras and editors write 10 scans.
 MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
-# Of a TIFF (TIFF 6.0, section 8).
+# TIFF tags (TIFF 6.0, section 8).
 _BITS, _TILE = 258, (322, 323)
 
 
 def too_large_reason(
     photo: ImageFile.ImageFile, data: bytes, jpeg: JpegFile | None, converted: bool, max_pixels: int
 ) -> str:
-    """Why a photo that is not decoded yet is too large; empty where it is not.
+    """Why a photo is too large to decode; empty if it is not.
 
-    `data`, `jpeg`: its file. converted: whether its colours will be converted to sRGB. max_pixels:
-    a limit besides those of this module.
+    photo: not decoded yet. data: the bytes of the file. converted: whether its colours will be
+    converted to sRGB. max_pixels: a limit besides those of this module.
     """
     width, height = photo.size
     size = f"{width}x{height} pixels"
@@ -53,7 +53,7 @@ def too_large_reason(
 
 
 def _max_pixels(data: bytes, photo: ImageFile.ImageFile, jpeg: JpegFile | None) -> tuple[int, str]:
-    """How many pixels such a photo may have, and in words what kind of photo that is."""
+    """The maximum number of pixels for this kind of photo, and its kind in words."""
     if photo.format == "WEBP":
         return MAX_PIXELS_WEBP, ""
     if jpeg is None:
@@ -67,7 +67,7 @@ def _max_pixels(data: bytes, photo: ImageFile.ImageFile, jpeg: JpegFile | None) 
 
 
 def _max_pixels_unpacked(data: bytes, photo: ImageFile.ImageFile) -> tuple[int, str]:
-    """The same for formats that keep every value."""
+    """The same for formats other than JPEG and WebP."""
     alpha = photo.mode in ("RGBA", "LA", "PA") or "transparency" in photo.info
     deep = bits_per_channel(photo, data) > 8
     if alpha and deep:
@@ -80,7 +80,7 @@ def _max_pixels_unpacked(data: bytes, photo: ImageFile.ImageFile) -> tuple[int, 
 
 
 def bits_per_channel(photo: ImageFile.ImageFile, data: bytes) -> int:
-    """Bits of each channel as the file holds them."""
+    """Bits per channel in the file."""
     if photo.format == "PNG":
         return data[24]
     if photo.format == "TIFF":

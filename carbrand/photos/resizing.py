@@ -1,4 +1,4 @@
-"""From a photo of any size to the square that a network sees."""
+"""Resizing of photos to the square input of a network."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from PIL import Image, ImageOps
 
 ResizePolicy = Literal["stretch", "crop", "pad"]
 RESIZE_POLICIES: tuple[ResizePolicy, ...] = ("stretch", "crop", "pad")
-# Side of the square that a network sees; a model file that claims more would take all memory.
+# Upper limit on the input size, also for sizes read from a model file.
 MAX_SIZE_PX = 1024
-# Letterbox bars: the mean of ImageNet, which a backbone sees as "nothing here".
+# Letterbox bars: the mean colour of ImageNet.
 PAD_COLOUR = (124, 116, 104)
 
 

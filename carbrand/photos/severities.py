@@ -1,4 +1,4 @@
-"""How severe copies are: keys of the section `validate` that later nodes read too."""
+"""Severities of copies: keys of the section `validate` that later nodes read too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from carbrand.node.wording import one_line
 from carbrand.photos.copies_file import Copy
 
 SEVERITIES = ("error", "exclude", "warn", "ignore")
-# A brand needs one photo to learn from and one to validate on.
+# One to train on and one to validate on.
 MIN_TRAIN_PHOTOS = 2
 
 
@@ -25,28 +25,28 @@ class TrainingSeverities:
 
 @dataclass(frozen=True)
 class CopySeverities(TrainingSeverities):
-    """Severities of copies, whatever the split."""
+    """Severities of copies in either split."""
 
-    leaked: str = knob(choices=("error", "exclude", "warn"))  # to ignore it would be a lie
+    leaked: str = knob(choices=("error", "exclude", "warn"))  # never `ignore`: it inflates accuracy
 
 
 def severities_of_run(parameters: Mapping[str, str]) -> CopySeverities:
-    """The rules that a run had, of all parameters of its node `validate`."""
+    """The severities of a run, from the parameters of its node `validate`."""
     return CopySeverities(
         **{field.name: parameters[field.name] for field in fields(CopySeverities)}
     )
 
 
 def raise_for_errors(copies: Sequence[Copy], rules: TrainingSeverities) -> None:
-    """Raise UserError with a line for every copy that must stop the pipeline."""
+    """Raise UserError with one line for each copy of severity `error`."""
     severities = asdict(rules)
-    lines = [_describe(copy) for copy in copies if severities[copy.issue] == "error"]
+    lines = [_describe_copy(copy) for copy in copies if severities[copy.issue] == "error"]
     if lines:
         raise UserError(*lines)
 
 
 def excluded_paths(copies: Sequence[Copy], rules: TrainingSeverities) -> set[str]:
-    """The photos that stay out: of duplicates the copy, of two brands for one photo both."""
+    """The paths of excluded photos: the copy of a duplicate, both photos of a label conflict."""
     severities = asdict(rules)
     out = set()
     for copy in copies:
@@ -56,12 +56,12 @@ def excluded_paths(copies: Sequence[Copy], rules: TrainingSeverities) -> set[str
 
 
 def without_ignored(copies: Sequence[Copy], rules: TrainingSeverities) -> list[Copy]:
-    """The copies without those to be ignored."""
+    """The copies whose severity is not `ignore`."""
     severities = asdict(rules)
     return [copy for copy in copies if severities[copy.issue] != "ignore"]
 
 
-def _describe(copy: Copy) -> str:
+def _describe_copy(copy: Copy) -> str:
     how = "a mirrored version or part of" if copy.mirrored else "a version or part of"
     photo, original = one_line(copy.path), one_line(copy.copy_of)
     if copy.issue == "label_conflict":

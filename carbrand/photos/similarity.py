@@ -1,4 +1,4 @@
-"""Whether two small grey pictures of one size show the same."""
+"""Similarity of two small grey images of the same size: correlation of brightness and detail."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Standard deviation in grey levels (of 255). Less contrast is noise, which correlates with nothing.
+# Standard deviation in grey levels (0…255). Below, an image is treated as noise.
 MIN_CONTRAST = 4.0
-# What a Gaussian blur of so many pixels takes away is detail.
+# Detail is the image less its Gaussian blur with this sigma.
 _BLUR_PX = 1.0
-# Of detail, in pictures of 32 pixels. Copies have at least 0.79, whatever was done to them;
-# different drawings of one studio, whose light and dark agree to 0.94, at most 0.65 (LOG.md).
+# Correlation of detail in images of 32 px. Edited copies have at least 0.79; different drawings of
+# one studio, whose brightness correlates up to 0.94, at most 0.65 (LOG.md).
 MIN_DETAIL = 0.72
-# Of detail in any block of so many pixels that has at least half as much of it as blocks have on
-# the mean, in either picture: two boxes of one shape agree as a whole, but not where another name
-# is printed. Copies have at least 0.56 there (LOG.md).
+# Minimum correlation over all blocks that have at least _RICH_SHARE of the mean detail in either
+# image: two boxes of one shape correlate as a whole, but not where another name is printed. Copies
+# have at least 0.56 (LOG.md).
 _BLOCK_PX = 8
 _RICH_SHARE = 0.5
 MIN_BLOCK_DETAIL = 0.5
@@ -24,22 +24,20 @@ MIN_BLOCK_DETAIL = 0.5
 
 @dataclass(frozen=True)
 class Similarity:
-    """Correlations, (n,) each: of light and dark, of details, and of details in the block where
-    they agree least.
-    """
+    """Correlations, (n,) each: of brightness, of detail, and of detail in the worst block."""
 
     overall: np.ndarray
     detail: np.ndarray
     min_block_detail: np.ndarray
 
     def at_least(self, overall: float | np.ndarray) -> np.ndarray:
-        """(n,) bool: where light and dark agree so well, and the details do everywhere."""
+        """(n,) bool: brightness correlates at least `overall`, and detail is similar everywhere."""
         everywhere = (self.detail >= MIN_DETAIL) & (self.min_block_detail >= MIN_BLOCK_DETAIL)
         return (self.overall >= overall) & everywhere
 
 
 def measure_similarity(a: np.ndarray, b: np.ndarray) -> Similarity:
-    """The likeness of pictures pair by pair: (n, s, s) grey levels twice, integers or floats."""
+    """The similarity of a[i] and b[i]: (n, s, s) grey levels each, integers or floats."""
     a_details, b_details = _details(a), _details(b)
     return Similarity(
         _correlate(a, b),
@@ -49,9 +47,9 @@ def measure_similarity(a: np.ndarray, b: np.ndarray) -> Similarity:
 
 
 def standardized(values: np.ndarray, least_contrast: float = MIN_CONTRAST) -> np.ndarray:
-    """(n, …) float64, each with mean 0 and length 1, so that products are correlations.
+    """(n, …) float64, each with mean 0 and norm 1, so that dot products are correlations.
 
-    Zeros where there is no contrast.
+    All zeros if the standard deviation is at most `least_contrast`.
     """
     flat = values.reshape(len(values), math.prod(values.shape[1:])).astype(np.float64)
     flat -= flat.mean(axis=1, keepdims=True)
@@ -73,7 +71,7 @@ def _details(pictures: np.ndarray) -> np.ndarray:
 
 
 def _min_block_detail(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The least correlation of details (n, s, s) in any block that is rich in them: (n,)."""
+    """(n,): the minimum correlation of details (n, s, s) over all blocks rich in detail."""
     a, b = _blocks(a), _blocks(b)
     power_a, power_b = (a**2).sum(axis=2), (b**2).sum(axis=2)  # (n, blocks)
     lengths = np.sqrt(power_a * power_b)
@@ -86,7 +84,7 @@ def _min_block_detail(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _blocks(pictures: np.ndarray) -> np.ndarray:
-    """(n, blocks, pixels) of (n, s, s)."""
+    """(n, s, s) cut into (n, blocks, pixels)."""
     n, size, _ = pictures.shape
     along = size // _BLOCK_PX
     cut = pictures.reshape(n, along, _BLOCK_PX, along, _BLOCK_PX).transpose(0, 1, 3, 2, 4)

@@ -85,7 +85,7 @@ def test_both_lines_kept_without_the_markers_is_told_too(diverged):
     file = diverged / "params.yaml"
     file.write_text("".join(without_markers(file)), "utf-8")
     problem = problem_of("params.yaml")
-    assert "`train.l2` is there 2 times: `0.1` (line " in problem
+    assert "`train.l2` is defined 2 times: `0.1` (line " in problem
     assert problem.endswith("Keep one.")
 
 
@@ -113,14 +113,14 @@ def test_a_conflict_after_stash_pop_names_its_sides(diverged):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: 1\n<<<<<<< x\nb: 1\n=======\n>>>>>>> y\n", "`b` is 1 (x) or not there (y)"),
+        ("a: 1\n<<<<<<< x\nb: 1\n=======\n>>>>>>> y\n", "`b` is 1 (x) or missing (y)"),
         ("<<<<<<< x\na: 1\nb: {c: 1}\n=======\na: 2\n>>>>>>> y\n", "2 (y); `b.c` is 1 (x) or not"),
         ("<<<<<<< x\na: 1 # no\n=======\na: 1\n>>>>>>> y\n", "both sides have the same values"),
         ("<<<<<<<\na: 1\n=======\na: 2\n>>>>>>>\n", "`a` is 1 (ours) or 2 (theirs)"),
-        ("a: 1\n=======\nb: 2\n", "its two sides cannot be told apart any more"),
+        ("a: 1\n=======\nb: 2\n", "its two sides can no longer be separated"),
         ("a: 1\n>>>>>>> y\n", "(line 2)"),
         ("<<<<<<< x\na: [\n=======\na: 2\n>>>>>>> y\n", "(lines 1, 3, 5)"),
-        ("<<<<<<< x\n=======\na: 2\n>>>>>>> y\n", "merge: `a` is not there (x) or 2 (y)."),
+        ("<<<<<<< x\n=======\na: 2\n>>>>>>> y\n", "merge: `a` is missing (x) or 2 (y)."),
         ("<<<<<<< x\na: {}\n=======\na: 2\n>>>>>>> y\n", "`a` is {} (x) or 2 (y)"),
         ("<<<<<<< x\na: '2'\n=======\na: 2\n>>>>>>> y\n", '`a` is "2" (x) or 2 (y)'),
         ("<<<<<<< x\na: 1\n=======\na: true\n>>>>>>> y\n", "`a` is 1 (x) or true (y)"),

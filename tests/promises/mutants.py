@@ -885,7 +885,7 @@ MUTANTS = (
         "errors",
         "a signal that comes in a finaliser is lost",
         "carbrand/node/processes.py",
-        "    sys.unraisablehook = come_again\n",
+        "    sys.unraisablehook = raise_again\n",
         "",
         tuple(
             "tests/promises/test_killed.py::test_told_to_stop_where_nothing_can_be_raised"

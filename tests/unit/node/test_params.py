@@ -75,9 +75,9 @@ def test_a_whole_number_will_do_for_a_number(tmp_path):
         ({"size_px": "2024-01-01"}, "got the date 2024-01-01."),
         ({"rate": "0,5"}, "a number from 0 to 1, got '0,5'. Did you mean `0.5`, without quotes?"),
         ({"rate": "1e400"}, "a number from 0 to 1, got inf"),
-        ({"rate": "+_"}, "`train.rate: +_` (line 3) looks like a number or a date, and is none"),
+        ({"rate": "+_"}, "`train.rate: +_` (line 3) looks like a number or a date, but is not valid"),
         ({"rate": "2024-13-45"}, "`train.rate: 2024-13-45` (line 3) looks like a number or a date"),
-        ({"rate": "0.5\n  size_px: 32"}, "`train.size_px` is there 2 times: `64` (line 2) and"),
+        ({"rate": "0.5\n  size_px: 32"}, "`train.size_px` is defined 2 times: `64` (line 2) and"),
         ({"mode": "&m [*m]"}, "one of fast, slow, got "),
     ],
 )
@@ -154,7 +154,7 @@ def test_a_file_that_is_no_mapping_is_one_line(tmp_path, content):
 def test_a_file_that_powershell_wrote_is_told_by_its_encoding(tmp_path):
     file = tmp_path / "params.yaml"
     file.write_text("train: {size_px: 64}\n", "utf-16")
-    with pytest.raises(UserError, match=r"params\.yaml is not UTF-8, which DVC reads\. Save it as"):
+    with pytest.raises(UserError, match=r"params\.yaml is not encoded in UTF-8, which DVC needs\. Save it as"):
         read_section(file, "train", Section)
 
 
@@ -169,7 +169,7 @@ def test_a_section_that_changes_while_its_node_runs_is_an_error(tmp_path):
     with require_unchanged_section(file, "train"):
         file.write_text("train: {l2: 1.0}  # a comment\nplot: {dpi: 2}\n")
     with (
-        pytest.raises(UserError, match="the section `train` changed while `train` ran"),
+        pytest.raises(UserError, match="the section `train` changed while `train` was running"),
         require_unchanged_section(file, "train"),
     ):
         file.write_text("train: {l2: 2}\nplot: {dpi: 2}\n")
@@ -188,7 +188,7 @@ def test_some_keys_of_another_section_can_be_read_and_watched(tmp_path):
     with pytest.raises(UserError, match=r"`validate\.leaked` is missing"):
         read_keys(file, "validate", CopySeverities)
     with (
-        pytest.raises(UserError, match="`validate` changed while a node that reads it ran"),
+        pytest.raises(UserError, match="`validate` changed while a node that uses it was running"),
         require_unchanged_section(file, "validate", TrainingSeverities),
     ):
         file.write_text(json.dumps({"validate": rules | {"duplicate": "warn"}}))
