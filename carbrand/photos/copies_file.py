@@ -14,7 +14,7 @@ _DECIMALS = 3
 
 @dataclass(frozen=True)
 class Copy:
-    """`path` is a copy of `copy_of` or of a part of it. similarity: correlation of the alignment."""
+    """`path` is a copy of `copy_of` or a part of it. similarity: correlation when aligned."""
 
     path: str
     copy_of: str

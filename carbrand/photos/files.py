@@ -96,7 +96,7 @@ def walk(folder: Path, split: str) -> SplitFolder:
             tree.brands.extend(sorted(seen))
     if unreadable:
         raise UserError(
-            *(f"{e.filename} cannot be read ({e.strerror}). Fix its permissions." for e in unreadable)
+            *(f"{e.filename} cannot be read ({e.strerror}). Make it readable." for e in unreadable)
         )
     tree.files.sort(key=attrgetter("path"))
     tree.links.sort()

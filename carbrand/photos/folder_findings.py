@@ -1,5 +1,4 @@
-"""folders.csv: findings on folders (rather than single photos), and their severities.
-"""
+"""folders.csv: findings on folders (rather than single photos), and their severities."""
 
 from __future__ import annotations
 

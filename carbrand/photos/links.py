@@ -54,7 +54,7 @@ def refusal_reason(path: str, inside: Sequence[Path] | None) -> str:
     if stat.S_ISDIR(mode):
         return "a link to a folder, which is not followed"
     if not stat.S_ISREG(mode):
-        return "a link to what is no regular file"
+        return "a link to a pipe or a device"
     if inside is not None and all(links_outside(path, folder) for folder in inside):
         return "a link to a file outside the folders of photos"
     return ""

@@ -212,8 +212,8 @@ def _decode(
     too_large = too_large_reason(photo, data, jpeg, colours.convert is not None, max_pixels)
     if too_large:
         raise UnreadablePhoto(path, too_large, "too_large")
-    # Pillow rotates a TIFF upright and drops the tag in `load`. Reading the tag of a PNG decodes its
-    # pixels, whose errors must not be taken for errors of the tag.
+    # Pillow rotates a TIFF and drops the tag in `load`. Reading the tag of a PNG decodes its pixels,
+    # whose errors must not be taken for errors of the tag.
     orientation = _orientation(photo) if format == "TIFF" else 1
     photo.load()  # `verify` does not notice a truncated file; only decoding does
     photo.info["orientation"] = orientation if format == "TIFF" else _orientation(photo)
@@ -225,7 +225,7 @@ def _decode(
 
 
 def _is_cut_and_padded(photo: Image.Image, data: bytes) -> bool:
-    """Whether a single-scan JPEG was cut off and padded. Checked only if it ends in grey or padding."""
+    """Whether a single-scan JPEG was cut off; only checked if it ends in grey or padding."""
     bottom = photo.crop((0, photo.height - 1, *photo.size)).getextrema()
     ends = bottom if isinstance(bottom[0], tuple) else (bottom,)
     grey = all(127 <= low == high <= 128 for low, high in ends)

@@ -11,12 +11,12 @@ from carbrand.photos.decode.jpeg_file import JpegFile
 MAX_PIXELS = 100_000_000
 # libwebp holds four copies while decoding: 16 bytes per pixel.
 MAX_PIXELS_WEBP = 50_000_000
-# libjpeg holds all coefficients of a JPEG of several scans, and the damage check decodes CMYK at full
-# size: 11 bytes per pixel, 17 for both.
+# libjpeg holds all coefficients of a JPEG of several scans, and the damage check decodes CMYK at
+# full size: 11 bytes per pixel, 17 for both.
 MAX_PIXELS_IN_SCANS = MAX_PIXELS_FOR_PRINT = 60_000_000
 MAX_PIXELS_FOR_PRINT_IN_SCANS = 36_000_000
-# At most 2 s on a processor of 2020: zlib is slow, and transparency is composited on white. Halved if
-# colours are converted.
+# At most 2 s on a processor of 2020: zlib is slow, and transparency is composited on white. Halved
+# if colours are converted.
 MAX_PIXELS_PNG = MAX_PIXELS_WITH_ALPHA = MAX_PIXELS_DEEP = 50_000_000
 MAX_PIXELS_DEEP_WITH_ALPHA = 30_000_000
 # The largest file of MAX_PIXELS with 8 bits per channel.

@@ -54,7 +54,7 @@ def test_photos_that_are_not_read_are_named_beside_those_that_are(predict):
     assert [line.split(" is not")[0] for line in errors] == [
         *("error: photos/d.HEIC", "error: photos/e.avif", "error: photos/f.svg"),
     ]
-    assert "HEIC, which is not read: convert it to JPEG" in errors[0]
+    assert "HEIC, which is not supported: convert it to JPEG" in errors[0]
     assert "AVIF" in errors[1]
 
 
@@ -78,10 +78,10 @@ def test_links_in_a_folder_are_followed_inside_it_and_named_else(predict, tmp_pa
         "error: photos/folder is a link to a folder, which is not followed",
         "error: photos/gone.png is a link that leads nowhere",
         "error: photos/loop.png is a link that leads in a circle",
-        "error: photos/null.png is a link to what is no regular file",
+        "error: photos/null.png is a link to a pipe or a device",
         "error: photos/other.png is a link to a file outside the folders of photos",
-        "error: photos/pipe.jpg is no regular file, but a pipe or a device. Remove it, or mend its "
-        "rights.",
+        "error: photos/pipe.jpg is a pipe or a device, not a regular file. Remove it, or fix its "
+        "permissions.",
     ]
     # Whoever names a link, or both folders, means what is there.
     assert predict("photos/other.png", "photos/folder")[0] == 0

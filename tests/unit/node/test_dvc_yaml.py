@@ -124,7 +124,11 @@ def test_merge_keys_and_anchors_are_followed(tmp_path):
             3,
             "`a` is defined 2 times: `1` (line 1) and line 3. Keep one",
         ),
-        ("t: {<<: {a: 1}, <<: {a: 2}}", 1, "`t.<<` is defined 2 times: line 1 and line 1. Keep one"),
+        (
+            "t: {<<: {a: 1}, <<: {a: 2}}",
+            1,
+            "`t.<<` is defined 2 times: line 1 and line 1. Keep one",
+        ),
         ("\0", None, ""),
         # The same key in other letters, in what an anchor holds, and as a list.
         ("1: a\n0x1: b\n", 2, "`0x1` is defined 2 times: `a` (line 1) and `b` (line 2). Keep one"),

@@ -75,7 +75,7 @@ def test_a_whole_number_will_do_for_a_number(tmp_path):
         ({"size_px": "2024-01-01"}, "got the date 2024-01-01."),
         ({"rate": "0,5"}, "a number from 0 to 1, got '0,5'. Did you mean `0.5`, without quotes?"),
         ({"rate": "1e400"}, "a number from 0 to 1, got inf"),
-        ({"rate": "+_"}, "`train.rate: +_` (line 3) looks like a number or a date, but is not valid"),
+        ({"rate": "+_"}, "`train.rate: +_` (line 3) looks like a number or a date, but is not"),
         ({"rate": "2024-13-45"}, "`train.rate: 2024-13-45` (line 3) looks like a number or a date"),
         ({"rate": "0.5\n  size_px: 32"}, "`train.size_px` is defined 2 times: `64` (line 2) and"),
         ({"mode": "&m [*m]"}, "one of fast, slow, got "),
@@ -154,7 +154,8 @@ def test_a_file_that_is_no_mapping_is_one_line(tmp_path, content):
 def test_a_file_that_powershell_wrote_is_told_by_its_encoding(tmp_path):
     file = tmp_path / "params.yaml"
     file.write_text("train: {size_px: 64}\n", "utf-16")
-    with pytest.raises(UserError, match=r"params\.yaml is not encoded in UTF-8, which DVC needs\. Save it as"):
+    expected = r"params\.yaml is not encoded in UTF-8, which DVC needs\. Save it as"
+    with pytest.raises(UserError, match=expected):
         read_section(file, "train", Section)
 
 

@@ -60,7 +60,7 @@ def test_any_other_link_is_refused_by_name_in_either_split(project, split):
         "gone.png": ("none.png", NOWHERE),
         ".hidden": ("none.png", NOWHERE),
         "loop.png": ("loop.png", "a link that leads in a circle"),
-        "device.png": (os.devnull, "a link to what is no regular file"),
+        "device.png": (os.devnull, "a link to a pipe or a device"),
         "more": (project, "a link to a folder, which is not followed"),
     }
     for name, (target, _) in links.items():
@@ -78,7 +78,7 @@ def test_any_other_link_is_refused_by_name_in_either_split(project, split):
 def test_a_pipe_at_which_dvc_would_wait_is_refused(place):
     os.mkfifo(Path("Datasets", place))
     (line,) = refused()
-    assert "pipe is no regular file" in line.replace(".jpg", "")
+    assert "pipe is a pipe or a device" in line.replace(".jpg", "")
 
 
 @pytest.mark.usefixtures("project")

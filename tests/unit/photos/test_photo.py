@@ -249,7 +249,10 @@ def png_header(width: int, height: int) -> bytes:
         (b"I am a text\n", "none of JPEG, PNG"),
         (jpeg()[:-600], "truncated"),
         (jpeg()[:30], ""),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "PostScript, which is not read"),
+        (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n",
+            "PostScript, which is not supported",
+        ),
         (png_header(11_000, 11_000), "11000x11000 pixels in a PNG, at most 50,000,000"),
         (png_header(2**31 - 1, 2**31 - 1), "pixels"),
     ],
@@ -331,7 +334,7 @@ def test_of_a_cut_file_it_is_told_how_much_there_is():
 @pytest.mark.parametrize("name", ["IMG_1.heic", "IMG_1.jpg"])
 def test_a_format_that_is_not_read_is_named_whatever_the_suffix(name):
     heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
-    assert problem(name, heic).reason == "HEIC, which is not read: convert it to JPEG"
+    assert problem(name, heic).reason == "HEIC, which is not supported: convert it to JPEG"
 
 
 def test_what_is_called_unreadable_is_said_alike_each_time():
