@@ -212,8 +212,8 @@ def _decode(
     too_large = too_large_reason(photo, data, jpeg, colours.convert is not None, max_pixels)
     if too_large:
         raise UnreadablePhoto(path, too_large, "too_large")
-    # Pillow rotates a TIFF and drops the tag in `load`. Reading the tag of a PNG decodes its pixels,
-    # whose errors must not be taken for errors of the tag.
+    # Pillow rotates a TIFF and drops the tag in `load`. Reading the tag of a PNG decodes its
+    # pixels, whose errors must not be taken for errors of the tag.
     orientation = _orientation(photo) if format == "TIFF" else 1
     photo.load()  # `verify` does not notice a truncated file; only decoding does
     photo.info["orientation"] = orientation if format == "TIFF" else _orientation(photo)

@@ -114,7 +114,7 @@ def test_a_conflict_after_stash_pop_names_its_sides(diverged):
     ("text", "said"),
     [
         ("a: 1\n<<<<<<< x\nb: 1\n=======\n>>>>>>> y\n", "`b` is 1 (x) or missing (y)"),
-        ("<<<<<<< x\na: 1\nb: {c: 1}\n=======\na: 2\n>>>>>>> y\n", "2 (y); `b.c` is 1 (x) or missing"),
+        ("<<<<<<< x\na: 1\nb: {c: 1}\n=======\na: 2\n>>>>>>> y\n", "; `b.c` is 1 (x) or missing"),
         ("<<<<<<< x\na: 1 # no\n=======\na: 1\n>>>>>>> y\n", "both sides have the same values"),
         ("<<<<<<<\na: 1\n=======\na: 2\n>>>>>>>\n", "`a` is 1 (ours) or 2 (theirs)"),
         ("a: 1\n=======\nb: 2\n", "its two sides can no longer be separated"),

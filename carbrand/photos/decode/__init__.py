@@ -1,4 +1,4 @@
-"""What the bytes of a photo say: its format, damage, colours and transparency.
+"""Image file formats: identification, damage, colour profiles, transparency, 16-bit grey.
 
 Begin with `formats.py`.
 """

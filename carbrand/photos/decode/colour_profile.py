@@ -1,8 +1,8 @@
-"""Colour management: from the colour space of a file to sRGB, which is what a model sees.
+"""Colour management: conversion from the colour space of a file to sRGB.
 
-The space is given by an ICC profile, or by chunks of a PNG. The conversion is that of Little CMS:
-relative colorimetric, with black point compensation, in 8 bits. Profiles that are equivalent to
-sRGB, whatever their name, convert nothing.
+The colour space is given by an ICC profile, or by chunks of a PNG. The conversion is that of Little
+CMS: relative colorimetric, with black point compensation, in 8 bits. Nothing is converted if the
+profile is equivalent to sRGB, whatever its name.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from carbrand.photos.decode.icc_file import (
 )
 from carbrand.photos.decode.png_file import colour_chunks
 
-# The largest of those for print have 3 MB.
+# The largest profiles, for print, have 3 MB.
 MAX_PROFILE_BYTES = 8_000_000
-# Levels of 255 by which a profile may move colours and still be sRGB: tables and matrices round.
+# A profile that changes no level (0…255) by more than this is sRGB: tables and matrices round.
 SRGB_WITHIN = 3
-# A profile that leaves less between black and white is broken.
+# Levels between black and white; a profile that leaves fewer is broken.
 MIN_RANGE = 64
-# 2.2, which stands for sRGB, give or take; libpng's own tolerance is 5 % too.
+# gAMA for an exponent of 2.2, which means sRGB; libpng's tolerance is 5 % too.
 _GAMMA, _GAMMA_WITHIN = 45455, 0.05
 
-# Colour spaces of ICC.1 by the modes of Pillow; what has none of these is converted by Pillow.
+# Mode of Pillow → colour space of ICC.1; other modes are converted by Pillow.
 _SPACES = {"1": "GRAY", "L": "GRAY", "LA": "GRAY", "La": "GRAY", "F": "GRAY", "CMYK": "CMYK"}
 _SPACES |= dict.fromkeys(("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "YCbCr"), "RGB")
 _CLASSES = (b"scnr", b"mntr", b"prtr", b"spac")
-# Code points of cICP (ITU-T H.273): sRGB and its like, P3, Rec. 2020; curves that are no HDR.
+# Code points of cICP (ITU-T H.273): primaries of sRGB, P3 and Rec. 2020; curves other than HDR.
 _PRIMARIES = {1: SRGB, 9: REC_2020, 12: DISPLAY_P3}
 _CURVES: dict[int, tuple[float, ...]] = {13: SRGB_CURVE, 4: (2.2,), 5: (2.8,), 8: (1.0,)}
 _CURVES |= dict.fromkeys((1, 6, 14, 15), REC_709_CURVE)
@@ -49,7 +49,7 @@ Convert = Callable[[Image.Image], Image.Image]
 
 
 class UnusableProfile(Exception):
-    """A profile that cannot be applied to the photo; the message is why."""
+    """A profile that cannot be applied; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Colours:
     """From RGB (in place; grey is RGB too) or CMYK to RGB; None where none is needed."""
 
     problem: str = ""
-    """Why its profile is ignored; empty where it is not."""
+    """Why its profile is ignored, or empty."""
 
 
 def read_colours(photo: Image.Image, data: bytes, format: str) -> Colours:
-    """The colours of `photo` by the metadata of its file; it need not be decoded yet."""
+    """Find the conversion of a photo from the metadata of its file. Decodes no pixels."""
     space = "GRAY" if photo.mode.startswith("I") else _SPACES.get(photo.mode)
     if not space:
         return Colours()
@@ -92,13 +92,13 @@ def _png_conversion(chunks: dict[bytes, bytes], space: str) -> Convert | None:
     primaries: tuple[float, ...] = SRGB
     if gamma is not None:
         if len(gamma) < 4 or not 5_000 <= int.from_bytes(gamma[:4], "big") <= 1_000_000:
-            raise UnusableProfile("a gamma that cannot be")
+            raise UnusableProfile("its gamma is out of range")
         stored = int.from_bytes(gamma[:4], "big")
         if abs(stored / _GAMMA - 1) > _GAMMA_WITHIN:
             curve = (100_000 / stored,)
     if white_and_primaries is not None:
         if len(white_and_primaries) < 32:
-            raise UnusableProfile("primaries that are cut off")
+            raise UnusableProfile("its primaries are cut off")
         numbers = struct.unpack(">8I", white_and_primaries[:32])
         primaries = tuple(number / 100_000 for number in numbers)
     return _conversion_from_numbers(primaries, curve)
@@ -106,7 +106,7 @@ def _png_conversion(chunks: dict[bytes, bytes], space: str) -> Convert | None:
 
 def _read_cicp(body: bytes) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if len(body) < 4 or body[0] not in _PRIMARIES or body[1] not in _CURVES or body[2]:
-        raise UnusableProfile("code points of a kind that is not read, such as HDR")
+        raise UnusableProfile("its code points are not supported, such as HDR")
     return _PRIMARIES[body[0]], _CURVES[body[1]]
 
 
@@ -121,18 +121,18 @@ def _conversion_from_numbers(
 
 
 def _unpack_profile(chunk: bytes) -> bytes:
-    """The profile in an iCCP chunk: a name, 0, the method 0, and what zlib packed."""
+    """The profile in an iCCP chunk: a name, 0, the method 0, and zlib data."""
     name, _, packed = chunk.partition(b"\0")
     if not (0 < len(name) < 80 and packed.startswith(b"\0")):
         raise UnusableProfile("its chunk is broken")
     try:
         return zlib.decompressobj().decompress(packed[1:], MAX_PROFILE_BYTES + 1)
     except zlib.error:
-        raise UnusableProfile("it cannot be unpacked") from None
+        raise UnusableProfile("it cannot be decompressed") from None
 
 
 def _conversion(profile: bytes, space: str) -> Convert | None:
-    """From that space to sRGB; None where it is sRGB already."""
+    """The conversion from `space` to sRGB; None if it is sRGB already."""
     if not isinstance(profile, bytes):
         raise UnusableProfile("it is not stored as bytes")
     if len(profile) > MAX_PROFILE_BYTES:
@@ -140,12 +140,12 @@ def _conversion(profile: bytes, space: str) -> Convert | None:
     if len(profile) < 132 or profile[36:40] != b"acsp" or profile[12:16] not in _CLASSES:
         raise UnusableProfile("it is broken")
     if b"mpet" in profile:  # chains of any length, which no photo needs
-        raise UnusableProfile("of a kind that is not read")
+        raise UnusableProfile("its kind is not supported")
     own = profile[16:20].decode("latin-1").strip()
     if own == space:
         return _build(profile, space)
     if own == "RGB" and space == "GRAY" and _build(profile, "RGB") is None:
-        return None  # sRGB, beside a grey photo, is common and does no harm
+        return None  # a grey photo with an sRGB profile is common and harmless
     raise UnusableProfile(f"it is for {own if own.isalnum() else 'other'} colours, not for {space}")
 
 
@@ -168,7 +168,7 @@ def _build(profile: bytes, space: str) -> Convert | None:
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         raise UnusableProfile("it is broken") from None
     if np.ptp(after.mean(axis=2)) < MIN_RANGE:
-        raise UnusableProfile("it leaves no colours")
+        raise UnusableProfile("it maps all colours to nearly one")
     if space == "CMYK":
         return transform.apply
     if np.abs(after - np.asarray(probe.convert("RGB"))).max() <= SRGB_WITHIN:
@@ -180,7 +180,7 @@ def _build(profile: bytes, space: str) -> Convert | None:
 
 
 def _probe(mode: str) -> Image.Image:
-    """All greys, and colours all over the space."""
+    """An image of all greys, and of colours all over the space."""
     ramp = np.arange(256, dtype=np.uint8)
     if mode == "L":
         return Image.frombytes("L", (256, 1), ramp.tobytes())

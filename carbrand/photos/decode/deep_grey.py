@@ -1,4 +1,4 @@
-"""Grey of more than 8 bits, scaled to 8."""
+"""Scaling of grey photos of more than 8 bits to 8 bits."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from PIL import Image
 from carbrand.photos.decode.bands import bands
 from carbrand.photos.decode.formats import tiff_directory
 
-# Of a TIFF: 0 is white where the tag says 0, and what the numbers are (TIFF 6.0, section 8).
+# TIFF tags BitsPerSample, PhotometricInterpretation, SampleFormat (TIFF 6.0, sections 8 and 19).
 _BITS, _WHITE_IS_ZERO, _SAMPLE_FORMAT = 258, 262, 339
 
 
 def scale_deep_grey(photo: Image.Image, data: bytes, format: str) -> tuple[Image.Image, bool]:
-    """The photo scaled by its full range (Pillow's conversion clips to white), as RGB.
+    """Scale the full range to 8 bits, as RGB (Pillow's conversion clips to white).
 
-    And whether the file's transparent grey, if it has one, occurs; it becomes white.
+    Also returns whether any pixel has the file's transparent grey; those become white.
     """
     tags = tiff_directory(data) if format == "TIFF" else None
     unsigned = tags is not None and tags.first(_BITS) == 32 and tags.first(_SAMPLE_FORMAT) <= 1
@@ -30,7 +30,7 @@ def scale_deep_grey(photo: Image.Image, data: bytes, format: str) -> tuple[Image
     if photo.mode.startswith("I;16"):
         bits = tags.first(_BITS) if tags is not None else 16
         top = 2.0 ** (bits if 8 < bits < 16 else 16) - 1
-    else:  # what the numbers go up to is written nowhere
+    else:  # the file does not give the range
         highest = max(values(box).max() for box in boxes)
         tops = (1.0, 255.0, 65535.0) if photo.mode == "F" else (255.0, 65535.0)
         widest = 2.0 ** (32 if unsigned else 31) - 1

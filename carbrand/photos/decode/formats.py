@@ -1,4 +1,4 @@
-"""What a file is by its bytes, whatever its name says: without decoding it, and without Pillow."""
+"""Identification of file formats by content, without decoding and without Pillow."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from carbrand.photos.decode.jpeg_file import read_jpeg
 
-# The formats that are read, as Pillow names them, and the suffixes that are right for each.
+# Supported formats, by Pillow's names, and their suffixes.
 SUFFIXES_OF = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),  # an MPO is a JPEG with more behind it
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),  # an MPO is a JPEG followed by more
     "PNG": (".png", ".apng"),
     "WEBP": (".webp",),
     "BMP": (".bmp",),
@@ -24,7 +24,7 @@ RAW_SUFFIXES = frozenset(
         *(".srf", ".srw", ".x3f"),
     }
 )
-# Files that somebody meant as photos, although they are not read.
+# Suffixes of image formats that are not supported.
 UNSUPPORTED_SUFFIXES = RAW_SUFFIXES | frozenset(
     {
         *(".avif", ".dds", ".djvu", ".eps", ".exr", ".hdr", ".heic", ".heif", ".hif", ".icns"),
@@ -78,28 +78,27 @@ _NO_PICTURES = (
     (b"\x1aE\xdf\xa3", "a video (Matroska)"),
     (b"version https://git-lfs", "a Git LFS pointer: run `git lfs pull`"),
 )
-# Brands of ISO base media files (ISO/IEC 14496-12), of which HEIC and AVIF are two.
+# Brands of ISO base media files (ISO/IEC 14496-12).
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
 
 def identify(data: bytes) -> str:
-    """The format of a file among those that are read (a key of SUFFIXES_OF), or an empty string."""
+    """The format of a file (a key of SUFFIXES_OF), or an empty string."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
     return next((name for name, starts in _STARTS.items() if data.startswith(starts)), "")
 
 
 def extension_fits(path: Path | str, format: str) -> bool:
-    """Whether a file of that format may have that name; of a format that is not read, any."""
+    """Whether the suffix is right for the format; always true for an unsupported format."""
     return format not in SUFFIXES_OF or Path(path).suffix.lower() in SUFFIXES_OF[format]
 
 
 def name_unsupported_format(path: Path | str, data: bytes) -> str:
-    """The name of the picture format that is not read, or an empty string.
+    """The name of an unsupported image format, or an empty string.
 
-    A camera raw that begins like a TIFF is one too: what Pillow would read of it is a stamp-sized
-    preview.
+    Camera raw files based on TIFF count too: Pillow would read only their tiny preview.
     """
     suffix = Path(path).suffix.lower()
     if identify(data):
@@ -116,14 +115,14 @@ def name_unsupported_format(path: Path | str, data: bytes) -> str:
         text.startswith((b"<?xml", b"<!--", b"<!d")) and b"<svg" in text
     ):
         return "SVG"
-    # TGA has no first bytes of its own: the footer of version 2, or the name and a likely header.
+    # TGA has no magic number: check the footer of version 2, or the suffix and a plausible header.
     if data[-18:-2] == b"TRUEVISION-XFILE" or (suffix == ".tga" and _is_tga_header(data)):
         return "TGA"
     return ""
 
 
 def describe_other_file(data: bytes) -> str:
-    """What a file is that is no picture at all, where that is easily said; or an empty string."""
+    """What kind of file this is, if it is a known kind other than an image; or an empty string."""
     for start, name in _NO_PICTURES:
         if data.startswith(start):
             return name
@@ -134,7 +133,7 @@ def describe_other_file(data: bytes) -> str:
 
 
 def is_truncated(data: bytes, format: str = "") -> bool:
-    """Whether something is missing at the end of a file of that format, by its own structure."""
+    """Whether a file is truncated; without a format, whether it is a part of a signature."""
     if format == "JPEG":
         return read_jpeg(data).is_truncated
     if format == "PNG":
@@ -152,14 +151,14 @@ def is_truncated(data: bytes, format: str = "") -> bool:
 
 
 def has_more_frames(data: bytes, format: str) -> bool:
-    """Whether a GIF has more frames than one, or a TIFF more pages (a thumbnail is none)."""
+    """Whether a GIF has several frames, or a TIFF several pages other than thumbnails."""
     if format == "GIF":
         return _walk_gif(data)[0] > 1
     if format == "TIFF":
         first = tiff_directory(data)
         second = tiff_directory(data, first.next_at) if first.next_at else TiffDirectory()
         is_page = bool(second.tags) and not second.first(_SUBFILE_TYPE) & 1
-        return is_page and second.at != first.at  # some lead back to themselves
+        return is_page and second.at != first.at  # some directories point to themselves
     return False
 
 
@@ -187,7 +186,7 @@ def _png_is_truncated(data: bytes) -> bool:
 
 
 def _walk_gif(data: bytes) -> tuple[int, bool]:
-    """How many frames there are (2 stands for more), and whether the last of them is whole."""
+    """The number of frames, counted up to 2, and whether the last one is complete."""
 
     def skip_blocks(at: int) -> int:
         while at < len(data) and data[at]:
@@ -214,18 +213,16 @@ def _walk_gif(data: bytes) -> tuple[int, bool]:
 _SUBFILE_TYPE, _SUBDIRECTORIES, _DNG_VERSION = 254, 330, 50706
 # Offsets and byte counts of strips, and of tiles.
 _PIECES = ((273, 279), (324, 325))
-# Types of TIFF: integers (BYTE, SHORT, LONG, IFD, LONG8, IFD8), and what is no more than bytes.
+# TIFF types → struct codes: integers (BYTE, SHORT, LONG, IFD, LONG8, IFD8), and ASCII, UNDEFINED.
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _BYTES = {2: "B", 7: "B"}
-# Enough for the strips of any photo that is read; a claim of more is not followed.
+# Enough for the strips of any photo; tags with more values are ignored.
 _MOST_VALUES = 200_000
 
 
 @dataclass(frozen=True)
 class TiffDirectory:
-    """The integer tags of one page of a TIFF; none where it cannot be made out. `is_cut` where the
-    values of a tag lie beyond the end of the file.
-    """
+    """The integer tags of one TIFF page; empty if invalid. is_cut: values lie beyond the file."""
 
     tags: dict[int, tuple[int, ...]] = field(default_factory=dict)
     at: int = 0
@@ -233,12 +230,12 @@ class TiffDirectory:
     is_cut: bool = False
 
     def first(self, tag: int) -> int:
-        """The first value of the tag, 0 where there is none."""
+        """The first value of the tag, or 0."""
         return self.tags.get(tag, (0,))[0]
 
 
 def tiff_directory(data: bytes, at: int | None = None) -> TiffDirectory:
-    """The directory at that offset, by default the first one (TIFF 6.0, section 2; BigTIFF)."""
+    """Read the directory at an offset, by default the first one (TIFF 6.0, section 2; BigTIFF)."""
     order = "<" if data[:2] == b"II" else ">"
     big = b"+" in data[2:4]
     number, offset, entry = ("Q", "Q", 20) if big else ("H", "I", 12)
@@ -262,7 +259,7 @@ def tiff_directory(data: bytes, at: int | None = None) -> TiffDirectory:
                 is_cut = True
             elif kind in _INTEGERS:
                 tags[tag] = struct.unpack_from(layout, data, place)
-    except (struct.error, OverflowError):  # the offsets lead out of the file
+    except (struct.error, OverflowError):  # offsets beyond the end of the file
         return TiffDirectory()
     return TiffDirectory(tags, at, next_at, is_cut)
 
@@ -273,7 +270,7 @@ def _is_raw(data: bytes, suffix: str) -> bool:
         suffix in RAW_SUFFIXES
         or data[8:10] == b"CR"
         or _DNG_VERSION in tags.tags
-        # The first page is a preview, and the photo lies in a directory below it: NEF, ARW and kin.
+        # NEF, ARW and others: the first page is a preview, the photo is in a subdirectory.
         or (tags.first(_SUBFILE_TYPE) & 1 == 1 and _SUBDIRECTORIES in tags.tags)
     )
 

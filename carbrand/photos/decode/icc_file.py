@@ -1,4 +1,4 @@
-"""Writes the ICC profile of an RGB space that is known by numbers (ICC.1:2010, version 4.3)."""
+"""Writes ICC profiles of RGB spaces given by primaries and a curve (ICC.1:2010, version 4.3)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DISPLAY_P3 = (0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)
 REC_2020 = (0.3127, 0.3290, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046)
 ADOBE_RGB = (0.3127, 0.3290, 0.640, 0.330, 0.210, 0.710, 0.150, 0.060)
 
-# From stored to linear: one exponent g, or (g, a, b, c, d): (a x + b)^g from d on, below it c x.
+# Encoded to linear: an exponent g, or (g, a, b, c, d): (a x + b)^g for x >= d, otherwise c x.
 SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 REC_709_CURVE = (1 / 0.45, 1 / 1.099, 0.099 / 1.099, 1 / 4.5, 0.081)
 
@@ -24,11 +24,11 @@ _BRADFORD = np.array(
 
 
 def rgb_profile(chromaticities: Sequence[float], curve: Sequence[float]) -> bytes:
-    """A profile of those primaries and that curve; ValueError where there is no such space."""
+    """Build a profile from white, primaries and curve. Raises ValueError if they are invalid."""
     white, primaries = chromaticities[:2], chromaticities[2:]
     xy = np.array([*white, *primaries]).reshape(4, 2)
     if not np.isfinite(xy).all() or not ((xy >= 0) & (xy <= 1)).all() or not xy[:, 1].all():
-        raise ValueError("no such colours")
+        raise ValueError("its primaries are out of range")
     xyz = np.column_stack([xy[:, 0] / xy[:, 1], np.ones(4), (1 - xy.sum(axis=1)) / xy[:, 1]])
     if abs(np.linalg.det(np.column_stack([xy[1:], np.ones(3)]))) < 1e-3:
         raise ValueError("its primaries lie on a line")
@@ -43,7 +43,7 @@ def rgb_profile(chromaticities: Sequence[float], curve: Sequence[float]) -> byte
 
 
 def _fixed(values: Sequence[float] | np.ndarray) -> bytes:
-    """As s15Fixed16Number."""
+    """Pack values as s15Fixed16Number."""
     try:
         return struct.pack(f">{len(values)}i", *(round(float(value) * 65536) for value in values))
     except struct.error:

@@ -1,7 +1,7 @@
 """The segments of a JPEG, without decoding it (ITU T.81, annex B).
 
-Only what lies between the start marker and the first end marker is the picture: a phone puts a
-video behind it, a camera a second picture, and segments for applications may hold any bytes.
+The picture ends at the first end marker: phones append a video, cameras a second picture.
+Application segments may hold any bytes.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN, _START, _END = 0xDA, 0xD8, 0xD9
-# Markers of which no segment follows: what is none at all, restarts, and the start and end.
+# Markers without a segment: restarts, start and end of image, and invalid ones.
 _ALONE = frozenset({*range(0xC0), *range(0xD0, 0xDA)})
 
 
 @dataclass(frozen=True)
 class Scan:
-    """One pass over the picture: its components, and which bits of which coefficients it brings."""
+    """One scan: its components, and which bits of which coefficients it holds."""
 
     components: tuple[int, ...]
     first: int
     last: int
     lowest_bit: int
     data_at: int
-    """Where its entropy-coded data begins."""
+    """Offset of its entropy-coded data."""
 
     end: int
-    """Where the next marker begins, or the file ends."""
+    """Offset of the next marker, or of the end of the file."""
 
 
 @dataclass(frozen=True)
 class JpegFile:
-    """The structure of a JPEG by its markers, as far as they could be read."""
+    """The structure of a JPEG, as far as its markers could be read."""
 
     progressive: bool
     height: int
@@ -46,18 +46,20 @@ class JpegFile:
 
     @property
     def needs_all_scans(self) -> bool:
-        """Whether it must be held whole to be decoded; also where that cannot be made out."""
+        """Whether decoding holds all coefficients in memory (several scans, or unknown)."""
         first = self.scans[0].components if self.scans else ()
         return self.progressive or not first or len(first) != len(self.components)
 
     @property
     def is_truncated(self) -> bool:
-        """Whether its end marker or a scan is missing, whatever lies behind."""
+        """Whether its end marker or a scan is missing."""
         return not self.has_end or not self.scans or not self._is_complete()
 
     def _is_complete(self) -> bool:
-        """Whether each component came, down to the last bit; and of the first, all coefficients or
-        none but the mean. The others may lack some: whoever wrote the file could leave out zeros.
+        """Whether the scans hold every component down to its lowest bit.
+
+        Of the first component, all coefficients or only the mean; encoders may omit coefficients
+        of the others that are all zero.
         """
         bits = {
             (component, coefficient): scan.lowest_bit
@@ -71,7 +73,7 @@ class JpegFile:
 
 
 def read_jpeg(data: bytes) -> JpegFile:
-    """The structure of the first picture in `data`; raises nothing whatever the bytes."""
+    """Read the structure of the first picture in `data`. Never raises."""
     progressive, height, has_end = False, 0, False
     components: tuple[int, ...] = ()
     scans: list[Scan] = []
@@ -90,7 +92,7 @@ def read_jpeg(data: bytes) -> JpegFile:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Each marker, where it is, and start and end of what it carries, up to the first end."""
+    """Yield each marker, its offset, and the start and end of its segment, up to the first end."""
     after = 2
     while (found := _MARKER.search(data, after)) is not None:
         marker, start = data[found.end() - 1], found.end()
@@ -101,7 +103,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
         if end > len(data):
             return
         yield marker, found.start(), start, end
-        if marker in (_START, _END):  # a start: another picture, and this one broke off
+        if marker in (_START, _END):  # a start: another picture begins, this one was cut off
             return
         after = end
 

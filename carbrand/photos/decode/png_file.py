@@ -1,16 +1,16 @@
-"""The chunks of a PNG (PNG, third edition, 5.3), without decoding it."""
+"""The colour chunks of a PNG (PNG, third edition, 5.3), without decoding it."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
 
-# Chunks that define the colour space. Pillow refuses a whole photo if one of them is broken.
+# Chunks that define the colour space. Pillow refuses a photo if one of them is invalid.
 COLOUR_CHUNKS = frozenset({b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"})
 
 
 def colour_chunks(data: bytes) -> dict[bytes, bytes]:
-    """The first of each of COLOUR_CHUNKS; empty where its checksum is wrong."""
+    """The first chunk of each of COLOUR_CHUNKS; empty bytes if its checksum is wrong."""
     found: dict[bytes, bytes] = {}
     for name, start, end in _colour_chunks(data):
         body, check = data[start + 8 : end - 4], data[end - 4 : end]
@@ -20,7 +20,7 @@ def colour_chunks(data: bytes) -> dict[bytes, bytes]:
 
 
 def without_colour_chunks(data: bytes) -> bytes:
-    """The file without them, for Pillow to decode."""
+    """The file without colour chunks, for Pillow to decode."""
     parts, at = [], 0
     for _, start, end in _colour_chunks(data):
         parts.append(data[at:start])
@@ -29,7 +29,7 @@ def without_colour_chunks(data: bytes) -> bytes:
 
 
 def _colour_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of those before the pixels, where they have to be."""
+    """Yield name, start and end of colour chunks before the pixel data, where they must be."""
     at = 8
     while at + 12 <= len(data) and (name := data[at + 4 : at + 8]) != b"IDAT":
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")

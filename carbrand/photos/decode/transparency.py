@@ -1,7 +1,7 @@
 """Compositing of transparent photos on a white background.
 
-Transparency is an alpha channel, or one colour of the file, the key (PNG, third edition, 11.3.1.1):
-only pixels that equal it in all bits are transparent.
+Transparency is an alpha channel or a colour key (PNG, third edition, 11.3.1.1): pixels that equal
+the key in all bits are transparent.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def composite_on_white(
     turn: Image.Transpose | None,
     convert: Convert | None,
 ) -> tuple[Image.Image, bool]:
-    """The photo as RGB on white, and whether any pixel was transparent.
+    """Composite the photo on white, as RGB; also returns whether any pixel was transparent.
 
-    data: the bytes of its file; turn: the transposition its pixels have had since; convert: the
+    data: the bytes of its file. turn: the transposition already applied to `photo`. convert: the
     conversion of its colours.
     """
     rgb, opaque = Image.new("RGB", photo.size), True
-    # Most writers of BMP leave the fourth byte of pixels at 0.
+    # Most encoders of BMP set the fourth byte of every pixel to 0.
     if format == "BMP" and photo.getchannel("A").getextrema() == (0, 0):
         rgb = photo.convert("RGB")
         return convert(rgb) if convert else rgb, False
@@ -51,18 +51,18 @@ def composite_on_white(
 
 @dataclass(frozen=True)
 class _Key:
-    """The transparent colour of a grey or RGB photo."""
+    """The colour key of a grey or RGB photo."""
 
     value: tuple[int, ...]
     deep: bytes = b""
-    """The file, where it has 16 bits, of which Pillow keeps the upper 8."""
+    """The bytes of the file, if it has 16 bits, of which Pillow keeps the upper 8."""
     turn: Image.Transpose | None = None
 
     @staticmethod
     def of(
         photo: Image.Image, data: bytes, format: str, turn: Image.Transpose | None
     ) -> _Key | None:
-        """None where the photo has no such colour; Pillow handles those of palettes."""
+        """The key of a photo, or None. (Pillow handles keys of palettes.)"""
         found = photo.info.get("transparency")
         if found is None or photo.mode not in ("1", "L", "RGB"):
             return None
@@ -72,20 +72,20 @@ class _Key:
             return _Key(value, data, turn)
         if photo.mode == "1":
             return _Key(value)
-        # Pillow stretches fewer bits to 8.
+        # Pillow scales fewer bits to 8.
         most = (1 << bits) - 1
         return _Key(tuple((level & most) * (255 // most) for level in value))
 
     @cached_property
     def low_bytes(self) -> Image.Image:
-        """The lower byte of each channel: as little-endian, it is the upper one."""
+        """The lower byte of each channel: read as little-endian, it is the upper one."""
         photo = PngImageFile(io.BytesIO(self.deep))
         photo.tile = [tile._replace(args="RGB;16L") for tile in photo.tile]
         photo.load()
         return photo if self.turn is None else photo.transpose(self.turn)
 
     def to_rgba(self, photo: Image.Image, box: Box) -> Image.Image:
-        """That part of the photo as RGBA."""
+        """The part of the photo inside `box`, as RGBA."""
         part = photo.crop(box)
         pixels = np.asarray(part.convert("L") if part.mode == "1" else part)
         hit = _equals(pixels, [level >> 8 for level in self.value] if self.deep else self.value)
@@ -99,7 +99,7 @@ class _Key:
 
 
 def _equals(pixels: np.ndarray, value: Sequence[int]) -> np.ndarray:
-    """(h, w) bools; `pixels` are (h, w) or (h, w, 3)."""
+    """(h, w) bool: which pixels, (h, w) or (h, w, 3), equal `value`."""
     planes = pixels.reshape(*pixels.shape[:2], -1)
     hit: np.ndarray = planes[..., 0] == value[0]
     for channel in range(1, planes.shape[2]):
