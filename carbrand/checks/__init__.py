@@ -1,4 +1,4 @@
-"""What is wrong with files (inspection.py), with folders (layout.py), and between photos (copies/).
+"""Validation: of single files (inspection.py), of folders (layout.py), of copies (copies/).
 
 May import: node, parallel, photos. Begin with `inspection.py`.
 """

@@ -1,4 +1,4 @@
-"""The names of the brand folders: brands that a split lacks, and names that mean one brand."""
+"""Checks of brand names: brands that a split lacks, and different spellings of one brand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SPACES_AND_DASHES = r"[\s_.'\u2019\u2010-\u2015\u2212-]+"
 def check_brand_names(
     brands: Mapping[str, Sequence[str]], folders: Mapping[str, Path]
 ) -> list[FolderFinding]:
-    """`missing_brand` and `similar_names`, from the names of the brand folders of each split."""
+    """Find `missing_brand` and `similar_names`. brands: split → names of its brand folders."""
     spellings = defaultdict(set)
     for names in brands.values():
         for name in names:
@@ -56,10 +56,10 @@ def _missing(
 
 
 def normalize_name(name: str) -> str:
-    """What stays of a brand's name without case, accents, and the choice of spaces and dashes.
+    """Normalize case, accents, spaces and dashes, so that spellings of one brand are equal.
 
-    Accents are dropped from Latin letters only: in other scripts they are letters of their own.
-    Between digits a dash stays, and so does one at an end: 1.1 is not 11, and -5 is not 5.
+    Accents are removed from Latin letters only: in other scripts they make other letters. Dashes
+    between digits and at the ends stay: 1.1 is not 11, and -5 is not 5.
     """
     letters = unicodedata.normalize("NFKD", name.casefold()).casefold()
     plain = re.sub("([a-z])[\u0300-\u036f]+", r"\1", letters).strip().strip("_")
@@ -89,7 +89,7 @@ def _similar(
 
 
 def _difference(names: Sequence[str]) -> str:
-    """The least that explains how the names differ."""
+    """The smallest kind of difference that explains how the names differ."""
 
     def without_case(name: str) -> str:
         return unicodedata.normalize("NFC", name).casefold()

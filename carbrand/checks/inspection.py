@@ -1,4 +1,4 @@
-"""What can be said of a file on its own, before any model sees it."""
+"""Inspection of a single file: decoding, issues, quality, and hashes to find copies."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from carbrand.photos.links import refusal_reason
 from carbrand.photos.manifest import Row
 from carbrand.photos.photo import CUT_OFF, UnreadablePhoto, open_photo, read_file
 
-# Pixels of a photo that are copied at once.
+# Pixels copied at a time.
 _PIXELS_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True)
 class PhotoLimits:
-    """What is still a photo. `folders`: where its file may lie; links must not lead out of them.
+    """Limits for photos.
 
-    `max_pixels` are checked before anything is decoded; `max_aspect` is the longer side in
-    multiples of the shorter.
+    folders: links must point into one of these. max_pixels: checked before decoding. max_aspect:
+    longer side / shorter side.
     """
 
     folders: Sequence[Path]
@@ -45,21 +45,21 @@ class PhotoLimits:
 
 @dataclass(frozen=True)
 class Inspection:
-    """The row of one file, its status not judged yet, and what copies of it are known by."""
+    """The row of one file, without its status, and the hashes by which copies are found."""
 
     row: Row
-    frames: tuple[Fingerprint, ...] = ()
+    fingerprints: tuple[Fingerprint, ...] = ()
     windows: np.ndarray = field(default_factory=lambda: np.empty(0, HASH))
 
 
 def inspect_file(file: FoundFile, limits: PhotoLimits) -> Inspection:
-    """Look at one file; raises nothing whatever the file is."""
+    """Inspect one file. Never raises for an unreadable one."""
     row = Row(path=file.path, split=file.split, brand=file.brand)
     if file.is_hidden:
         return Inspection(replace(row, issues=("hidden",)))
-    # A file named .heic may hold a JPEG: its bytes decide.
+    # Decided by the content later: a file named .heic may be a JPEG.
     if not (file.is_photo or file.is_unsupported_photo):
-        reason = "a photo in no brand folder" if file.has_photo_suffix else ""
+        reason = "a photo outside the brand folders" if file.has_photo_suffix else ""
         return Inspection(replace(row, issues=("not_a_photo",), reason=reason))
     try:
         _check_place(file.path, limits.folders)
@@ -75,7 +75,7 @@ def inspect_file(file: FoundFile, limits: PhotoLimits) -> Inspection:
 
 
 def _check_place(path: str, folders: Sequence[Path]) -> None:
-    """Raise UnreadablePhoto for a link that leads to no photo of these folders."""
+    """Raise UnreadablePhoto for a link to a file outside `folders`."""
     reason = refusal_reason(path, folders)
     if reason:
         raise UnreadablePhoto(path, reason)
@@ -113,9 +113,9 @@ def _inspect_photo(row: Row, photo: Image.Image, damage: str, limits: PhotoLimit
 
 
 def hash_pixels(photo: Image.Image) -> str:
-    """SHA-256 over the size and the RGB bytes: equal for the same pixels in another file format."""
+    """SHA-256 of the size and the RGB bytes; the same for equal pixels in another file format."""
     digest = hashlib.sha256(f"{photo.width}x{photo.height}:".encode())
-    rows = max(1, _PIXELS_AT_ONCE // photo.width)  # a copy of all of them may be large
+    rows = max(1, _PIXELS_AT_ONCE // photo.width)  # a copy of all pixels may be large
     for top in range(0, photo.height, rows):
         band = photo.crop((0, top, photo.width, min(top + rows, photo.height)))
         digest.update(band.tobytes())

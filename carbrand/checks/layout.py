@@ -1,4 +1,4 @@
-"""Photos in one folder per brand: what lies there, and whether a classifier can be made of it."""
+"""The folder layout: one folder per brand in each split, with enough brands and photos."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from carbrand.photos.photo import SUFFIXES
 from carbrand.photos.severities import MIN_TRAIN_PHOTOS
 
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
-# What others call the folders of the splits.
+# Common names of split folders.
 OTHER_NAMES = {
     "train": frozenset({"train", "training", "trn"}),
     "test": frozenset({"test", "testing", "tst", "val", "valid", "validation", "eval"}),
 }
-# Before params.yaml is known, nothing passes.
+# Severities for when params.yaml is not known.
 STRICT = {
     "no_brand": "warn",
     "missing_brand": "error",
@@ -40,10 +40,10 @@ STRICT = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """What lies in the folders of both splits.
+    """The files of both splits.
 
-    `files` are sorted by path in each split, train first. `brands` are the names of each split's
-    brand folders, sorted. `findings` are those that no photo has to be opened for.
+    files: sorted by path in each split, train first. brands: split → names of its brand folders,
+    sorted. findings: those that need no photo to be opened.
     """
 
     files: list[FoundFile]
@@ -52,17 +52,15 @@ class Dataset:
 
     @property
     def shared_brands(self) -> list[str]:
-        """The brands that can be learned and measured: those of every split, sorted."""
+        """The brands that every split has, sorted."""
         return sorted(set.intersection(*map(set, self.brands.values())))
 
 
 def find_dataset(folders: Mapping[str, Path], severities: Mapping[str, str]) -> Dataset:
-    """What lies in `folders`, of which a classifier can be made; no photo is opened.
+    """List the files of all splits and check the layout. Opens no photo.
 
-    `folders` maps each of SPLITS to its folder. `severities` are those of `no_brand`,
-    `missing_brand`, `similar_names` and `unportable_name`, and may hold others.
-
-    Raises UserError with a line for everything that is wrong.
+    folders: split → folder. severities: at least those of `no_brand`, `missing_brand`,
+    `similar_names` and `unportable_name`. Raises UserError with one line per problem.
     """
     problems = [line for split, folder in folders.items() for line in _not_there(folder, split)]
     if problems:
@@ -78,7 +76,7 @@ def find_dataset(folders: Mapping[str, Path], severities: Mapping[str, str]) -> 
             *(finding for tree in trees.values() for finding in _find_unportable(tree)),
         ],
     )
-    # Each kind of problem would only be echoed by those after it.
+    # Problems of one kind would cause those of the next.
     problems = (
         [line for tree in trees.values() for line in _names_and_links(tree)]
         or [line for tree in trees.values() for line in _wrong_level(tree, folders)]
@@ -90,7 +88,7 @@ def find_dataset(folders: Mapping[str, Path], severities: Mapping[str, str]) -> 
 
 
 def check_layout(folders: Mapping[str, Path], severities: Mapping[str, str] = STRICT) -> list[str]:
-    """What is wrong with the folders of the splits, a line each: what `find_dataset` raises."""
+    """The problems for which `find_dataset` raises, one line each."""
     try:
         find_dataset(folders, severities)
     except UserError as error:
@@ -101,9 +99,9 @@ def check_layout(folders: Mapping[str, Path], severities: Mapping[str, str] = ST
 def check_counts(
     folder: Path, split: str, photos: Mapping[str, int], instead: Mapping[str, str] | None = None
 ) -> list[str]:
-    """A line for every brand in `photos` (brand → number) that has too few of them.
+    """One line for every brand that has too few photos. photos: brand → number.
 
-    `instead` says in words what the folder of a brand holds in place of photos.
+    instead: brand → what its folder holds instead of photos, in words.
     """
     problems = []
     for brand, count in photos.items():
@@ -111,19 +109,19 @@ def check_counts(
         if count == 0:
             held = (instead or {}).get(brand, "")
             problems.append(
-                f"{place} holds no photo that can be used{held and f' ({held})'}. "
+                f"{place} holds no usable photo{held and f' ({held})'}. "
                 f"Add some ({', '.join(sorted(SUFFIXES))}), or remove the folder from every split."
             )
         elif split == "train" and count < MIN_TRAIN_PHOTOS:
             problems.append(
-                f"{place} holds {count} photo that can be used, expected at least "
-                f"{MIN_TRAIN_PHOTOS}: one to learn from and one to validate on. Add photos."
+                f"{place} holds {count} usable photo, expected at least "
+                f"{MIN_TRAIN_PHOTOS}: one to train on and one to validate on. Add photos."
             )
     return problems
 
 
 def _not_there(folder: Path, split: str) -> Iterator[str]:
-    """A line where the folder of a split is none, with the folder that may be meant for it."""
+    """One line if the folder of a split is missing, with a folder that may be meant."""
     if folder.is_dir():
         return
     if folder.exists():
@@ -134,7 +132,7 @@ def _not_there(folder: Path, split: str) -> Iterator[str]:
         for entry in (sorted(folder.parent.iterdir()) if folder.parent.is_dir() else [])
         if entry.is_dir() and entry.name.lower() in OTHER_NAMES[split]
     ]
-    state = "is a link that leads nowhere" if folder.is_symlink() else "does not exist"
+    state = "is a broken link" if folder.is_symlink() else "does not exist"
     yield f"{folder} {state}. " + (
         f"Rename {folder.parent / meant[0]} if it is that one."
         if meant
@@ -143,19 +141,19 @@ def _not_there(folder: Path, split: str) -> Iterator[str]:
 
 
 def _names_and_links(tree: SplitFolder) -> Iterator[str]:
-    """Paths that DVC cannot store, and links to folders: neither may be passed over."""
+    """Paths that DVC cannot store, and links to folders."""
     for file in tree.files:
         try:
             file.path.encode("utf-8")
         except UnicodeEncodeError:
             shown = file.path.encode("utf-8", "backslashreplace").decode()
-            yield f"{shown}: the name is no UTF-8, which DVC needs. Rename it."
+            yield f"{shown}: the name is not valid UTF-8, which DVC needs. Rename it."
     for link in tree.links:
         yield f"{link} is a link to a folder, which is not followed. Copy the folder here."
 
 
 def _wrong_level(tree: SplitFolder, folders: Mapping[str, Path]) -> Iterator[str]:
-    """Folders of photos that lie a level too deep or too high."""
+    """Brand folders that are one level too deep or too high."""
     folder, brands = tree.folder, tree.brands
     inside = _folders_inside(tree)
     nested = [brand for brand in brands if len(inside[brand]) > 1 and "" not in inside[brand]]
@@ -173,7 +171,7 @@ def _wrong_level(tree: SplitFolder, folders: Mapping[str, Path]) -> Iterator[str
         return
     splits = {name: split for split, names in OTHER_NAMES.items() for name in names}
     for brand in nested:
-        # A brand may be called `train`: locomotives. The others must speak against it.
+        # A brand may be called `train` (locomotives), so check the other folders too.
         others = set(brands) - {brand}
         if brand.lower() in splits and (
             {other.lower() for other in others} <= splits.keys() or others & inside[brand].keys()
@@ -185,7 +183,7 @@ def _wrong_level(tree: SplitFolder, folders: Mapping[str, Path]) -> Iterator[str
 
 
 def _folders_inside(tree: SplitFolder) -> defaultdict[str, Counter[str]]:
-    """Of each brand, the folders with photos in its folder; "" for photos directly in it."""
+    """Brand → number of photos in each of its subfolders; "" for those directly in it."""
     inside: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for file in tree.files:
         if file.is_photo:
@@ -194,8 +192,8 @@ def _folders_inside(tree: SplitFolder) -> defaultdict[str, Counter[str]]:
 
 
 def _beside(tree: SplitFolder) -> str:
-    """What lies where the brand folders should be, if it is something that was meant."""
-    loose = _say_loose(tree)
+    """Photos and archives beside the brand folders, in words."""
+    loose = _loose_photos(tree)
     archives = [file.inside[-1] for file in tree.files if not file.brand and _is_archive(file)]
     return (f"There are {loose}. " if loose else "") + (
         f"Unpack {_some(archives)}. " if archives else ""
@@ -207,49 +205,50 @@ def _is_archive(file: FoundFile) -> bool:
 
 
 def _some(names: Iterable[str]) -> str:
-    """The first of `names` in order, and how many there are beyond them."""
+    """The first SHOWN of the sorted names, and how many more there are."""
     return first_few([one_line(name) for name in sorted(names)], SHOWN)
 
 
 def _find_loose(tree: SplitFolder) -> list[FolderFinding]:
     """`no_brand`: photos beside the brand folders."""
-    said = _say_loose(tree)
-    if not said:
+    loose = _loose_photos(tree)
+    if not loose:
         return []
-    message = f"{tree.folder} holds {said}. Move them into {tree.folder}/<brand>/, or remove them."
+    message = f"{tree.folder} holds {loose}. Move them into {tree.folder}/<brand>/, or remove them."
     return [FolderFinding("no_brand", str(tree.folder), message)]
 
 
 def _find_unportable(tree: SplitFolder) -> list[FolderFinding]:
-    """`unportable_name`: files that a clone on another system would lack."""
-    said = find_unportable(file.inside for file in tree.files if not file.is_hidden)
-    if not said:
+    """`unportable_name`: files that another operating system cannot store."""
+    names = find_unportable(file.inside for file in tree.files if not file.is_hidden)
+    if not names:
         return []
-    message = f"{tree.folder} holds names that not every system can: {_some(said)}. Rename them."
+    message = f"{tree.folder} holds names that not every system can store: {_some(names)}. "
+    message += "Rename them."
     return [FolderFinding("unportable_name", str(tree.folder), message)]
 
 
-def _say_loose(tree: SplitFolder) -> str:
+def _loose_photos(tree: SplitFolder) -> str:
     names = [file.inside[-1] for file in tree.files if not file.brand and file.has_photo_suffix]
     photos = f"{len(names):,} photo{'s' * (len(names) != 1)}"
-    return f"{photos} in no brand folder ({_some(names)})" if names else ""
+    return f"{photos} outside the brand folders ({_some(names)})" if names else ""
 
 
 def _not_enough(
     dataset: Dataset, folders: Mapping[str, Path], findings: Sequence[RatedFinding]
 ) -> list[str]:
-    """Brands that a split lacks, and too few brands or photos among those that are used."""
+    """Missing brands, and too few brands or photos."""
     problems = error_lines(findings)
-    left_out = excluded_brands(findings)
+    excluded = excluded_brands(findings)
     shared = dataset.shared_brands
-    if left_out and len(shared) < 2:
+    if excluded and len(shared) < 2:
         problems.append(
             f"{' and '.join(map(str, folders.values()))} share {len(shared)} brand"
             f"{'s' * (len(shared) != 1)}{' (' + one_line(shared[0]) + ')' if shared else ''}, "
             f"expected at least 2. Add photos of the others to both."
         )
     for split, folder in folders.items():
-        used = [brand for brand in dataset.brands[split] if brand not in left_out]
+        used = [brand for brand in dataset.brands[split] if brand not in excluded]
         files = [file for file in dataset.files if file.split == split]
         photos = Counter(file.brand for file in files if file.is_photo)
         instead = _held_instead(file for file in files if not photos[file.brand])
@@ -258,20 +257,20 @@ def _not_enough(
 
 
 def _held_instead(files: Iterable[FoundFile]) -> dict[str, str]:
-    """What the folder of each brand holds, of brands whose `files` hold no photo."""
+    """Brand → what its folder holds, in words. files: those of brands without photos."""
     by_brand = defaultdict(list)
     for file in files:
         if file.brand and not file.is_hidden:
             by_brand[file.brand].append(file)
-    return {brand: _describe(held) for brand, held in by_brand.items()}
+    return {brand: _describe_files(held) for brand, held in by_brand.items()}
 
 
-def _describe(files: Sequence[FoundFile]) -> str:
+def _describe_files(files: Sequence[FoundFile]) -> str:
     archives = [file.inside[-1] for file in files if _is_archive(file)]
     if archives:
         return f"but {_some(archives)}: unpack it"
-    endings = _some({file.suffix or "no ending" for file in files})
+    endings = _some({file.suffix or "no suffix" for file in files})
     if all(file.is_unsupported_photo for file in files):
         photos = f"{len(files):,} photo{'s' * (len(files) != 1)}"
-        return f"but {photos} in a format that is not read, {endings}: save as JPEG or PNG"
-    return f"but {len(files):,} file{'s' * (len(files) != 1)} not named like photos: {endings}"
+        return f"but {photos} in an unsupported format, {endings}: save as JPEG or PNG"
+    return f"but {len(files):,} file{'s' * (len(files) != 1)} that are not photos: {endings}"

@@ -1,4 +1,4 @@
-"""Names that another system cannot hold: a clone there would lack the file, or have one for two."""
+"""File names that Windows or macOS cannot store, or would take for the same name."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-# Windows takes them for devices, whatever ending follows.
+# Device names on Windows, with any suffix.
 _DEVICES = frozenset(
     {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}
     | {f"{port}{number}" for port in ("COM", "LPT") for number in "0123456789¹²³"}
 )
 _FORBIDDEN = frozenset('<>:"|?*\\')
-# Of one name on most file systems, and of a whole path on Windows, less what precedes it.
+# Of one name on most file systems; of a path on Windows (260), less the folders above it.
 MAX_BYTES, MAX_PATH = 255, 200
 
 
 def find_unportable(paths: Iterable[Sequence[str]]) -> list[str]:
-    """What is wrong with the paths of files, each given by its parts, in words: `a:b.jpg (…)`."""
+    """One text `path (reason)` for each path, given as its parts, that is not portable; sorted."""
     by_spelling = defaultdict(list)
     found = []
     for parts in paths:
@@ -29,7 +29,7 @@ def find_unportable(paths: Iterable[Sequence[str]]) -> list[str]:
     for alike in by_spelling.values():
         if len(alike) > 1:
             first, *others = sorted(alike)
-            found += [f"{other} (one name with {first} on Windows and macOS)" for other in others]
+            found += [f"{other} (the same as {first} on Windows and macOS)" for other in others]
     return sorted(found)
 
 
@@ -41,7 +41,7 @@ def _reasons(parts: Sequence[str]) -> Iterator[str]:
         if forbidden:
             yield f"{forbidden[0]} is not allowed on Windows"
         if any(ord(letter) < 32 for letter in part):
-            yield "controls are not allowed on Windows"
+            yield "control characters are not allowed on Windows"
         if part.endswith((".", " ")):
             yield "Windows drops a dot or space at the end"
         if len(part.encode("utf-8", "surrogateescape")) > MAX_BYTES:

@@ -1,10 +1,9 @@
-"""Whether a photo shows anything: too dark, too bright, blurred, empty.
+"""Image quality: dark, bright, blurry, of one colour, of low information.
 
 Brightness and information follow CleanVision (Apache-2.0, cleanvision/issue_managers/
 image_property.py); sharpness is the measure of Crete, Dolmiere, Ladret, Nicolas, "The blur effect"
-(SPIE 2007), which does not mistake low contrast for blur. All is computed on a small copy, in whole
-numbers until the last division, so that it costs the same for every photo and comes out the same
-on every machine.
+(SPIE 2007), which does not mistake low contrast for blur. It is all computed on a small copy, in
+integers until the last division, so the result is the same on every machine.
 """
 
 from __future__ import annotations
@@ -16,29 +15,29 @@ from PIL import Image
 
 CODES = ("one_colour", "dark", "bright", "blurry", "low_information")
 
-# The longer side of the copy. What is sharp at this size looks sharp to a backbone.
+# Longer side of the copy: what is sharp at this size is sharp to a backbone.
 SIDE_PX = 256
-# Brightness as the eye sees it: the root of a weighted mean of squares (CleanVision).
+# Weights of perceived brightness, the root of a weighted mean of squares (CleanVision).
 EYE = (0.241, 0.691, 0.068)
-# Over how many pixels sharpness is compared with a smoothed copy; the authors of the measure use 9.
+# Width of the moving mean (9 in the paper).
 SMOOTHING_PX = 9
-# Steps of one level are rounding, not edges: without this a strongly blurred photo looks sharp.
+# Steps of one level are rounding: with them, a strongly blurred photo would look sharp.
 NO_EDGE = 1
 
-# 1 % of the photo at least is brighter than this, or it is dark (CleanVision's threshold).
+# Dark if less than 1 % of the pixels are brighter (CleanVision's threshold).
 DARK_BELOW = 0.32
-# 95 % of the photo are brighter than this, or it is not bright (CleanVision's threshold). A car on
-# white paper covers more than 5 %.
+# Bright if 95 % of the pixels are brighter (CleanVision's threshold). A car on white paper covers
+# more than 5 %.
 BRIGHT_ABOVE = 0.95
-# Nine of ten photos come out between 0.20 and 0.35 once a Gaussian blur of 2 px went over the copy
-# (3.5 px of a backbone that sees 448). As they are, the article's 122 photos have 0.53 to 0.85, the
-# drawn sample's 144 have 0.41 to 0.72.
+# With a Gaussian blur of 2 px on the copy (3.5 px at an input size of 448), nine of ten photos have
+# 0.20 to 0.35. Unblurred, the article's 122 photos have 0.53 to 0.85, the drawn sample's 144 have
+# 0.41 to 0.72.
 BLURRY_BELOW = 0.40
-# CleanVision's 3 bits are over three channels in one histogram, which is log2(3) = 1.58 bits more
-# than over one. The article's barest emblem on white has 1.85.
+# CleanVision's 3 bits are of one histogram over three channels, log2(3) = 1.58 bits more than over
+# one. The article's plainest emblem on white has 1.85.
 LOW_INFORMATION_BELOW = 1.42
-# Levels of 255 that 98 % of the pixels keep within, in each channel: a plain wall with the noise of
-# a camera (3 levels) makes 14. The drawn sample's darkest night has 39.
+# Range of levels (0…255) of the middle 98 % of the pixels, in each channel: a plain wall with the
+# noise of a camera (3 levels) has 14, the drawn sample's darkest night 39.
 ONE_COLOUR_WITHIN = 16
 
 _SQUARES = np.arange(256, dtype=np.int32) ** 2
@@ -47,30 +46,30 @@ _ROOTS = np.rint(np.sqrt(np.arange(255**2 + 1))).astype(np.uint8)
 
 @dataclass(frozen=True)
 class Quality:
-    """What was measured of one photo; rounded to 4 places."""
+    """Measures of one photo, rounded to 4 decimals."""
 
     brightness: float
     """Mean brightness, 0 (black) to 1 (white)."""
 
     highlights: float
-    """The brightness that 1 % of the pixels reach, 0 to 1."""
+    """The 99th percentile of brightness, 0 to 1."""
 
     shadows: float
-    """The brightness that 95 % of the pixels reach, 0 to 1."""
+    """The 5th percentile of brightness, 0 to 1."""
 
     sharpness: float
-    """Share of the steps between neighbours that smoothing takes away, 0 (smooth) to 1, in the
-    direction that is more blurred: a hand that moved blurs one only."""
+    """Share of the differences between neighbours that smoothing removes, 0 (smooth) to 1: the
+    minimum of both directions, as motion blurs only one."""
 
     information: float
     """Entropy of the brightness, 0 to 8 bits."""
 
     spread: float
-    """Levels between the darkest and the brightest 1 %, in the channel with most, 0 to 1."""
+    """1st to 99th percentile, of the channel with the largest range, 0 to 1."""
 
 
 def measure(photo: Image.Image) -> Quality:
-    """The quality of an upright RGB photo of any size from 1x1."""
+    """Measure an upright RGB photo of any size."""
     pixels = np.asarray(_small(photo))  # (h, w, 3) uint8
     grey = _brightness(pixels)
     counts = np.bincount(grey.ravel(), minlength=256)
@@ -85,7 +84,7 @@ def measure(photo: Image.Image) -> Quality:
 
 
 def quality_issues(quality: Quality) -> tuple[str, ...]:
-    """The codes of what is wrong, in the order of CODES; none for an ordinary photo."""
+    """The issue codes, in the order of CODES."""
     found = {
         "one_colour": quality.spread * 255 <= ONE_COLOUR_WITHIN,
         "dark": quality.highlights < DARK_BELOW,
@@ -93,13 +92,13 @@ def quality_issues(quality: Quality) -> tuple[str, ...]:
         "blurry": quality.sharpness < BLURRY_BELOW,
         "low_information": quality.information < LOW_INFORMATION_BELOW,
     }
-    if found["one_colour"]:  # that it has neither edges nor information need not be said too
+    if found["one_colour"]:  # implies the other two
         found["blurry"] = found["low_information"] = False
     return tuple(code for code in CODES if found[code])
 
 
 def _small(photo: Image.Image) -> Image.Image:
-    """A copy whose longer side is SIDE_PX at most; a smaller photo is left as it is."""
+    """A copy whose longer side is at most SIDE_PX; a smaller photo is returned itself."""
     longer = max(photo.size)
     if longer <= SIDE_PX:
         return photo
@@ -108,7 +107,7 @@ def _small(photo: Image.Image) -> Image.Image:
 
 
 def _brightness(pixels: np.ndarray) -> np.ndarray:
-    """(h, w) uint8; weights in thousandths and tables, for exact sums at little cost."""
+    """(h, w) uint8, in integers: weights in thousandths, and lookup tables."""
     red, green, blue = (
         (round(1000 * weight) * _SQUARES)[pixels[..., channel]]
         for channel, weight in enumerate(EYE)
@@ -117,7 +116,7 @@ def _brightness(pixels: np.ndarray) -> np.ndarray:
 
 
 def _level(counts: np.ndarray, share: float) -> int:
-    """The lowest level that at least `share` of the pixels do not exceed."""
+    """The quantile `share` of a histogram."""
     return int(np.searchsorted(np.cumsum(counts), share * counts.sum()))
 
 
@@ -132,10 +131,10 @@ def _entropy(counts: np.ndarray) -> float:
 
 
 def _sharpness(grey: np.ndarray) -> float:
-    """Along axis 0. Of each step between neighbours, how much a moving mean takes away."""
+    """Along axis 0: the share of differences between neighbours that a moving mean removes."""
     if grey.shape[0] <= 1:
-        return 1.0  # nothing to compare: the other direction decides
-    # 16 bits are fast; where the running sum goes beyond, the difference of two comes back.
+        return 1.0  # the other direction decides
+    # 16 bits are fast; an overflow of the running sum cancels in the difference of two sums.
     values = np.ascontiguousarray(grey, dtype=np.int16)
     half = SMOOTHING_PX // 2
     padded = np.pad(values, ((half + 1, half), (0, 0)), mode="edge")

@@ -1,4 +1,4 @@
-"""How full the brand folders are, and whether the test photos look like the training photos."""
+"""Checks of the splits: photos per brand, class imbalance, and drift between train and test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from carbrand.node.wording import join_names, one_line
 from carbrand.photos.folder_findings import SHOWN, FolderFinding
 from carbrand.photos.manifest import KEPT, SPLITS
 
-# A difference between the splits that chance makes less often than this is none of chance.
+# Significance level of a difference between the splits.
 CHANCE = 0.001
 ONE_SOURCE = (
     "The accuracy holds for such photos only: take both folders from one source, unless that is "
@@ -23,7 +23,7 @@ ONE_SOURCE = (
 
 
 class PhotoRow(Protocol):
-    """A photo as the manifest knows it; `width` and `height` of the upright photo."""
+    """The columns of the manifest that are used here; width, height: of the upright photo."""
 
     @property
     def split(self) -> str: ...
@@ -43,11 +43,10 @@ class PhotoRow(Protocol):
 
 @dataclass(frozen=True)
 class FolderLimits:
-    """From where on a finding is one.
+    """Thresholds of findings.
 
-    `min_train_photos` and `min_test_photos` are per brand. `max_imbalance` is the largest brand of
-    a split in multiples of its smallest. `max_drift`, in 0…1, is the share of photos that would
-    have to be others for the splits to look alike.
+    min_train_photos, min_test_photos: per brand. max_imbalance: largest brand / smallest brand of a
+    split. max_drift: 0…1, a Kolmogorov-Smirnov statistic or total variation distance.
     """
 
     min_train_photos: int
@@ -62,10 +61,7 @@ def check_splits(
     folders: Mapping[str, Path],
     limits: FolderLimits,
 ) -> list[FolderFinding]:
-    """`few_photos`, `imbalance` and `drift`, from the kept photos among `rows`.
-
-    `brands` are those that are used: which both splits have.
-    """
+    """Find `few_photos`, `imbalance` and `drift` among the kept photos of `brands`."""
     kept: dict[str, list[PhotoRow]] = {split: [] for split in SPLITS}
     used = set(brands)
     for row in rows:
@@ -97,13 +93,13 @@ def _find_few(
         place = f"{folder}/{one_line(brand)}"
         photos = "no photo" if count == 0 else f"{count} photo{'s' * (count != 1)}"
         if split == "train":
-            why = "too little to show what the brand has in common"
+            why = "too few to learn what the brand looks like"
         elif count == 0:
-            why = "how well the brand is told cannot be measured"
+            why = "its accuracy cannot be measured"
         else:
             points = round(100 * wilson_half_width(count))
-            why = f"how well the brand is told is known only to ±{points} percentage points"
-        verb = "learn from" if split == "train" else "measure on"
+            why = f"its accuracy can be measured only to ±{points} percentage points"
+        verb = "train on" if split == "train" else "test on"
         findings.append(
             FolderFinding(
                 "few_photos",
@@ -115,10 +111,7 @@ def _find_few(
 
 
 def wilson_half_width(n: int) -> float:
-    """Half of the 95 % interval of a share measured on `n` photos (Wilson, JASA 1927), at most.
-
-    It is widest where half of the photos are right, and has this short form there.
-    """
+    """Largest half-width of the 95 % Wilson interval (JASA 1927) for `n` photos: that at 50 %."""
     z = NormalDist().inv_cdf(0.975)
     return z / (2 * math.sqrt(n + z * z))
 
@@ -126,11 +119,11 @@ def wilson_half_width(n: int) -> float:
 def _find_imbalance(
     counts: Mapping[str, int], split: str, folder: Path, most: float
 ) -> list[FolderFinding]:
-    """Brands without a photo are left to `few_photos`."""
+    """Find `imbalance`; brands without photos are reported as `few_photos`."""
     present = {brand: count for brand, count in counts.items() if count}
     if not present:
         return []
-    # Of brands with as many photos, the first by name.
+    # Ties are broken by name.
     largest = min(present, key=lambda brand: (-present[brand], brand))
     small = sorted(
         (brand for brand in present if present[largest] > most * present[brand]),
@@ -160,11 +153,8 @@ def _find_imbalance(
 def _find_shares(
     counts: Mapping[str, Mapping[str, int]], folders: Mapping[str, Path], most: float
 ) -> list[FolderFinding]:
-    """Brands that make up another share of the test photos than of the training photos.
-
-    Measured by the total variation distance of the shares, tested by chi-squared.
-    """
-    # Brands that have none are left to `few_photos`.
+    """Find `drift` of the brands' shares: total variation distance, and chi-squared test."""
+    # Brands without photos are reported as `few_photos`.
     both = [brand for brand in counts["train"] if all(counts[split][brand] for split in SPLITS)]
     if len(both) < 2:
         return []
@@ -191,7 +181,7 @@ def _find_shares(
 
 @dataclass(frozen=True)
 class Trait:
-    """A number that every photo has. Factors up to `tolerance` are no difference to care about."""
+    """A measure of a photo. tolerance: factors up to this one are no drift."""
 
     measure: Callable[[PhotoRow], float]
     tolerance: float
@@ -217,10 +207,9 @@ def _find_drift(
     folders: Mapping[str, Path],
     most: float,
 ) -> list[FolderFinding]:
-    """Whether the test photos have less or more of `trait`, beyond tolerance, effect and chance.
+    """Find `drift` of a trait: one-sided Kolmogorov-Smirnov tests in both directions.
 
-    The effect is the statistic of Kolmogorov and Smirnov, once for either direction, after the
-    test photos were brought nearer by the tolerance: 1000 and 1024 pixels must not count.
+    The test photos' values are first moved by the tolerance, so that 1000 and 1024 px are equal.
     """
     if not train or not test:
         return []
@@ -233,7 +222,7 @@ def _find_drift(
     )
     if stronger.statistic <= most or stronger.pvalue >= CHANCE:
         return []
-    # Where the two differ most, in words: medians alone may hide it.
+    # The value at which the distributions differ most: medians alone may hide it.
     edge = stronger.statistic_location
     here, there = (
         sum((value <= edge) == (side == "at most") for value in values) / len(values)

@@ -46,13 +46,13 @@ def judge_photos(
         if row.status != EXCLUDED and row.pixel_sha256  # a text among them stops the pipeline alone
     ]
     chosen = [rows[number] for number in used]
-    frames = [inspected[number].frames for number in used]
-    joined = cluster_copies(chosen, frames, near_distance)
+    fingerprints = [inspected[number].fingerprints for number in used]
+    joined = cluster_copies(chosen, fingerprints, near_distance)
     edited = find_edited_photos(
         chosen, [inspected[number].windows for number in used], joined, max_pixels
     )
     copies = [(pair.first, pair.second) for pair in edited if pair.match.is_copy]
-    marked = mark_copies(chosen, frames, near_distance, copies, joined)
+    marked = mark_copies(chosen, fingerprints, near_distance, copies, joined)
     marked = mark_suspicions(marked, [pair for pair in edited if not pair.match.is_copy])
     for number, row in zip(used, marked, strict=True):
         alone[number] = apply_severities(row, severities)

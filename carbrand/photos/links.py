@@ -47,9 +47,9 @@ def refusal_reason(path: str, inside: Sequence[Path] | None) -> str:
         mode = os.stat(path).st_mode  # noqa: PTH116
     except OSError as error:
         if error.errno == errno.ELOOP:
-            return "a link that leads in a circle"
+            return "a link to itself"
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return "a link that leads nowhere"
+            return "a broken link"
         return f"a link that cannot be followed ({error.strerror})"
     if stat.S_ISDIR(mode):
         return "a link to a folder, which is not followed"

@@ -76,8 +76,8 @@ def test_links_in_a_folder_are_followed_inside_it_and_named_else(predict, tmp_pa
     assert [line.split(" (")[0] for line in errors] == [
         "note: photos: passed over 1\N{NO-BREAK SPACE}file not named like photos",
         "error: photos/folder is a link to a folder, which is not followed",
-        "error: photos/gone.png is a link that leads nowhere",
-        "error: photos/loop.png is a link that leads in a circle",
+        "error: photos/gone.png is a broken link",
+        "error: photos/loop.png is a link to itself",
         "error: photos/null.png is a link to a pipe or a device",
         "error: photos/other.png is a link to a file outside the folders of photos",
         "error: photos/pipe.jpg is a pipe or a device, not a regular file. Remove it, or fix its "
@@ -113,7 +113,7 @@ def test_a_folder_of_nothing_but_links_needs_no_model(tmp_path, monkeypatch, cap
         ("file:///tmp/a.jpg", "file:///tmp/a.jpg is an address, and"),
         ("nowhere.jpg", "nowhere.jpg does not exist. Name photos or folders of them."),
         ("no\x1b[2J\nwhere", r"no\x1b[2J\nwhere does not exist."),
-        ("gone.jpg", "gone.jpg is a link that leads nowhere."),
+        ("gone.jpg", "gone.jpg is a broken link."),
         ("nothing", "nothing holds no photo (.apng, "),
     ],
 )

@@ -96,7 +96,7 @@ def test_what_is_said_of_a_file_can_be_handed_between_processes(judged):
     _, rows = judged
     item = Inspection(next(iter(rows.values())))
     back = pickle.loads(pickle.dumps(item))
-    assert (back.row, back.frames) == (item.row, item.frames)
+    assert (back.row, back.fingerprints) == (item.row, item.fingerprints)
     np.testing.assert_array_equal(back.windows, item.windows)
 
 

@@ -154,7 +154,7 @@ def test_an_unreadable_photo_can_be_excluded(project):
 def test_a_brand_left_with_one_photo_stops_the_pipeline(project):
     for number in range(1, 6):
         Path(f"Datasets/train/asta/00{number}.png").write_bytes(b"broken")
-    with pytest.raises(UserError, match="asta holds 1 photo that can be used"):
+    with pytest.raises(UserError, match="asta holds 1 usable photo"):
         run(project, unreadable="exclude")
 
 

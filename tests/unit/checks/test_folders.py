@@ -184,7 +184,7 @@ def test_too_few_photos_are_found_in_either_split():
         ("few_photos", "Datasets/train/asta"),
         ("few_photos", "Datasets/test/bolt"),
     ]
-    assert "9 photos to learn from, expected at least 10" in compare(rows)[0].message
+    assert "9 photos to train on, expected at least 10" in compare(rows)[0].message
     assert "known only to ±27 percentage points" in compare(rows)[1].message
     assert compare(rows, replace(LIMITS, min_train_photos=9, min_test_photos=9)) == []
 
@@ -196,7 +196,7 @@ def test_photos_that_are_not_kept_do_not_count():
         for row in rows
     ]
     (finding,) = compare(rows)
-    assert "test/asta holds no photo to measure on" in finding.message
+    assert "test/asta holds no photo to test on" in finding.message
 
 
 def test_brands_that_are_left_out_are_not_looked_at():

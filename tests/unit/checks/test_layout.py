@@ -96,7 +96,7 @@ def test_a_brand_with_one_training_photo_is_said(folders):
     for file in sorted((folders["train"] / "bolt").iterdir())[1:]:
         file.unlink()
     (problem,) = check_layout(folders)
-    assert "train/bolt holds 1 photo that can be used, expected at least 2" in problem
+    assert "train/bolt holds 1 usable photo, expected at least 2" in problem
 
 
 def test_one_test_photo_will_do(folders):
@@ -158,7 +158,10 @@ def test_a_photo_in_no_brand_folder_is_told(folders):
         (folders["train"] / name).write_bytes(b"x")
     (finding,) = find_dataset(folders, STRICT).findings
     assert (finding.code, finding.folder) == ("no_brand", str(folders["train"]))
-    assert "holds 4 photos in no brand folder (a.png, b.jpg, c.gif and 1 more)" in finding.message
+    assert (
+        "holds 4 photos outside the brand folders (a.png, b.jpg, c.gif and 1 more)"
+        in finding.message
+    )
     (problem,) = check_layout(folders, STRICT | {"no_brand": "error"})
     assert problem.startswith(finding.message[:-1])
 
@@ -178,7 +181,7 @@ def fresh(tmp_path, *names):
     [
         (
             ["1.jpg", "2.jpg"],
-            "holds 0 brand folders, expected at least 2. There are 2 photos in no brand folder "
+            "holds 0 brand folders, expected at least 2. There are 2 photos outside the brand folders "
             "(1.jpg, 2.jpg). Put photos into",
         ),
         (["cars.zip"], "holds 0 brand folders, expected at least 2. Unpack cars.zip. Put"),
@@ -225,9 +228,9 @@ def test_a_brand_may_be_called_train(tmp_path, inside):
     [
         (
             ["1.HEIC", "2.heic", ".DS_Store"],
-            " (but 2 photos in a format that is not read, .heic: save as JPEG or PNG).",
+            " (but 2 photos in an unsupported format, .heic: save as JPEG or PNG).",
         ),
-        (["1.heic", "a.txt", "b"], " (but 3 files not named like photos: .heic, .txt, no ending)."),
+        (["1.heic", "a.txt", "b"], " (but 3 files that are not photos: .heic, .txt, no suffix)."),
         (["photos.zip", "a.txt"], " (but photos.zip: unpack it)."),
         ([".DS_Store"], ". Add some"),
     ],
@@ -237,7 +240,7 @@ def test_what_a_brand_holds_instead_of_photos_is_told(folders, names, said):
     for name in names:
         (folders["train"] / "bolt" / name).write_bytes(b"x")
     (problem,) = check_layout(folders)
-    assert f"train/bolt holds no photo that can be used{said}" in problem
+    assert f"train/bolt holds no usable photo{said}" in problem
 
 
 @pytest.mark.parametrize("name", ["Train", "training"])
@@ -282,7 +285,7 @@ def test_a_name_that_dvc_cannot_store_is_said(folders):
     with open(bytes(folders["train"] / "asta") + b"/\xff.png", "wb"):  # noqa: PTH123
         pass
     (problem,) = check_layout(folders)
-    assert "\\udcff.png: the name is no UTF-8" in problem
+    assert "\\udcff.png: the name is not valid UTF-8" in problem
 
 
 def test_a_brand_that_is_a_link_is_said(folders):

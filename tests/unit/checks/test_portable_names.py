@@ -17,7 +17,7 @@ from tests.conftest import draw_dataset
         ("a/CON.jpg", "a device"), ("a/nul", "a device"), ("a/com1.tar.jpg", "a device"),
         ("Aux/1.jpg", "a device"), ("a/LPT¹.jpg", "a device"), ("a/con .jpg", "a device"),
         ("a/a:b.jpg", ": is not allowed"), ("a/b?.jpg", "? is not"), ("a/back\\slash.jpg", "\\ is"),
-        ('a/"b".jpg', '" is'), ("a<b/1.jpg", "< is"), ("a/x\n.jpg", "controls"),
+        ('a/"b".jpg', '" is'), ("a<b/1.jpg", "< is"), ("a/x\n.jpg", "control characters"),
         ("a/dot.", "drops a dot"), ("space /1.jpg", "drops a dot or space"),
         ("a/" + "é" * 130 + ".jpg", "longer than 255 bytes"), ("a/" * 100 + "1.jpg", "too long"),
     ],
@@ -44,7 +44,7 @@ def test_other_names_are_fine(path):
 )
 def test_two_names_that_are_one_elsewhere_are_told_once(one, other):
     (said,) = find_unportable([one.split("/"), other.split("/"), ["b", "1.jpg"]])
-    assert "one name with" in said
+    assert "the same as" in said
 
 
 def test_it_is_a_finding_about_the_folder_and_may_be_an_error(tmp_path):
@@ -54,7 +54,7 @@ def test_it_is_a_finding_about_the_folder_and_may_be_an_error(tmp_path):
         (tmp_path / "train" / "asta" / name).touch()
     (finding,) = find_dataset(folders, STRICT).findings
     assert finding.code == "unportable_name"
-    assert "asta/CON.png (a device on Windows), asta/a.png (one name with asta/A.PNG" in (
+    assert "asta/CON.png (a device on Windows), asta/a.png (the same as asta/A.PNG" in (
         finding.message
     )
     (line,) = check_layout(folders, STRICT | {"unportable_name": "error"})

@@ -15,7 +15,7 @@ from carbrand.photos.manifest import ERROR, KEPT, Row, read_manifest, write_mani
 from tests.conftest import draw_dataset, draw_photo
 
 OUTSIDE = "a link to a file outside the folders of photos"
-NOWHERE = "a link that leads nowhere"
+NOWHERE = "a broken link"
 
 
 @pytest.fixture
