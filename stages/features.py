@@ -216,11 +216,11 @@ def find_test_copies(
 
     Test labels are not used: `evaluate` alone may read them.
     """
-    aligned = partial(load_or_align, kept=kept)
+    align_all = partial(load_or_align, kept=kept)
     return [
         pair.as_copy(tests.rows, (originals or tests).rows, issue)
         for originals, issue in ((training, "leaked"), (None, "duplicate"))
-        for pair in find_vector_copies(tests, originals, space, aligned)
+        for pair in find_vector_copies(tests, originals, space, align_all)
     ]
 
 

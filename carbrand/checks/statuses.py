@@ -11,8 +11,8 @@ import numpy as np
 from carbrand.checks.copies.block_match import BlockMatch
 from carbrand.checks.copies.edit_candidates import EditCandidate
 from carbrand.checks.copies.edited_copies import MatchedPair, find_edited_copies, match_files
-from carbrand.checks.copies.mark_copies import cluster_copies, mark_copies
-from carbrand.checks.copies.suspicions import mark_suspicions
+from carbrand.checks.copies.mark_copies import cluster_copies, mark_copies, mark_suspicions
+
 from carbrand.checks.inspection import Inspection
 from carbrand.checks.issues import NEVER_PHOTOS, apply_severities
 from carbrand.node.progress import track

@@ -47,7 +47,7 @@ def refusal_reason(path: str, inside: Sequence[Path] | None) -> str:
         mode = os.stat(path).st_mode  # noqa: PTH116
     except OSError as error:
         if error.errno == errno.ELOOP:
-            return "a link to itself"
+            return "a circular link"
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             return "a broken link"
         return f"a link that cannot be followed ({error.strerror})"

@@ -1,4 +1,4 @@
-"""What a frozen network saw: the stored vectors, and copies that only they show.
+"""Vectors of a frozen network: storage, standardization, and copies found by similar vectors.
 
 May import: node, parallel, photos. Begin with `feature_store.py`.
 """

@@ -1,8 +1,8 @@
-"""Whether one photo is a part of another: cropped, framed, mirrored, made brighter, saved anew.
+"""Image alignment: whether one photo is a crop of another (mirrored, brighter, re-encoded).
 
-Two photos of similar vectors may be two cars of one model. They are copies when one, mirrored or
-not, can be aligned with a window of the other so that brightness correlates almost everywhere. All
-of it works on thumbnails of THUMBNAIL_PX, so a pair costs milliseconds whatever the photos' size.
+Two photos with similar vectors may be two cars of one model. They are copies if one, mirrored or
+not, can be aligned with a window of the other so that brightness correlates almost everywhere.
+Everything works on thumbnails, so a pair takes milliseconds whatever the size of the photos.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from PIL import Image
 from carbrand.photos.similarity import MIN_CONTRAST, measure_similarity, standardized
 
 THUMBNAIL_PX = 64
-# Template matching works on smaller pictures than the refinement.
+# Size of images in the coarse search.
 _COARSE_PX = 32
-# A part may be as small as 0.6 of the whole's width and height: 36 % of what was to be seen.
+# Scales of the part: at least 0.6 of width and height, 36 % of the area.
 _SCALES = tuple(np.arange(1.0, 0.575, -0.05))
 _SMALLEST_SCALE = 0.5
-# So many windows of the coarse search are refined, if they correlate at least so well.
+# How many windows of the coarse search are refined, and their minimum correlation.
 _MAX_WINDOWS = 3
 _MIN_COARSE_SIMILARITY = 0.6
-# Copies have at least 0.90, different photos of cars from one side up to 0.94: so the details are
+# Copies have at least 0.90. Different photos of cars from one side have up to 0.94, so details are
 # compared as well (carbrand/photos/similarity.py).
 _MIN_SIMILARITY = 0.89
-# Step sizes of the refinement, in shares of the whole.
+# Step sizes of the refinement, as shares of the whole.
 _STEPS = (0.02, 0.01, 0.005)
 
 
@@ -35,8 +35,8 @@ _STEPS = (0.02, 0.01, 0.005)
 class Alignment:
     """The best alignment of two photos.
 
-    similarity: correlation of brightness, -1 to 1; agrees: whether both show the same, in all
-    details; mirrored: whether the part had to be mirrored.
+    similarity: correlation of brightness, -1 to 1. agrees: whether the details correlate too.
+    mirrored: whether the part was mirrored.
     """
 
     similarity: float
@@ -46,7 +46,7 @@ class Alignment:
 
 @dataclass(frozen=True)
 class _Window:
-    """A window of the whole in shares of it, with its correlation in the coarse search."""
+    """A window, as shares of the whole, with its correlation in the coarse search."""
 
     left: float
     top: float
@@ -59,17 +59,17 @@ class _Window:
 def grey_thumbnail(photo: Image.Image) -> np.ndarray:
     """(THUMBNAIL_PX, THUMBNAIL_PX) uint8: the photo in grey, stretched to a square."""
     square = (THUMBNAIL_PX, THUMBNAIL_PX)
-    # Means over areas, which are the same for a smaller or newly encoded copy.
+    # Area means, which are nearly the same for a smaller or re-encoded copy.
     small = photo.resize(square, Image.Resampling.BOX, reducing_gap=2.0)
     return np.asarray(small.convert("L"))
 
 
 def align(a: np.ndarray, b: np.ndarray, aspect_a: float, aspect_b: float) -> Alignment:
-    """The best alignment of one photo with a window of the other, whichever is the part.
+    """Align one photo with a window of the other, in both directions; returns the best.
 
-    `a`, `b`: their grey thumbnails. `aspect_…`: width / height of the photos; a crop keeps the
-    shape of its pixels, which ties the width of the window to its height. (The refinement relaxes
-    that a little, for photos that were stretched.)
+    a, b: their grey thumbnails. aspect_…: width / height of the photos. A crop keeps the aspect of
+    pixels, which determines the aspect of the window; the refinement relaxes it a little, for
+    stretched photos.
     """
     found = [
         best
@@ -80,7 +80,7 @@ def align(a: np.ndarray, b: np.ndarray, aspect_a: float, aspect_b: float) -> Ali
 
 
 def _best_alignments(whole: np.ndarray, part: np.ndarray, ratio: float) -> Iterator[Alignment]:
-    """`ratio`: width / height of the part, in units in which the whole is a square."""
+    """ratio: width / height of the part, divided by that of the whole."""
     windows = [
         (scale * min(1.0, ratio), scale * min(1.0, 1 / ratio))  # width, height
         for scale in _SCALES
@@ -95,10 +95,10 @@ def _best_alignments(whole: np.ndarray, part: np.ndarray, ratio: float) -> Itera
 def _match_templates(
     whole: np.ndarray, part: np.ndarray, windows: Sequence[tuple[float, float]]
 ) -> Iterator[_Window]:
-    """The best position of a window of each size, plain and mirrored.
+    """Yield the best position of the part at each window size, plain and mirrored.
 
-    Normalised cross-correlation: Fourier transforms for the products, integral images for the norms
-    (Lewis, "Fast Normalized Cross-Correlation", 1995).
+    Normalized cross-correlation by FFT and integral images (Lewis, "Fast Normalized
+    Cross-Correlation", 1995).
     """
     if not windows:
         return
@@ -117,7 +117,7 @@ def _match_templates(
     for index, (high, wide) in enumerate(sides):
         norms = _window_norms(picture, high, wide)
         for mirrored in (False, True):
-            # Beyond this the window would leave the picture, and the transform wraps around.
+            # Only positions at which the window is inside the image: the FFT wraps around.
             fits = products[2 * index + mirrored, : norms.shape[0], : norms.shape[1]]
             similarity = np.where(norms > 0, fits / np.where(norms > 0, norms, 1.0), 0.0)
             top, left = np.unravel_index(similarity.argmax(), similarity.shape)
@@ -136,7 +136,7 @@ def _downsample(picture: np.ndarray) -> np.ndarray:
 
 
 def _window_norms(picture: np.ndarray, high: int, wide: int) -> np.ndarray:
-    """The norm of each window less its mean; 0 where the contrast is only noise."""
+    """The norm of each window minus its mean; 0 if its contrast is below MIN_CONTRAST."""
     sums, squares = (_window_sums(values, high, wide) for values in (picture, picture**2))
     spread = squares - sums**2 / (high * wide)
     return np.where(spread > high * wide * MIN_CONTRAST**2, np.sqrt(np.maximum(spread, 0)), 0.0)
@@ -149,7 +149,7 @@ def _window_sums(values: np.ndarray, high: int, wide: int) -> np.ndarray:
 
 
 def _refine(whole: np.ndarray, part: np.ndarray, place: _Window) -> Alignment:
-    """Coordinate search: the window is moved and resized while its correlation increases."""
+    """Coordinate search: move and resize the window as long as its correlation increases."""
     picture = _downsample(part[:, ::-1] if place.mirrored else part)
     template = standardized(picture[None])[0]
     source = Image.fromarray(whole.astype(np.float32), mode="F")
@@ -170,7 +170,7 @@ def _refine(whole: np.ndarray, part: np.ndarray, place: _Window) -> Alignment:
     return Alignment(float(likeness.overall[0]), agrees, place.mirrored)
 
 
-# Left, top, width, height: to a side, larger or smaller about the middle, and one edge alone.
+# Left, top, width, height: shifts, zooms about the centre, and single edges.
 _CHANGES = np.array(
     [
         *((1, 0, 0, 0), (-1, 0, 0, 0), (0, 1, 0, 0), (0, -1, 0, 0)),
@@ -181,7 +181,7 @@ _CHANGES = np.array(
 
 
 def _similarity_at(source: Image.Image, template: np.ndarray, window: np.ndarray) -> float:
-    """Correlation of the template with the window; -1 for a window out of bounds."""
+    """Correlation of the template with the window; -1 if it is out of bounds or too small."""
     left, top, width, height = window
     if min(width, height) < _SMALLEST_SCALE or min(left, top) < -1e-9:
         return -1.0
@@ -191,7 +191,7 @@ def _similarity_at(source: Image.Image, template: np.ndarray, window: np.ndarray
 
 
 def _resample(source: Image.Image, window: np.ndarray) -> np.ndarray:
-    """The pixels of a window of the whole, (_COARSE_PX, _COARSE_PX) float32."""
+    """Resize a window of the whole to (_COARSE_PX, _COARSE_PX) float32."""
     left, top, width, height = window
     edges = np.clip([left, top, left + width, top + height], 0, 1) * THUMBNAIL_PX
     size = (_COARSE_PX, _COARSE_PX)

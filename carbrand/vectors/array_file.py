@@ -1,6 +1,6 @@
-"""Arrays of one row per photo, in files: there may be more than memory holds.
+"""Arrays with one row per photo in .npy files that may be larger than memory.
 
-They are written from front to back, and mapped into memory to be read.
+They are written sequentially, and read through a memory map.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import BinaryIO
 
 import numpy as np
 
-# Rows of a mapped array that are read before the memory of those before is given back.
+# Rows of a memory map that are read before its pages are released.
 _HELD = 1024
 
 
 def write_rows(paths: Sequence[Path], rows: Iterable[Sequence[np.ndarray]], count: int) -> None:
-    """Write one .npy file per path, a row at a time as `np.save` would write all of them at once.
+    """Write one .npy file per path, row by row.
 
-    rows: `count` tuples, at least one, of an array per path, each of one shape and dtype.
+    rows: `count` (at least one) tuples with one array per path, of constant shape and dtype.
     """
-    # Not through a mapping: where the disk is full, that ends the process without a word.
+    # Not through a memory map, which on a full disk ends the process with SIGBUS.
     with ExitStack() as stack:
         files = [stack.enter_context(path.open("wb")) for path in paths]
         for number, row in enumerate(rows):
@@ -34,15 +34,15 @@ def write_rows(paths: Sequence[Path], rows: Iterable[Sequence[np.ndarray]], coun
 
 
 def open_rows(path: Path) -> np.ndarray:
-    """The array in a .npy file, read from disk only as far as it is used."""
+    """Open a .npy file as a read-only memory map."""
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def select_rows(array: np.ndarray, rows: Sequence[int]) -> np.ndarray:
-    """Some rows of a mapped array, in a file without a name that lasts as long as it is used."""
+    """Copy rows of a memory map into another one, of an anonymous temporary file."""
     if list(rows) == list(range(len(array))):
         return array
-    if not rows:  # of nothing there is no mapping
+    if not rows:  # an empty file cannot be mapped
         return np.empty((0, *array.shape[1:]), array.dtype)
     with tempfile.TemporaryFile() as file:
         for row in iter_rows(array, rows):
@@ -52,7 +52,7 @@ def select_rows(array: np.ndarray, rows: Sequence[int]) -> np.ndarray:
 
 
 def iter_rows(array: np.ndarray, rows: Iterable[int]) -> Iterator[np.ndarray]:
-    """Some rows of a mapped array, one after the other; what was read of it is not held on to."""
+    """Yield rows of a memory map, releasing its pages on the way."""
     for number, row in enumerate(rows):
         if number % _HELD == 0:
             release_pages(array)
@@ -60,9 +60,9 @@ def iter_rows(array: np.ndarray, rows: Iterable[int]) -> Iterator[np.ndarray]:
 
 
 def release_pages(array: np.ndarray) -> None:
-    """Give back the memory that holds what was read of a mapped file; it can be read again.
+    """Release the pages of a memory map (MADV_DONTNEED); they are read again when needed.
 
-    The system would do that too, but late: who reads through a file seems to need all of it.
+    The system would release them too, but only under memory pressure.
     """
     mapped = getattr(array, "_mmap", None)
     if mapped is not None and hasattr(mapped, "madvise"):  # not on Windows

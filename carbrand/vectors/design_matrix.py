@@ -1,4 +1,4 @@
-"""Vectors as the rows of a regression: placed in their space, and of few rows in few columns."""
+"""The design matrix of a regression on vectors: standardized, with few columns for few rows."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from carbrand.vectors.standardizer import Standardizer
 
 @dataclass(frozen=True)
 class DesignMatrix:
-    """The views of photos, one after the other, as `take` gives them.
+    """One row per view of each photo.
 
-    each: (n * views, columns). space: where they still have to be placed, or None. basis: (d,
-    columns) float64 from their columns to those of the vectors, or None where these are the same.
+    each: (n * views, columns). space: the standardizer that `take` still has to apply, or None.
+    basis: (d, columns) float64, from columns to features of vectors, or None if they are the same.
     """
 
     each: np.ndarray
@@ -24,39 +24,39 @@ class DesignMatrix:
 
     @classmethod
     def build(cls, vectors: np.ndarray, space: Standardizer) -> DesignMatrix:
-        """Of vectors (n, views, d), which may be a file mapped into memory.
+        """Build it from vectors (n, views, d), which may be a memory map.
 
-        Fewer rows than columns span no more columns than there are rows, and all that a regression
-        can learn from them lies there: then the rows are in a basis of that, in float64.
+        If there are fewer rows than features, the rows are projected onto a basis of their span, in
+        float64: the solution of an L2-regularized regression lies in it.
         """
         each = vectors.reshape(-1, vectors.shape[-1])
         if len(each) > each.shape[1]:
             return cls(each, space, None)
         wide = space.transform(each).astype(np.float64)
         squares, directions = np.linalg.eigh(wide @ wide.T)
-        # The rest is rounding.
+        # Smaller eigenvalues are rounding errors.
         kept = squares > squares[-1] * len(each) * np.finfo(np.float64).eps
         lengths = np.sqrt(squares[kept])
         return cls(directions[:, kept] * lengths, None, wide.T @ (directions[:, kept] / lengths))
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of rows."""
         return len(self.each)
 
     @property
     def columns(self) -> int:
-        """As many as `take` gives."""
+        """The number of columns."""
         return self.each.shape[1]
 
     def take(self, places: slice | np.ndarray) -> np.ndarray:
-        """Some of them, (rows, columns) float32 or float64."""
+        """Standardized rows, (rows, columns) float32 or float64."""
         rows = self.each[places]
         if self.space is None:
             return rows
-        placed = self.space.transform(rows)
+        standardized = self.space.transform(rows)
         release_pages(self.each)
-        return placed
+        return standardized
 
     def expand_kernel(self, kernel: np.ndarray) -> np.ndarray:
-        """A kernel (columns, k) on the rows as one (d, k) on placed vectors."""
+        """Convert a kernel (columns, k) to one (d, k) for standardized vectors."""
         return kernel if self.basis is None else self.basis @ kernel

@@ -1,4 +1,4 @@
-"""What `features` hands to `train`: vectors, the photos they belong to, and how they were made."""
+"""The output of `features`: vectors, their photos, and how they were computed."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from carbrand.vectors.array_file import open_rows, select_rows
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that prediction must repeat to get the same vectors."""
+    """The preprocessing that prediction must repeat."""
 
     resize: str
     size_px: int
-    # Of the kinds of features that a vector holds side by side.
+    # Widths of the kinds of features (averages, maxima, …) that are concatenated in a vector.
     widths: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Features:
-    """vectors: (photos, views, d) float32, view 0 being the photo as it is; the rest by row.
+    """Vectors of the training photos, and a path, brand and group for each row.
 
-    The vectors are a file mapped into memory: there may be more of them than fit. Photos of one
-    group are copies of one another. `network` is the path of what made the vectors from photos, a
-    Keras file.
+    vectors: (photos, views, d) float32, a memory map; view 0 is the unaugmented photo.
+    groups: the same for copies of one another. network: the Keras file that computed the vectors.
     """
 
     vectors: np.ndarray
@@ -46,12 +45,12 @@ class Features:
 
     @property
     def labels(self) -> np.ndarray:
-        """(photos,) int: each photo's place in `brands`."""
+        """(photos,) int: the index of each photo's brand in `brands`."""
         index = {brand: label for label, brand in enumerate(self.brands)}
         return np.array([index[brand] for brand in self.photo_brands])
 
     def without(self, paths: Collection[str]) -> Features:
-        """The same without some photos."""
+        """The features without the photos at `paths`."""
         kept = [row for row, path in enumerate(self.paths) if path not in paths]
         return replace(
             self,
@@ -64,7 +63,7 @@ class Features:
 
 @dataclass(frozen=True)
 class StoredPhoto:
-    """Whose vectors a row holds."""
+    """The photo of a row of vectors."""
 
     path: str
     brand: str
@@ -72,17 +71,17 @@ class StoredPhoto:
 
 
 def network_file(folder: Path) -> Path:
-    """Where the network lies in a folder of features."""
+    """The path of the network in a folder of features."""
     return folder / "network.h5"
 
 
 def vectors_file(folder: Path) -> Path:
-    """Where the vectors lie in a folder of features, (photos, views, d) float32."""
+    """The path of the vectors, (photos, views, d) float32, in a folder of features."""
     return folder / "vectors.npy"
 
 
 def write_photos(folder: Path, photos: Sequence[StoredPhoto], recipe: Recipe) -> None:
-    """Write whose vectors they are, by row, and how they were made."""
+    """Write the photos of the rows, and the recipe."""
     header = [field.name for field in fields(StoredPhoto)]
     write_table(folder / "photos.csv", header, [astuple(photo) for photo in photos])
     (folder / "recipe.json").write_text(
@@ -91,7 +90,7 @@ def write_photos(folder: Path, photos: Sequence[StoredPhoto], recipe: Recipe) ->
 
 
 def read_features(folder: Path) -> Features:
-    """What training needs of what was written."""
+    """Read a folder of features."""
     recipe = json.loads((folder / "recipe.json").read_text("utf-8"))
     photos = [StoredPhoto(**row) for row in read_table(folder / "photos.csv")[1]]
     return Features(

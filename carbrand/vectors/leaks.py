@@ -1,4 +1,4 @@
-"""Which test photos leak: the model has seen them, or a copy of them, in training."""
+"""Leaks: test photos that are copies of training photos."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from carbrand.photos.severities import CopySeverities, excluded_paths, raise_for
 def classify_copies(
     manifest: Sequence[Row], found: Iterable[Copy], unlearned: Collection[str]
 ) -> list[Copy]:
-    """What the copies of test photos that vectors show mean; each photo's best match.
+    """Set the issue of each copy of a test photo; keep the best match per photo and issue.
 
-    Under another brand a copy is a `label_conflict`, else one of a photo that the model has seen
-    `leaked`, and one of another test photo a `duplicate`. A copy of a leaked test photo leaks too.
-    unlearned: training photos that the model has not seen.
+    `label_conflict` if the brands differ; else `leaked` if the original is a training photo or is
+    leaked itself, else `duplicate`. found: pairs by vectors. unlearned: paths of training photos
+    that the model was not trained on.
     """
     rows = {row.path: row for row in manifest}
     learned = [row for row in kept_training_photos(manifest) if row.path not in unlearned]
     seen = {row.hash_group for row in learned} | {row.hash_group for row in manifest if row.leaked}
     copies = [copy for copy in found if copy.copy_of not in unlearned]
-    judged: list[Copy] = []
+    classified: list[Copy] = []
 
     def is_seen(path: str) -> bool:
         return rows[path].hash_group in seen
 
-    def judge(copy: Copy, issue: str) -> Copy:
+    def with_issue(copy: Copy, issue: str) -> Copy:
         same_brand = rows[copy.path].brand == rows[copy.copy_of].brand
         return replace(copy, issue=issue if same_brand else "label_conflict")
 
@@ -37,22 +37,24 @@ def classify_copies(
         for copy in copies
         if is_seen(copy.path) != is_seen(copy.copy_of)
     ]:
-        judged += _best(judge(copy, "leaked") for copy in leaks)
+        classified += _best(with_issue(copy, "leaked") for copy in leaks)
         seen |= {rows[copy.path].hash_group for copy in leaks}
-    return judged + _best(judge(copy, "duplicate") for copy in copies if not is_seen(copy.path))
+    return classified + _best(
+        with_issue(copy, "duplicate") for copy in copies if not is_seen(copy.path)
+    )
 
 
 def mark_leaks(rows: Sequence[Row], copies: Sequence[Copy], rules: CopySeverities) -> list[Row]:
-    """The rows to count: `leaked` among their issues where they are, without those to leave out.
+    """Add `leaked` to the rows of leaked photos, and drop excluded rows.
 
-    Raises UserError where copies must stop the pipeline.
+    Raises UserError for copies of severity `error`.
     """
     raise_for_errors(copies, rules)
     out = excluded_paths(copies, rules)
     leaked = {row.path for row in rows if row.leaked}
     leaked |= {copy.path for copy in copies if copy.issue == "leaked"}
-    # A conflict that stays in is no more than odd between two test photos, but with a training
-    # photo, or one that leaked, it means that the model has seen the photo, under whatever brand.
+    # An allowed label conflict is a leak if the other photo is a training photo or leaked: then the
+    # model has seen the photo, although under another brand.
     unseen = {row.path for row in rows} - leaked
     leaked |= {
         copy.path
@@ -70,10 +72,7 @@ def mark_leaks(rows: Sequence[Row], copies: Sequence[Copy], rules: CopySeveritie
 
 
 def _best(copies: Iterable[Copy]) -> list[Copy]:
-    """Of each photo and issue, the copy that fits best; of equals, the first.
-
-    A photo may be a copy of one of its own brand and of one of another: both are told.
-    """
+    """The copy of highest similarity for each photo and issue; of equals, the first."""
     best: dict[tuple[str, str], Copy] = {}
     for copy in copies:
         known = best.get((copy.path, copy.issue))

@@ -1,6 +1,6 @@
-"""Where vectors lie: the middle of the training photos, and how far each kind of feature spreads.
+"""Standardization of vectors by the mean of the training photos and a scale per kind of feature.
 
-Vectors may be a file mapped into memory, larger than memory: they are read in portions.
+Vectors may be a memory map larger than memory: they are read in portions.
 """
 
 from __future__ import annotations
@@ -12,25 +12,24 @@ import numpy as np
 
 from carbrand.vectors.array_file import release_pages
 
-# Values of a portion: 64 MB of float32.
+# Values per portion: 64 MB of float32.
 _PORTION = 16_000_000
 
 
 @dataclass(frozen=True)
 class Standardizer:
-    """mean, scale: (d,) float32 each."""
+    """mean, scale: (d,) float32."""
 
     mean: np.ndarray
     scale: np.ndarray
 
     @classmethod
     def fit(cls, vectors: np.ndarray, widths: Sequence[int]) -> Standardizer:
-        """The space in which `vectors` (n, views, d) are centred and of length near 1.
+        """Fit to vectors (n, views, d), which it transforms to mean 0 and a norm of about 1.
 
-        widths: of the kinds of features (averages, maxima, …) that they hold side by side. The
-        scale is one number per kind: a number per feature would blow up those that hardly say
-        anything, which costs accuracy (LOG.md). Length 1 makes learning rate and penalty mean the
-        same for every backbone.
+        widths: of the kinds of features (averages, maxima, …) that are concatenated. There is one
+        scale per kind: one per feature would amplify uninformative features, which costs accuracy
+        (LOG.md). With norm 1, learning rate and penalty mean the same for every backbone.
         """
         rows, width = vectors.shape[0] * vectors.shape[1], vectors.shape[2]
         mean = np.zeros(width)
@@ -47,19 +46,19 @@ class Standardizer:
         return cls(mean.astype(np.float32), scale.astype(np.float32))
 
     def transform(self, vectors: np.ndarray) -> np.ndarray:
-        """The vectors (…, d) float32 in this space."""
+        """Standardize vectors (…, d); float32."""
         return (vectors - self.mean) / self.scale
 
     def unit_vectors(self, vectors: np.ndarray) -> np.ndarray:
-        """(n, d) float32 of length 1: their products are cosines about the middle."""
-        placed = self.transform(vectors)
-        lengths = np.sqrt((placed**2).sum(axis=1, keepdims=True))
-        return placed / np.where(lengths > 0, lengths, 1.0)
+        """(n, d) float32, standardized and of norm 1: dot products are cosine similarities."""
+        standardized = self.transform(vectors)
+        norms = np.sqrt((standardized**2).sum(axis=1, keepdims=True))
+        return standardized / np.where(norms > 0, norms, 1.0)
 
 
 def portions(vectors: np.ndarray) -> Iterator[np.ndarray]:
-    """The array in parts of whole rows, as many together as make good use of memory."""
+    """Yield slices of rows with about _PORTION values each, and release their pages."""
     step = max(1, _PORTION // max(1, vectors[:1].size))
-    for start in range(0, max(1, len(vectors)), step):  # of none, one part with none
+    for start in range(0, max(1, len(vectors)), step):  # of an empty array, one empty slice
         yield vectors[start : start + step]
         release_pages(vectors)

@@ -1,8 +1,8 @@
-"""Copies that show only in the vectors of a backbone: crops, heavy edits.
+"""Finds copies by vectors of a backbone: crops and heavy edits, which hashes miss.
 
-The nearest neighbours of a photo among the vectors are candidates; one is a copy when it can be
-laid over a part of the other (alignment.py). Vectors alone would take two photos of one
-model of car for copies; overlays alone would have to try every pair.
+Nearest neighbours among the vectors are candidates; a candidate is a copy if one photo can be
+aligned with a part of the other (alignment.py). Vectors alone would take two photos of one car
+model for copies; alignment alone would have to try every pair.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from carbrand.vectors.alignment import Alignment, align
 from carbrand.vectors.array_file import iter_rows, release_pages
 from carbrand.vectors.standardizer import Standardizer
 
-# Candidates per photo. On the article's and the drawn photos the original of a crop to 80 %, a
-# mirrored, framed or brighter copy is always the nearest; a crop that was also halved and
-# compressed to quality 60 is among the nearest three in 95 % (LOG.md).
+# Neighbours per photo. In the article's and the drawn photos, the original of a crop to 80 %, a
+# mirrored, framed or brighter copy is always the nearest; that of a crop of half the size and JPEG
+# quality 60 is among the nearest three in 95 % (LOG.md).
 _CANDIDATES = 5
-# Cosine of centred vectors. Of different photos 1 % are nearer than this, of the copies above none
-# is farther but some that were cropped and halved.
+# Cosine similarity. 1 % of different photos exceed it; all copies above do, except for some that
+# were cropped and halved.
 _MIN_COSINE = 0.35
-# Rows of a block of the matrix product: 16 MB of cosines, whatever the number of photos.
+# Rows per block of the matrix product: 16 MB of cosines.
 _BLOCK = 2048
 
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """What the search needs of photos.
+    """Photos by row of the manifest.
 
-    By row of the manifest, vectors: (n, d) float32; thumbnails: (n, s, s) uint8,
-    `alignment.grey_thumbnail` of the photos. Both may be files mapped into memory.
+    vectors: (n, d) float32. thumbnails: (n, s, s) uint8, from `grey_thumbnail`. Both may be memory
+    maps.
     """
 
     rows: Sequence[Row]
@@ -49,7 +49,7 @@ class PhotoSet:
 
 @dataclass(frozen=True)
 class AlignedPair:
-    """Rows of two photos that show the same, and how well one can be laid over the other."""
+    """Rows of a copy and its original, and how well they align."""
 
     photo: int
     original: int
@@ -62,30 +62,31 @@ class AlignedPair:
         return Copy(*paths, issue, self.similarity, self.mirrored)
 
 
-# Rows of a photo and of an original.
+# Rows of a photo and a possible original.
 RowPair = tuple[int, int]
-# A photo's thumbnail and aspect.
-Shown = tuple[np.ndarray, float]
+# A photo's thumbnail, and its width / height.
+Thumbnail = tuple[np.ndarray, float]
 
 
 def align_pairs(
     photos: PhotoSet, originals: PhotoSet, candidates: Sequence[RowPair]
 ) -> Iterator[Alignment]:
-    """How well each candidate can be laid over the other, on all cores."""
-    ours = _shown(photos, [row for row, _ in candidates])
-    theirs = _shown(originals, [other for _, other in candidates])
-    return parallel_map(_align_pair, zip(ours, theirs, strict=True))
+    """Align the photos of each candidate, on all cores."""
+    parts = _thumbnails(photos, [row for row, _ in candidates])
+    others = _thumbnails(originals, [other for _, other in candidates])
+    return parallel_map(_align_pair, zip(parts, others, strict=True))
 
 
 def find_vector_copies(
     photos: PhotoSet,
     originals: PhotoSet | None,
     space: Standardizer,
-    overlays: Callable[[PhotoSet, PhotoSet, Sequence[RowPair]], Iterator[Alignment]] = align_pairs,
+    align_all: Callable[[PhotoSet, PhotoSet, Sequence[RowPair]], Iterator[Alignment]] = align_pairs,
 ) -> list[AlignedPair]:
-    """Which of the photos are copies of which originals, as far as it is news; sorted by rows.
+    """Find copies that hashes did not find, sorted by rows.
 
-    Without `originals` the photos are searched among themselves: the later of two is the copy.
+    originals: None to search among `photos`: the later of two is the copy. align_all: replaces
+    `align_pairs`, for a cache.
     """
     inside = originals is None
     others = photos if originals is None else originals
@@ -98,11 +99,11 @@ def find_vector_copies(
                 found.add((row, other))
     candidates = sorted(found)
     return [
-        AlignedPair(row, other, overlay.similarity, overlay.mirrored)
-        for (row, other), overlay in zip(
-            candidates, overlays(photos, others, candidates), strict=True
+        AlignedPair(row, other, alignment.similarity, alignment.mirrored)
+        for (row, other), alignment in zip(
+            candidates, align_all(photos, others, candidates), strict=True
         )
-        if overlay.agrees
+        if alignment.agrees
     ]
 
 
@@ -127,17 +128,17 @@ def group_copies(rows: Sequence[Row], pairs: Sequence[AlignedPair]) -> list[str]
 
 
 def _is_new(photo: Row, original: Row) -> bool:
-    """Whether hashes have not told yet that they are copies, or that a model has seen both."""
+    """Whether the pair is not known from hashes, as copies or because both are leaked."""
     both_seen = photo.leaked and (original.leaked or original.split == "train")
     return photo.hash_group != original.hash_group and not both_seen
 
 
-def _shown(photos: PhotoSet, rows: Sequence[int]) -> Iterator[Shown]:
+def _thumbnails(photos: PhotoSet, rows: Sequence[int]) -> Iterator[Thumbnail]:
     aspects = (photos.rows[row].width / photos.rows[row].height for row in rows)
     return zip(iter_rows(photos.thumbnails, rows), aspects, strict=True)
 
 
-def _align_pair(pair: tuple[Shown, Shown]) -> Alignment:
+def _align_pair(pair: tuple[Thumbnail, Thumbnail]) -> Alignment:
     (thumbnail, aspect), (other, other_aspect) = pair
     return align(thumbnail, other, aspect, other_aspect)
 
@@ -145,10 +146,10 @@ def _align_pair(pair: tuple[Shown, Shown]) -> Alignment:
 def _candidates(
     vectors: np.ndarray, others: np.ndarray, space: Standardizer, inside: bool
 ) -> Iterator[RowPair]:
-    """(row, other) for the nearest others of each row, unless they are far.
+    """Yield (row, other) for the nearest neighbours of each row that are near enough.
 
-    Every row is compared with every other, block by block: this grows with the square of the number
-    of photos, at little cost each. (The overlays that follow take some 25 ms a photo and core.)
+    Brute force, block by block: quadratic in the number of photos, but cheap. (The alignments that
+    follow take some 25 ms per photo and core.)
     """
     nearest = partial(_nearest, vectors=vectors, others=others, space=space, inside=inside)
     for pairs in prefetch_map(nearest, range(0, len(vectors), _BLOCK), ahead=usable_cores()):
@@ -181,7 +182,7 @@ def _nearest(
 
 
 def _largest(cosines: np.ndarray) -> np.ndarray:
-    """The columns of the largest values of each row, (n, at most _CANDIDATES)."""
+    """(n, k): the columns of the k largest values of each row; k: at most _CANDIDATES."""
     if cosines.shape[1] <= _CANDIDATES:
         return np.broadcast_to(np.arange(cosines.shape[1]), cosines.shape)
     return np.argpartition(-cosines, _CANDIDATES - 1, axis=1)[:, :_CANDIDATES]

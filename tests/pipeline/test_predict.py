@@ -77,7 +77,7 @@ def test_links_in_a_folder_are_followed_inside_it_and_named_else(predict, tmp_pa
         "note: photos: passed over 1\N{NO-BREAK SPACE}file not named like photos",
         "error: photos/folder is a link to a folder, which is not followed",
         "error: photos/gone.png is a broken link",
-        "error: photos/loop.png is a link to itself",
+        "error: photos/loop.png is a circular link",
         "error: photos/null.png is a link to a pipe or a device",
         "error: photos/other.png is a link to a file outside the folders of photos",
         "error: photos/pipe.jpg is a pipe or a device, not a regular file. Remove it, or fix its "

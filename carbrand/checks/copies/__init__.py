@@ -1,4 +1,4 @@
-"""Photos that are copies of others: the same hash, a near one, or an edited part.
+"""Detection of copies: equal pixels, near-duplicates (perceptual hashes), edited copies (blocks).
 
 Begin with `mark_copies.py`.
 """

@@ -1,10 +1,10 @@
-"""Whether two small grey pictures are versions of one photo, although parts were covered.
+"""Block matching: whether two small grey images show one photo, although parts are covered.
 
-One picture is laid over the other, and the blocks are counted whose details agree. Under a caption,
-a logo or a sticker no block agrees, outside of it all of them do. Photos of two things of one kind
-agree in a few blocks; two shots of one scene in many, but not exactly: a hand moves, and what is
-near moves farther than what is far. So copies must fit as they are, or turned about the centre;
-what fits after a robust affine map is suspicious (LOG.md has the figures).
+The images are aligned, and blocks whose details correlate are counted. Blocks under a caption, a
+logo or a sticker do not match, all others do. Photos of two things of one kind match in a few
+blocks; two shots of one scene in many, but not exactly: a hand moves, and near objects move farther
+than distant ones (parallax). So copies must match as they are or rotated about the centre; a match
+by a robust affine transform is only suspicious (LOG.md has the figures).
 """
 
 from __future__ import annotations
@@ -15,40 +15,39 @@ from dataclasses import dataclass
 import numpy as np
 
 PICTURE_PX = 64
-# A block agrees where its details correlate so well, and are as much stronger or weaker than in the
-# other picture as those of all blocks that agree, give or take this factor: the same car in another
-# colour has its edges in the same places.
+# A block matches if its details correlate at least so well, and if its gain (ratio of contrasts) is
+# that of the other matching blocks up to this factor: the same car in another colour has the same
+# edges.
 _MIN_BLOCK_CORRELATION = 0.9
 _SAME_GAIN = 1.3
-# Of copies at least 0.6 of the blocks agree, in nine of ten 0.66. Of different photos, also of one
-# drawn car in two colours and of one emblem, at most 0.58 do.
+# Share of blocks that match: of copies at least 0.6 (nine of ten 0.66); of different photos, even
+# of one drawn car in two colours or of one emblem, at most 0.58.
 _MIN_SHARE = 0.6
-# Of the blocks that are similar at all, nearly all of a copy agree (0.83), of a second shot at most
-# 0.74 where 0.6 of all agree.
+# Share of similar blocks that match: of copies 0.83; of second shots with 0.6 above, at most 0.74.
 _SIMILAR = 0.5
 _MIN_CLEAN = 0.77
-# From here on a person may look at both.
+# Minimum share for a suspicion.
 _MIN_SUSPICIOUS_SHARE = 0.5
 _MIN_MATCHING_BLOCKS = 8
-# Of one photo everything is seen in its copy, but for the corners that a tilt cuts off.
+# A copy shows all of the photo, except for corners cut off by a rotation.
 _MIN_OVERLAP = 0.93
-# In shares of the side: what moves less than this is still. Hands move by 0.006 at least.
-_STILL = 0.008
-# A turn about the centre: how far that may move, in shares of the side, and the sine of the angle.
-_CENTRED = 0.012
+# Maximum displacement of a copy, as a share of the side. Hands move by at least 0.006.
+_MAX_DISPLACEMENT = 0.008
+# A rotation about the centre: maximum shift of the centre (share of the side), minimum sine.
+_MAX_CENTRE_SHIFT = 0.012
 _MIN_ROTATION = 0.01
-# Grey levels (of 255). Blocks with less detail say nothing.
+# Grey levels (0…255). Blocks with less contrast are ignored.
 _FLAT = 2.5
-# What is finer than the first is noise of the compression, what is coarser than the second shading.
+# Sigmas of a difference of Gaussians: finer structure is compression noise, coarser is shading.
 _NOISE_PX, _SHADING_PX = 0.7, 3.0
-# A block is followed where it correlates so well, and so many are needed to fit a map.
+# A block is tracked if it correlates at least so well; minimum number of blocks to fit a transform.
 _MIN_TRACKED_CORRELATION = 0.5
 _FEWEST = 6
-# Of the followed blocks with detail, at first sight: fewer, and the photos are others.
+# Minimum share of blocks with detail that can be tracked.
 _MIN_TRACKED_SHARE = 0.3
-# How far a map may shrink or enlarge areas.
+# Limit on the change of areas by a transform.
 _MAX_ZOOM = 2.5
-# Shares of the side: what lies nearer to the edge has no block of its own in the other picture.
+# Blocks closer to the edge (share of the side) have no complete counterpart.
 _EDGE = 0.03
 _ROUNDS = 6
 _TINY = 1e-3
@@ -56,13 +55,13 @@ _TINY = 1e-3
 
 @dataclass(frozen=True)
 class BlockMatch:
-    """How two pictures agree.
+    """How well two images match.
 
-    share: of the blocks with detail, where both are seen, those that agree, in 0…1.
-    clean: those that agree of all that are similar, in 0…1.
-    blocks: how many agree.
-    overlap: the share of the one that is seen in the other, of that of which more is.
-    exact: whether they fit as they are, or turned about the centre.
+    share: matching blocks / blocks with detail in the overlap, 0…1.
+    clean: matching blocks / similar blocks, 0…1.
+    blocks: number of matching blocks.
+    overlap: the larger of the shares of each image that the other shows, 0…1.
+    exact: whether they match as they are, or rotated about the centre.
     """
 
     share: float
@@ -73,24 +72,24 @@ class BlockMatch:
 
     @property
     def is_copy(self) -> bool:
-        """Whether the two are surely versions of one photo."""
-        agree = self.share >= _MIN_SHARE and self.clean >= _MIN_CLEAN
-        return self.exact and agree and self.overlap >= _MIN_OVERLAP and self.is_suspicious
+        """Whether one is surely a copy of the other."""
+        enough = self.share >= _MIN_SHARE and self.clean >= _MIN_CLEAN
+        return self.exact and enough and self.overlap >= _MIN_OVERLAP and self.is_suspicious
 
     @property
     def is_suspicious(self) -> bool:
-        """Whether a person should look at both: copies, other parts or other shots of a scene."""
+        """Whether a person should compare them: copies, other parts or shots of one scene."""
         return self.share >= _MIN_SUSPICIOUS_SHARE and self.blocks >= _MIN_MATCHING_BLOCKS
 
 
 NO_BLOCK_MATCH = BlockMatch(0.0, 0.0, 0, 0.0, exact=False)
 
 
-class _Grid:
-    """Blocks of a square picture, and where they are looked for in another one.
+class _BlockGrid:
+    """A grid of blocks of a square image, and the windows in which each is searched.
 
-    side: of the picture. size: of a block. step: from block to block. reach: how far a block is
-    looked for, to all sides. All in pixels.
+    side: of the image. size: of a block. step: between blocks. reach: search distance in each
+    direction. All in pixels.
     """
 
     def __init__(self, side: int, size: int, step: int, reach: int) -> None:
@@ -103,7 +102,7 @@ class _Grid:
         shifts = np.arange(2 * reach + 1)
         down, right = (axis.ravel() for axis in np.meshgrid(shifts, shifts, indexing="ij"))
         self.shifts = (np.stack([down, right], axis=1) - reach) / side  # (shifts, 2)
-        self.windows = _flat_places(  # (blocks, shifts, size²), in the padded picture
+        self.windows = _flat_places(  # (blocks, shifts, size²), in the padded image
             (tops[:, None] + down).ravel(),
             (lefts[:, None] + right).ravel(),
             inside,
@@ -112,12 +111,12 @@ class _Grid:
         self.centres = (np.stack([tops, lefts], axis=1) + size / 2) / side  # (blocks, 2)
 
     def contrast(self, detail: np.ndarray) -> np.ndarray:
-        """Root mean square of each block's detail about its mean, (blocks,)."""
+        """(blocks,): the standard deviation of each block."""
         return detail.ravel()[self.places].std(axis=1)
 
-    def follow(self, detail: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The best correlation of each block with the other picture near its place, (blocks,),
-        and how far it lies from there, (blocks, 2) in shares of the side.
+    def track(self, detail: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(blocks,): the best correlation of each block within its reach in the other image;
+        (blocks, 2): its displacement there, in shares of the side.
         """
         blocks = detail.ravel()[self.places]
         blocks = blocks - blocks.mean(axis=1, keepdims=True)
@@ -136,60 +135,58 @@ def _flat_places(tops: np.ndarray, lefts: np.ndarray, inside: np.ndarray, side: 
     return (rows * side + columns).reshape(len(tops), -1)
 
 
-_COARSE = _Grid(PICTURE_PX // 2, 8, 4, reach=3)
-_FINE = _Grid(PICTURE_PX, 12, 8, reach=2)
-_LAST = _Grid(PICTURE_PX, 8, 8, reach=1)
-_EXACT = _Grid(PICTURE_PX, 8, 8, reach=0)
+_COARSE = _BlockGrid(PICTURE_PX // 2, 8, 4, reach=3)
+_FINE = _BlockGrid(PICTURE_PX, 12, 8, reach=2)
+_LAST = _BlockGrid(PICTURE_PX, 8, 8, reach=1)
+_NO_SEARCH = _BlockGrid(PICTURE_PX, 8, 8, reach=0)
 _CORNERS = np.array([(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)])
-# All over a picture.
+# Pixel centres of a whole image.
 _POINTS = np.stack(np.meshgrid(*[(np.arange(PICTURE_PX) + 0.5) / PICTURE_PX] * 2), 2).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
-class _Map:
-    """Where a point of one picture lies in the other, in shares of the side."""
+class _AffineTransform:
+    """An affine transform of points from one image to the other, in shares of the side."""
 
     matrix: np.ndarray  # (2, 2)
     shift: np.ndarray  # (2,)
 
-    def of(self, points: np.ndarray) -> np.ndarray:
-        """(n, 2) of (n, 2)."""
+    def apply(self, points: np.ndarray) -> np.ndarray:
+        """Transform points (n, 2)."""
         return (points - 0.5) @ self.matrix.T + 0.5 + self.shift
 
-    def after(self, other: _Map) -> _Map:
-        """First the other, then this one."""
-        return _Map(self.matrix @ other.matrix, self.matrix @ other.shift + self.shift)
+    def after(self, other: _AffineTransform) -> _AffineTransform:
+        """The composition: first `other`, then this one."""
+        return _AffineTransform(self.matrix @ other.matrix, self.matrix @ other.shift + self.shift)
 
     @property
     def is_exact(self) -> bool:
-        """Whether nothing moves, but for what was cut off inexactly, or it turns about the centre
-        (and grows or shrinks, perhaps).
-        """
-        if np.abs(self.of(_CORNERS) - _CORNERS).max() <= _STILL:
+        """Whether it is nearly the identity, or a rotation about the centre (perhaps scaled)."""
+        if np.abs(self.apply(_CORNERS) - _CORNERS).max() <= _MAX_DISPLACEMENT:
             return True
         right, down = self.matrix[0, 1], self.matrix[1, 0]
-        turned = right * down < 0 and math.sqrt(-right * down) >= _MIN_ROTATION
-        return bool(turned and np.abs(self.shift).max() <= _CENTRED)
+        rotated = right * down < 0 and math.sqrt(-right * down) >= _MIN_ROTATION
+        return bool(rotated and np.abs(self.shift).max() <= _MAX_CENTRE_SHIFT)
 
-    def show(self, picture: np.ndarray) -> np.ndarray:
-        """The picture (s, s) float32 as it is seen from the other one."""
+    def warp(self, picture: np.ndarray) -> np.ndarray:
+        """Warp an image (s, s) float32 onto the other one."""
         from scipy.ndimage import affine_transform
 
         side = len(picture)
-        corner = self.of(np.full((1, 2), 0.5 / side))[0] * side - 0.5
+        corner = self.apply(np.full((1, 2), 0.5 / side))[0] * side - 0.5
         return affine_transform(
             picture, self.matrix, corner, order=1, mode="nearest", output=np.float32
         )
 
 
-def match(a: np.ndarray, b: np.ndarray) -> BlockMatch:
-    """How well `a` can be laid over `b`, both (PICTURE_PX, PICTURE_PX) grey levels.
+def match_blocks(a: np.ndarray, b: np.ndarray) -> BlockMatch:
+    """Align `a` with `b` and match them, both (PICTURE_PX, PICTURE_PX) grey levels.
 
-    They are to lie nearly upon one another: turned by up to 5 degrees, moved and scaled a little.
+    They must be nearly aligned: rotated by up to 5 degrees, shifted and scaled a little.
     """
     a, b = a.astype(np.float32), b.astype(np.float32)
-    found = _Map(np.eye(2), np.zeros(2))
-    as_they_are = _count(a, b, found, _EXACT)
+    found = _AffineTransform(np.eye(2), np.zeros(2))
+    as_they_are = _count_matches(a, b, found, _NO_SEARCH)
     if as_they_are.is_copy:
         return as_they_are
     for grid, largest_error in ((_COARSE, 0.08), (_FINE, 0.05), (_FINE, 0.03)):
@@ -197,59 +194,65 @@ def match(a: np.ndarray, b: np.ndarray) -> BlockMatch:
         if better is None:
             return as_they_are
         found = better
-    fitted = _count(found.show(a), b, found, _LAST)
+    fitted = _count_matches(found.warp(a), b, found, _LAST)
     return max(fitted, as_they_are, key=lambda match: (match.is_copy, match.share))
 
 
 def _improve(
-    a: np.ndarray, b: np.ndarray, found: _Map, grid: _Grid, largest_error: float
-) -> _Map | None:
-    """The map after the blocks of `b` were followed in `a`; None where too few can be."""
+    a: np.ndarray, b: np.ndarray, found: _AffineTransform, grid: _BlockGrid, largest_error: float
+) -> _AffineTransform | None:
+    """Refine the transform by tracking the blocks of `b` in `a`; None if too few are found."""
     if grid.side != PICTURE_PX:
         a, b = _halved(a), _halved(b)
-    here, there = _detail(b), _detail(found.show(a))
-    correlations, shifts = grid.follow(here, there)
+    here, there = _detail(b), _detail(found.warp(a))
+    correlations, shifts = grid.track(here, there)
     rich = grid.contrast(here) > _FLAT
     weights = np.where(rich & (correlations > _MIN_TRACKED_CORRELATION), correlations**2, 0.0)
-    followed = np.count_nonzero(weights)
-    if followed < max(_FEWEST, _MIN_TRACKED_SHARE * np.count_nonzero(rich)):
+    tracked = np.count_nonzero(weights)
+    if tracked < max(_FEWEST, _MIN_TRACKED_SHARE * np.count_nonzero(rich)):
         return None
     better = found.after(_fit(grid.centres, shifts, weights, largest_error))
     zoom = np.linalg.det(better.matrix)
     return better if 1 / _MAX_ZOOM < zoom < _MAX_ZOOM else None
 
 
-def _fit(points: np.ndarray, shifts: np.ndarray, weights: np.ndarray, largest_error: float) -> _Map:
-    """The affine map that most blocks agree on: least squares, weighted anew by Tukey's biweight.
+def _fit(
+    points: np.ndarray, shifts: np.ndarray, weights: np.ndarray, largest_error: float
+) -> _AffineTransform:
+    """Fit an affine transform: iteratively reweighted least squares with Tukey's biweight.
 
-    A weak pull towards no change keeps it sane where blocks with detail are few or in a line.
+    A weak penalty on deviations from the identity keeps it stable if blocks are few or in a line.
     """
     inputs = np.column_stack([points - 0.5, np.ones(len(points))])
     targets = points - 0.5 + shifts
-    pull, unchanged = np.diag([0.3, 0.3, 0.01]), np.eye(3)[:, :2]
+    penalty, identity = np.diag([0.3, 0.3, 0.01]), np.eye(3)[:, :2]
     current = weights
     for _ in range(_ROUNDS):
         weighted = inputs.T * current
-        solution = np.linalg.solve(weighted @ inputs + pull, weighted @ targets + pull @ unchanged)
+        solution = np.linalg.solve(
+            weighted @ inputs + penalty, weighted @ targets + penalty @ identity
+        )
         errors = np.linalg.norm(inputs @ solution - targets, axis=1)
         current = weights * np.maximum(0.0, 1.0 - (errors / largest_error) ** 2) ** 2
-    return _Map(solution[:2].T, solution[2])
+    return _AffineTransform(solution[:2].T, solution[2])
 
 
-def _count(shown: np.ndarray, b: np.ndarray, found: _Map, grid: _Grid) -> BlockMatch:
-    """What agrees of `b` and the other picture, as `found` shows it."""
+def _count_matches(
+    shown: np.ndarray, b: np.ndarray, found: _AffineTransform, grid: _BlockGrid
+) -> BlockMatch:
+    """Count the matching blocks of `b` and the other image, warped by `found`."""
     here, there = _detail(b), _detail(shown)
-    correlations, _ = grid.follow(here, there)
+    correlations, _ = grid.track(here, there)
     ours, theirs = grid.contrast(here), grid.contrast(there)
-    places = found.of(grid.centres)
+    places = found.apply(grid.centres)
     seen = ((places > _EDGE) & (places < 1 - _EDGE)).all(axis=1)
     rich = (np.maximum(ours, theirs) > _FLAT) & seen
-    agree = rich & (correlations >= _MIN_BLOCK_CORRELATION)
-    if not agree.any():
+    matching = rich & (correlations >= _MIN_BLOCK_CORRELATION)
+    if not matching.any():
         return NO_BLOCK_MATCH
     gains = np.log(np.maximum(ours, _TINY) / np.maximum(theirs, _TINY))
-    agree &= np.abs(gains - np.median(gains[agree])) < math.log(_SAME_GAIN)
-    blocks = int(np.count_nonzero(agree))
+    matching &= np.abs(gains - np.median(gains[matching])) < math.log(_SAME_GAIN)
+    blocks = int(np.count_nonzero(matching))
     return BlockMatch(
         share=blocks / int(np.count_nonzero(rich)),
         clean=blocks / int(np.count_nonzero(rich & (correlations >= _SIMILAR))),
@@ -259,15 +262,15 @@ def _count(shown: np.ndarray, b: np.ndarray, found: _Map, grid: _Grid) -> BlockM
     )
 
 
-def _overlap(found: _Map) -> float:
-    places = found.of(_POINTS)
+def _overlap(found: _AffineTransform) -> float:
+    places = found.apply(_POINTS)
     of_b = float(((places >= 0) & (places <= 1)).all(axis=1).mean())
     of_a = of_b * float(np.linalg.det(found.matrix))
     return min(1.0, max(of_a, of_b))
 
 
 def _detail(picture: np.ndarray) -> np.ndarray:
-    """What is neither noise nor shading, (s, s) float32."""
+    """The image without noise and shading (a difference of Gaussians), (s, s) float32."""
     from scipy.ndimage import gaussian_filter
 
     scale = len(picture) / PICTURE_PX

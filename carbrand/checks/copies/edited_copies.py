@@ -1,9 +1,7 @@
-"""Which photos are edited copies of others: with a caption or a logo, tilted, turned, a negative,
-on a screenshot.
+"""Finds edited copies: with a caption or a logo, rotated, mirrored, negative, in a screenshot.
 
-A window without the edit has nearly the same hash (edit_candidates.py); a close look at
-both photos confirms it, block by block (block_match.py). For that they are opened again,
-so that nothing but hashes is held of all the others.
+Candidates have a window of nearly the same hash (edit_candidates.py); block matching confirms them
+(block_match.py). Only candidates are decoded again, so memory holds nothing but hashes.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from carbrand.checks.copies.block_match import NO_BLOCK_MATCH, BlockMatch, match
+from carbrand.checks.copies.block_match import NO_BLOCK_MATCH, BlockMatch, match_blocks
 from carbrand.checks.copies.edit_candidates import BoxPair, EditCandidate, find_edit_candidates
 from carbrand.checks.copies.fingerprint import working_copy
 from carbrand.checks.copies.window_hash import TRANSFORMS, pictures
@@ -22,9 +20,9 @@ from carbrand.photos.photo import open_photo
 from carbrand.photos.photo_limits import MAX_PIXELS
 from carbrand.photos.union_find import UnionFind
 
-# Pairs that are looked at before what they say is used for the next.
+# Pairs matched before their result is used for the next ones.
 _CHUNK_SIZE = 1024
-# Photos of which the pictures are held for the next pair.
+# Decoded photos kept for the next pairs.
 _OPEN = 16
 
 
@@ -37,42 +35,42 @@ class MatchedPair:
     match: BlockMatch
 
 
-# How well the photos of each candidate match, in their order.
-Look = Callable[[Sequence[EditCandidate]], Iterable[BlockMatch]]
+# Matches the photos of candidates, in their order.
+MatchAll = Callable[[Sequence[EditCandidate]], Iterable[BlockMatch]]
 
 
 def find_edited_copies(
-    photos: Sequence[np.ndarray], known: UnionFind, learned: Sequence[bool], look: Look
+    photos: Sequence[np.ndarray], known: UnionFind, is_training: Sequence[bool], match_all: MatchAll
 ) -> list[MatchedPair]:
-    """Pairs that match, but for those that `known` holds together already.
+    """Find pairs of photos that match, except for those that are in one cluster of `known`.
 
-    `learned`: which of the photos are for training. Pairs of these come first, and no test photo
-    between two of them spares the look. Copies are joined in `known`.
+    photos: the HASHes of each. Pairs of training photos come first and do not depend on any test
+    photo. Copies are merged in `known`.
     """
     candidates = find_edit_candidates(photos)
-    in_training = [it for it in candidates if learned[it.first] and learned[it.second]]
-    with_tests = [it for it in candidates if not (learned[it.first] and learned[it.second])]
-    apart = _without_tests(known, learned)
-    found = _match_candidates(in_training, apart, look)
+    of_training = [it for it in candidates if is_training[it.first] and is_training[it.second]]
+    with_tests = [it for it in candidates if not (is_training[it.first] and is_training[it.second])]
+    apart = _without_tests(known, is_training)
+    found = _match_candidates(of_training, apart, match_all)
     for pair in found:
         if pair.match.is_copy:
             known.union(np.array([pair.first]), np.array([pair.second]))
-    return found + _match_candidates(with_tests, known, look)
+    return found + _match_candidates(with_tests, known, match_all)
 
 
-def _without_tests(known: UnionFind, learned: Sequence[bool]) -> UnionFind:
-    """`known` without the clusters in which there are test photos."""
+def _without_tests(known: UnionFind, is_training: Sequence[bool]) -> UnionFind:
+    """`known` without the clusters that contain test photos."""
     labels = known.labels()
-    alone = np.isin(labels, labels[~np.array(learned, bool)], invert=True)
+    alone = np.isin(labels, labels[~np.array(is_training, bool)], invert=True)
     clusters = UnionFind(len(labels))
     clusters.union(np.flatnonzero(alone), labels[alone])
     return clusters
 
 
 def _match_candidates(
-    candidates: Sequence[EditCandidate], known: UnionFind, look: Look
+    candidates: Sequence[EditCandidate], known: UnionFind, match_all: MatchAll
 ) -> list[MatchedPair]:
-    """Those that match; copies are joined in `known`, so that of many each is looked at once."""
+    """Match candidates in chunks, and skip those that earlier copies joined in `known`."""
     found = []
     for start in range(0, len(candidates), _CHUNK_SIZE):
         labels = known.labels()
@@ -81,7 +79,7 @@ def _match_candidates(
             for it in candidates[start : start + _CHUNK_SIZE]
             if labels[it.first] != labels[it.second]
         ]
-        for candidate, result in zip(waiting, look(waiting), strict=True):
+        for candidate, result in zip(waiting, match_all(waiting), strict=True):
             if result.is_suspicious:
                 found.append(MatchedPair(candidate.first, candidate.second, result))
             if result.is_copy:
@@ -92,7 +90,7 @@ def _match_candidates(
 def match_files(
     paths: tuple[str, str, tuple[BoxPair, ...]], max_pixels: int = MAX_PIXELS
 ) -> BlockMatch:
-    """How well two photos match, by their paths. Raises UnreadablePhoto."""
+    """Match two photos: two paths, and the boxes to compare. Raises UnreadablePhoto."""
     first, second, box_pairs = paths
     return best_match(_pictures(first, max_pixels), _pictures(second, max_pixels), box_pairs)
 
@@ -105,16 +103,12 @@ def _pictures(path: str, max_pixels: int) -> list[np.ndarray]:
 def best_match(
     first: Sequence[np.ndarray], second: Sequence[np.ndarray], box_pairs: Iterable[BoxPair]
 ) -> BlockMatch:
-    """Of the box_pairs the first that proves a copy, or else the best.
-
-    `first` and `second` are the pictures of two photos, by box.
-    """
+    """The first match that is a copy, or else the best. first, second: images by content box."""
     best = NO_BLOCK_MATCH
     for box_pair in box_pairs:
         a, b = first[box_pair.first_box], second[box_pair.second_box]
-        version = TRANSFORMS[box_pair.version]
-        changed, other = (a, b) if box_pair.changed_first else (b, a)
-        found = match(version.of_picture(changed), other)
+        moving, fixed = (a, b) if box_pair.transform_first else (b, a)
+        found = match_blocks(TRANSFORMS[box_pair.transform].of_image(moving), fixed)
         if found.is_copy:
             return found
         best = max(best, found, key=lambda found: found.share)

@@ -1,7 +1,7 @@
-"""What is remembered of a photo so that other versions of it are known again without its pixels.
+"""Fingerprints of photos, by which near-duplicates are found without decoding again.
 
-A perceptual hash finds candidates among any number of photos; a tiny grey picture confirms them: on
-sets of similar photos (cars from the front, products on white) hashes alone agree by chance.
+A perceptual hash finds candidates; a small grey image confirms them, because in sets of similar
+photos (cars from the front, products on white) hashes alone are near by chance.
 """
 
 from __future__ import annotations
@@ -13,27 +13,26 @@ from PIL import Image
 
 from carbrand.photos.similarity import MIN_CONTRAST
 
-# Both are made from a copy that is no larger than this: their cost does not grow with the photo's.
+# Size of the copy that hash and signature are computed from, for constant cost.
 _WORKING_PX = 256
 SIGNATURE_PX = 32
-# Grey levels (of 255) by which a border may stray from its own colour: a clean one, and one that
-# went through JPEG compression. What is trimmed depends on them, so a photo is remembered both
-# ways.
+# Grey levels (0…255) by which a pixel of a border may differ from its colour: for a clean border,
+# and for one with JPEG artefacts. A photo has fingerprints for both.
 _BORDER_TOLERANCES = (6, 40)
-# A line belongs to the border when no more of its pixels than this have another colour.
+# Maximum share of a line of the border that has another colour.
 _BORDER_EXCEPTIONS = 0.03
-# A frame around a frame; and whoever loses more of a side than this had no border but a plain sky.
+# Maximum number of nested borders. If a side shrinks by more than _MAX_TRIM, it was no border, but
+# perhaps a plain sky.
 _BORDERS = 3
 _MAX_TRIM = 0.5
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """A photo, or what is left of it without its border.
+    """Hash and signature of a photo, with or without its border.
 
-    `phash`, `mirrored_phash`: 64 bits each, as integers. `signature`: (SIGNATURE_PX, SIGNATURE_PX)
-    uint8, the grey picture. `bordered`: it shows a border on all four sides. Two of those say
-    little of each other: all that is shown in the same border looks alike.
+    phash, mirrored_phash: 64-bit integers. signature: (SIGNATURE_PX, SIGNATURE_PX) uint8 grey.
+    bordered: it shows a border on all four sides; all photos with the same border look similar.
     """
 
     phash: int
@@ -43,37 +42,40 @@ class Fingerprint:
 
 
 def fingerprint(grey: Image.Image) -> tuple[Fingerprint, ...]:
-    """The frames of a photo: the whole, and without its border; none of one without contrast.
+    """The fingerprints of a photo, with and without its border; none if it has no contrast.
 
-    `grey`: its working copy, or the photo itself.
+    grey: its working copy, or the photo itself.
     """
     grey = working_copy(grey)
     whole = (0, 0, *grey.size)
     clean, noisy = (_without_borders(np.asarray(grey), spread) for spread in _BORDER_TOLERANCES)
     bordered = all(edge != outer for edge, outer in zip(clean, whole, strict=True))
-    boxes = {whole, clean, noisy, _evenly(clean, grey.size), _evenly(noisy, grey.size)}
-    frames = [_frame(grey.crop(box), bordered and box == whole) for box in sorted(boxes)]
-    return tuple(frame for frame in frames if frame is not None)
+    boxes = {
+        whole,
+        clean,
+        noisy,
+        _with_equal_border(clean, grey.size),
+        _with_equal_border(noisy, grey.size),
+    }
+    found = [_fingerprint(grey.crop(box), bordered and box == whole) for box in sorted(boxes)]
+    return tuple(item for item in found if item is not None)
 
 
 def working_copy(photo: Image.Image) -> Image.Image:
-    """The photo in grey, its sides at most _WORKING_PX: one that is smaller keeps its pixels."""
+    """The photo in grey, its sides at most _WORKING_PX; a smaller one keeps its size."""
     grey = photo if max(photo.size) <= _WORKING_PX else photo.copy()
     grey.thumbnail((_WORKING_PX, _WORKING_PX), Image.Resampling.BOX, reducing_gap=2.0)
     return grey.convert("L")
 
 
 def perceptual_hash(photo: Image.Image) -> int:
-    """64 bits of the photo's coarse structure (DCT); a few bits apart for a new encoding.
-
-    The `phash` of the library ImageHash; the bits row by row, the first the highest.
-    """
-    import imagehash  # brings scipy: only those who hash pay for it
+    """64-bit perceptual hash (`phash` of ImageHash: DCT), bits by row, the first one highest."""
+    import imagehash  # imported late, as it imports SciPy
 
     return int(str(imagehash.phash(photo)), 16)
 
 
-def _frame(grey: Image.Image, bordered: bool) -> Fingerprint | None:
+def _fingerprint(grey: Image.Image, bordered: bool) -> Fingerprint | None:
     small = grey.resize((SIGNATURE_PX, SIGNATURE_PX), Image.Resampling.BOX)
     signature = np.asarray(small)
     if signature.std() < MIN_CONTRAST:
@@ -83,7 +85,7 @@ def _frame(grey: Image.Image, bordered: bool) -> Fingerprint | None:
 
 
 def _without_borders(grey: np.ndarray, tolerance: int) -> tuple[int, int, int, int]:
-    """The box (left, top, right, bottom) inside the plain borders of a grey picture (h, w)."""
+    """The box (left, top, right, bottom) inside the plain borders of a grey image (h, w)."""
     left, top, right, bottom = 0, 0, grey.shape[1], grey.shape[0]
     for _ in range(_BORDERS):
         inside = grey[top:bottom, left:right]
@@ -101,8 +103,10 @@ def _without_borders(grey: np.ndarray, tolerance: int) -> tuple[int, int, int, i
     return left, top, right, bottom
 
 
-def _evenly(box: tuple[int, int, int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The box with a border of one width: where the photo has its colour, too much was cut off."""
+def _with_equal_border(
+    box: tuple[int, int, int, int], size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """The box with a border of equal width: where the photo has its colour, too much was cut."""
     left, top, right, bottom = box
     width = min(left, top, size[0] - right, size[1] - bottom)
     return width, width, size[0] - width, size[1] - width

@@ -1,10 +1,9 @@
-"""All pairs of 64-bit hashes that differ in a few bits, without comparing each with each.
+"""Search for all pairs of 64-bit hashes within a Hamming distance, without comparing all pairs.
 
 Multi-index hashing (Norouzi, Punjani, Fleet: "Fast Search in Hamming Space with Multi-Index
-Hashing", CVPR 2012): cut the 64 bits into 4 pieces. When two hashes differ in at most d bits, at
-least one pair of their pieces differs in at most d // 4. Pieces of 16 bits are looked up in a
-table, together with all their neighbours. So the work grows with the number of hashes and of pairs
-found, not with its square.
+Hashing", CVPR 2012): hashes are split into 4 substrings of 16 bits. If two hashes differ in at most
+d bits, at least one pair of substrings differs in at most d // 4. Substrings and all their
+neighbours are looked up in a table, so the work grows with the number of hashes and pairs found.
 """
 
 from __future__ import annotations
@@ -15,21 +14,21 @@ from itertools import combinations
 import numpy as np
 
 _PIECES, _PIECE_BITS = 4, 16
-# Up to here the pieces differ in at most 2 bits: 137 neighbours each; 3 bits would be 697.
+# Up to 11, substrings differ in at most 2 bits: 137 neighbours each; with 3 bits 697.
 MAX_DISTANCE = 11
-# Candidates compared at once: 10 MB, whatever the number of hashes.
+# Candidates compared at a time: 10 MB.
 _CHUNK_SIZE = 200_000
-_AS_THEY_ARE = np.zeros(1, np.uint64)
+_NO_MASK = np.zeros(1, np.uint64)
 
 
 def find_hamming_neighbours(
-    queries: np.ndarray, hashes: np.ndarray, distance: int, masks: np.ndarray = _AS_THEY_ARE
+    queries: np.ndarray, hashes: np.ndarray, distance: int, masks: np.ndarray = _NO_MASK
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Blocks of pairs (indices of queries, indices of hashes) at most `distance` bits apart.
+    """Yield blocks of pairs (indices of queries, indices of hashes) within a Hamming distance.
 
-    `queries` (m,), `hashes` (n,): uint64. `distance`: MAX_DISTANCE at most. A pair comes once.
-    `masks` (k,): a query may be changed by any one of them, at no cost: each changes all bits of a
-    piece that any of them changes, or none.
+    queries (m,), hashes (n,): uint64. distance: 0…MAX_DISTANCE. Each pair is yielded once.
+    masks (k,): the distance is the minimum over queries XOR any mask. In each substring, all masks
+    change the same bits or none.
     """
     if not 0 <= distance <= MAX_DISTANCE:
         raise ValueError(f"distance must be from 0 to {MAX_DISTANCE}, got {distance}")
@@ -43,7 +42,7 @@ def find_hamming_neighbours(
                 differences = queries[rows] ^ hashes[found]
                 near = np.flatnonzero(_fewest_bits(differences, masks) <= distance)
                 left = differences[near] ^ masks[nearest_mask(differences[near], masks)]
-                for earlier in range(piece):  # the pair came when that piece was looked up
+                for earlier in range(piece):  # the pair was yielded for that substring
                     count = np.bitwise_count(_pieces(left, np.uint64(earlier * _PIECE_BITS)))
                     new = count > distance // _PIECES
                     near, left = near[new], left[new]
@@ -52,12 +51,12 @@ def find_hamming_neighbours(
 
 
 def nearest_mask(differences: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """The number of the mask that leaves the fewest bits of each, (n,)."""
+    """(n,): the index of the mask at the smallest Hamming distance."""
     return np.bitwise_count(differences[:, None] ^ masks).argmin(axis=1)
 
 
 def _fewest_bits(differences: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """How many bits the best of the masks leaves of each, (n,); without memory for all of them."""
+    """(n,): the Hamming distance to the nearest mask, without memory for all of them."""
     fewest = np.bitwise_count(differences ^ masks[0])
     for mask in masks[1:]:
         np.minimum(fewest, np.bitwise_count(differences ^ mask), out=fewest)
@@ -65,7 +64,7 @@ def _fewest_bits(differences: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
 
 def _fold(pieces: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """The same number for all that the masks make of a piece."""
+    """A canonical value for a substring under all masks."""
     return np.min([pieces ^ mask for mask in masks], axis=0)
 
 
@@ -74,7 +73,7 @@ def _pieces(hashes: np.ndarray, shift: np.uint64) -> np.ndarray:
 
 
 def _few_bits(bits: int) -> list[int]:
-    """All numbers of 16 bits of which at most `bits` are set."""
+    """All 16-bit numbers with at most `bits` bits set."""
     return [
         sum(1 << place for place in places)
         for count in range(bits + 1)
@@ -83,7 +82,7 @@ def _few_bits(bits: int) -> list[int]:
 
 
 class _Table:
-    """Which hashes have a given piece: their indices, sorted by piece, and where each begins."""
+    """An index of hashes by substring: sorted, with the start of each substring's run."""
 
     def __init__(self, pieces: np.ndarray) -> None:
         self._order = np.argsort(pieces, kind="stable")
@@ -91,7 +90,7 @@ class _Table:
         self._starts = np.concatenate([[0], counts.cumsum()])
 
     def look_up(self, pieces: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(indices of `pieces`, indices of the hashes that have them), in blocks."""
+        """Yield blocks of (indices of `pieces`, indices of the hashes with that piece)."""
         starts = self._starts[pieces]
         counts = self._starts[pieces + 1] - starts
         ends = counts.cumsum()

@@ -1,4 +1,4 @@
-"""Copies among the photos, and what follows: a leak, a duplicate, a label conflict."""
+"""Clusters of copies, and the issues that follow: leaked, duplicate, label conflict, suspected."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from carbrand.checks.copies.edited_copies import MatchedPair
 from carbrand.checks.copies.fingerprint import Fingerprint
 from carbrand.checks.copies.near_duplicates import find_near_duplicates
 from carbrand.photos.manifest import Row
 from carbrand.photos.union_find import UnionFind
 
-# From the surest on.
+# How a copy was found, the surest first.
 MATCH_KINDS = ("bytes", "pixels", "hash")
-
 
 # Pairs of rows, by number.
 Pairs = Sequence[tuple[int, int]]
@@ -24,7 +24,7 @@ Pairs = Sequence[tuple[int, int]]
 def cluster_copies(
     rows: Sequence[Row], fingerprints: Sequence[Sequence[Fingerprint]], distance: int
 ) -> UnionFind:
-    """The rows, by number, that have the same pixels or near-duplicates in common."""
+    """Clusters of rows, by number, that are connected by equal pixels or near-duplicates."""
     by_pixels: defaultdict[str, list[int]] = defaultdict(list)
     for number, row in enumerate(rows):
         by_pixels[row.pixel_sha256].append(number)
@@ -43,14 +43,13 @@ def mark_copies(
     edited: Pairs = (),
     joined: UnionFind | None = None,
 ) -> list[Row]:
-    """`rows` with what shows between photos: `label_conflict`, `leaked`, `duplicate`.
+    """Add the issues `label_conflict`, `leaked` and `duplicate` to `rows`.
 
-    Of the copies inside one split and brand the first by path stays, the rest are `duplicate`;
-    which training photos stay, no test photo decides. A test photo with a copy in `train` is
-    `leaked`. Copies under two brands are a `label_conflict`, each one, and told by the photo that
-    contradicts it.
-    `fingerprints` are those of the rows; `distance` is in bits of hash. `edited` are copies found
-    in another way, `joined` what `cluster_copies` found where it is known already.
+    Of the copies in one split and brand, all but the first by path are `duplicate`; for training
+    photos, that does not depend on test photos. A test photo with a copy in `train` is `leaked`.
+    Copies under different brands are `label_conflict`, all of them.
+    fingerprints: of each row. distance: Hamming distance of near-duplicates. edited: further pairs
+    of copies. joined: the result of `cluster_copies`, if known.
     """
     marked = list(rows)
     everything = joined or cluster_copies(rows, fingerprints, distance)
@@ -59,7 +58,7 @@ def mark_copies(
     for first, second in edited:
         partners[first].append(second)
     for members in _groups(everything):
-        # Two training photos may be alike only by way of a test photo between them.
+        # Two training photos may be connected only by a test photo.
         learned = [number for number in members if rows[number].split == "train"]
         seen, seen_of = [rows[n] for n in learned], [fingerprints[n] for n in learned]
         apart = (
@@ -84,7 +83,7 @@ def _join(clusters: UnionFind, pairs: Pairs) -> None:
 
 
 def _groups(clusters: UnionFind) -> list[list[int]]:
-    """The members of each cluster of two or more, by number."""
+    """The members of each cluster of at least two, by number."""
     groups: defaultdict[int, list[int]] = defaultdict(list)
     for number, label in enumerate(clusters.labels().tolist()):
         groups[label].append(number)
@@ -96,8 +95,9 @@ def _by_path(rows: Iterable[Row]) -> list[Row]:
 
 
 def _mark(cluster: Sequence[Row], twins: Sequence[Sequence[Row]]) -> Iterator[Row]:
-    """`cluster`: copies of one photo. `twins`: training photos of it that are copies of one another
-    without any test photo. Sorted by path.
+    """Mark the rows of one cluster.
+
+    twins: its training photos, in clusters that no test photo connects. All sorted by path.
     """
     originals = _Originals(cluster)
     in_train = {row.path: same for rows in twins for same in [_Originals(rows)] for row in rows}
@@ -112,7 +112,7 @@ def _mark(cluster: Sequence[Row], twins: Sequence[Sequence[Row]]) -> Iterator[Ro
             if learned:
                 issues = ["leaked"]
                 original = learned
-        # Said last: the photo that contradicts this one is what a person has to look at.
+        # Last, because the photo under another brand is the one a person must compare.
         contradiction = originals.closest(row, originals.of_other_brands(row))
         if contradiction:
             issues.append("label_conflict")
@@ -126,35 +126,33 @@ def _mark(cluster: Sequence[Row], twins: Sequence[Sequence[Row]]) -> Iterator[Ro
         )
 
 
-Place = tuple[str, str]  # split and brand
+SplitAndBrand = tuple[str, str]
 
 
 class _Originals:
-    """The first photo of each split and brand in a cluster, also of the same bytes or pixels: what
-    a photo is a copy of is found without going through all the others.
-    """
+    """An index of a cluster: the first photo by split and brand, and by bytes or pixels."""
 
     def __init__(self, cluster: Sequence[Row]) -> None:
-        self._first: dict[tuple[str, Place], Row] = {}
+        self._first: dict[tuple[str, SplitAndBrand], Row] = {}
         for row in cluster:
             for key in ("", row.pixel_sha256, row.sha256):
                 self._first.setdefault((key, (row.split, row.brand)), row)
         self._places = sorted({place for _, place in self._first}, reverse=True)  # train first
 
     def first(self, split: str, brand: str) -> Row:
-        """The first photo there."""
+        """The first photo of a split and brand."""
         return self._first["", (split, brand)]
 
-    def of_split(self, split: str) -> list[Place]:
-        """The places in a split."""
+    def of_split(self, split: str) -> list[SplitAndBrand]:
+        """All brands of a split."""
         return [place for place in self._places if place[0] == split]
 
-    def of_other_brands(self, row: Row) -> list[Place]:
-        """The places whose photos contradict this one."""
+    def of_other_brands(self, row: Row) -> list[SplitAndBrand]:
+        """All splits and brands of other brands than that of `row`."""
         return [place for place in self._places if place[1] != row.brand]
 
-    def closest(self, row: Row, places: Sequence[Place]) -> Row | None:
-        """Of the photos there, one of the same bytes, else of the same pixels, else the first."""
+    def closest(self, row: Row, places: Sequence[SplitAndBrand]) -> Row | None:
+        """A photo of the same bytes, else of the same pixels, else the first, among `places`."""
         for key in (row.sha256, row.pixel_sha256, ""):
             for place in places:
                 found = self._first.get((key, place))
@@ -164,7 +162,26 @@ class _Originals:
 
 
 def match_kind(a: Row, b: Row) -> str:
-    """By which of MATCH_KINDS two copies show."""
+    """The MATCH_KINDS of two copies."""
     if a.sha256 == b.sha256:
         return "bytes"
     return "pixels" if a.pixel_sha256 == b.pixel_sha256 else "hash"
+
+
+def mark_suspicions(rows: Sequence[Row], pairs: Iterable[MatchedPair]) -> list[Row]:
+    """Add the issue `suspected` to rows that may be copies: scenes shot twice, parts of one photo.
+
+    Of a training and a test photo, the test photo is suspected, else the later one by path; of
+    several pairs, the best match counts. Photos that are certain copies are not suspected.
+    """
+    marked = list(rows)
+    for pair in sorted(pairs, key=lambda pair: (-pair.match.share, pair.first, pair.second)):
+        ends = (pair.first, pair.second)
+        original, suspect = sorted(ends, key=lambda n: (rows[n].split != "train", rows[n].path))
+        row, other = marked[suspect], rows[original]
+        if row.suspected_of or row.leaked or (row.cluster and row.cluster == other.cluster):
+            continue
+        marked[suspect] = dataclasses.replace(
+            row, issues=(*row.issues, "suspected"), suspected_of=other.path
+        )
+    return marked

@@ -1,4 +1,4 @@
-"""Which photos are versions of one another: saved anew, resized, mirrored, framed, brighter."""
+"""Finds near-duplicates: re-encoded, resized, mirrored, with a border, with other brightness."""
 
 from __future__ import annotations
 
@@ -11,38 +11,40 @@ from carbrand.checks.copies.hash_search import find_hamming_neighbours
 from carbrand.photos.similarity import measure_similarity, standardized
 from carbrand.photos.union_find import UnionFind
 
-# Of the grey pictures of two photos whose hashes are near. Copies that were compressed to JPEG
-# quality 10, made brighter by 40 % or halved in size have at least 0.945; different photos of the
-# article's and the drawn set with near hashes at most 0.87 (LOG.md).
+# Of the signatures of two photos whose hashes are near. Copies of JPEG quality 10, 40 % brighter or
+# of half the size have at least 0.945; different photos of the article's and the drawn set with
+# near hashes at most 0.87 (LOG.md).
 MIN_CORRELATION = 0.93
-# Of two photos that both show a border: what is in the same frame looks alike.
+# Of two photos that both show a border, which makes them look similar.
 MIN_CORRELATION_WITH_BORDERS = 0.99
-# Of pictures half as fine, for a first look: smoother ones agree more, not less.
+# Of signatures at half the resolution, as a fast filter: smoothing increases correlation.
 _MIN_COARSE_CORRELATION = 0.9
-# Pairs of pictures compared at once: 50 MB.
+# Pairs of signatures compared at a time: 50 MB.
 _CHUNK_SIZE = 1024
-# Different pictures of one hash that are told apart; more than that are all looked up.
+# Rounds in which signatures of one hash are grouped; those left over are all looked up.
 _ROUNDS = 4
 
 
 def find_near_duplicates(photos: Sequence[Sequence[Fingerprint]], distance: int) -> UnionFind:
-    """Clusters of photos, by their index, whose frames differ in at most `distance` bits of hash,
-    mirrored or not, and whose grey pictures agree.
+    """Cluster photos, by index, that have fingerprints within a Hamming distance, mirrored or not,
+    whose signatures correlate.
     """
     clusters = UnionFind(len(photos))
-    owners = np.array([number for number, frames in enumerate(photos) for _ in frames], np.int64)
+    owners = np.array(
+        [number for number, fingerprints in enumerate(photos) for _ in fingerprints], np.int64
+    )
     if not len(owners):
         return clusters
-    frames = [frame for own in photos for frame in own]
-    hashes = np.array([frame.phash for frame in frames], np.uint64)
-    mirrored = np.array([frame.mirrored_phash for frame in frames], np.uint64)
-    signatures = np.stack([frame.signature for frame in frames])
-    bordered = np.array([frame.bordered for frame in frames])
+    fingerprints = [item for own in photos for item in own]
+    hashes = np.array([item.phash for item in fingerprints], np.uint64)
+    mirrored = np.array([item.mirrored_phash for item in fingerprints], np.uint64)
+    signatures = np.stack([item.signature for item in fingerprints])
+    bordered = np.array([item.bordered for item in fingerprints])
 
-    outlines = _outlines(signatures)
+    coarse = _coarse(signatures)
 
     def confirm(first: np.ndarray, second: np.ndarray, flipped: bool) -> None:
-        """Join the owners of frames, (n,) indices each, where their pictures agree."""
+        """Merge the photos of fingerprints first[i] and second[i] if their signatures agree."""
         new = clusters.are_separate(owners[first], owners[second])
         first, second = first[new], second[new]
         for start in range(0, len(first), _CHUNK_SIZE):
@@ -51,8 +53,8 @@ def find_near_duplicates(photos: Sequence[Sequence[Fingerprint]], distance: int)
                 owners[a], owners[b]
             )  # the chunk before may have joined them
             a, b = a[new], b[new]
-            # Nearly all pairs that only share a hash are out by this, at a tenth of the cost.
-            rough = (outlines[a][:, :, ::-1] if flipped else outlines[a]) * outlines[b]
+            # A fast filter, which drops nearly all pairs that are no copies at a tenth of the cost.
+            rough = (coarse[a][:, :, ::-1] if flipped else coarse[a]) * coarse[b]
             alike = rough.sum(axis=(1, 2)) >= _MIN_COARSE_CORRELATION
             a, b = a[alike], b[alike]
             pictures = signatures[a][:, :, ::-1] if flipped else signatures[a]
@@ -76,9 +78,10 @@ def _unlike_of_equal_hash(
     clusters: UnionFind,
     confirm: Callable[[np.ndarray, np.ndarray, bool], None],
 ) -> np.ndarray:
-    """The frames to look up: one for each picture, also where different pictures share a hash.
+    """The fingerprints to look up: one of each group with equal hashes and similar signatures.
 
-    So a thousand equal photos do not make a million pairs, and none is passed over.
+    So a thousand equal photos do not make a million pairs, and different photos of one hash are all
+    compared.
     """
     chosen = []
     waiting = np.argsort(hashes, kind="stable")
@@ -91,12 +94,12 @@ def _unlike_of_equal_hash(
     return np.concatenate([*chosen, waiting])
 
 
-def _outlines(signatures: np.ndarray) -> np.ndarray:
-    """(n, s / 2, s / 2) float32: pictures half as fine, their products correlations."""
+def _coarse(signatures: np.ndarray) -> np.ndarray:
+    """(n, s / 2, s / 2) float32: standardized at half the resolution; products are correlations."""
     n, size, _ = signatures.shape
-    outlines = np.empty((n, size // 2, size // 2), np.float32)
+    coarse = np.empty((n, size // 2, size // 2), np.float32)
     for start in range(0, n, _CHUNK_SIZE):  # in pieces, for the sake of memory
         part = signatures[start : start + _CHUNK_SIZE].astype(np.float32)
         halved = part.reshape(-1, size // 2, 2, size // 2, 2).mean(axis=(2, 4))
-        outlines[start : start + _CHUNK_SIZE] = standardized(halved)
-    return outlines
+        coarse[start : start + _CHUNK_SIZE] = standardized(halved)
+    return coarse

@@ -1,8 +1,8 @@
-"""Hashes of parts of a photo, known again when the photo is turned, mirrored or a negative.
+"""Perceptual hashes of windows of a photo, which give those of its mirrored or negative copies.
 
-A hash holds the signs of the lowest frequencies (DCT). To turn or mirror a picture changes or swaps
-those signs by known rules, as does a negative: each version's hash follows from the one hash. A
-caption or a logo changes the hash of the whole, but not those of the windows beside it.
+A hash holds the signs of the lowest DCT frequencies. Rotation by 90 degrees, mirroring and negation
+flip or permute those signs. A caption or a logo changes the hash of the whole photo, but not those
+of windows beside it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from carbrand.checks.copies.block_match import PICTURE_PX
 from carbrand.checks.copies.content_box import content_boxes
 from carbrand.photos.similarity import MIN_CONTRAST
 
-# Left, top, right, bottom in shares, exact in binary. Turned or mirrored, each window is one of
-# them again.
+# Left, top, right, bottom as shares, exact in binary. Mirroring and transposition map windows to
+# windows.
 WINDOWS = {
     "whole": (0.0, 0.0, 1.0, 1.0),
     "centre": (0.15625, 0.15625, 0.84375, 0.84375),
@@ -28,52 +28,47 @@ WINDOWS = {
     "right": (0.5, 0.0, 1.0, 1.0),
 }
 _NAMES = tuple(WINDOWS)
-# From where to where a window goes, across or down.
+# The intervals of windows, across or down.
 _SPANS = ((0.0, 1.0), (0.15625, 0.84375), (0.0, 0.5), (0.5, 1.0))
 _ACROSS = np.array([_SPANS.index((left, right)) for left, _, right, _ in WINDOWS.values()])
 _DOWN = np.array([_SPANS.index((top, bottom)) for _, top, _, bottom in WINDOWS.values()])
-# Degrees by which photos are also remembered turned: hashes bear a degree or two beside that.
+# Rotations in degrees for which hashes are stored too: a hash tolerates one or two degrees more.
 _TILTS = (-4.6, -2.3, 2.3, 4.6)
 _FREQUENCIES = 8
 _SAMPLES = 32
 _ODD = np.arange(_FREQUENCIES) % 2 == 1
-# The bits of a hash: 16 each of even and odd frequencies down and across. A version has all of the
-# 16 changed, or none.
+# Bits of a hash: 16 for each combination of even and odd frequencies down and across. A transform
+# flips all of the 16 or none.
 _ORDER = np.arange(_FREQUENCIES**2).reshape(4, 2, 4, 2).transpose(1, 3, 0, 2).ravel()
-# Where each bit of a transposed picture's hash comes from.
+# The permutation of bits by a transposition.
 _TURNED = np.argsort(_ORDER)[np.arange(64).reshape(8, 8).T.ravel()[_ORDER]]
 
-# One hash: of which window of which content box, both by number; `tilted`: of the photo turned by
-# some degrees.
+# A hash, the numbers of its window and content box, and whether it is of a rotated (tilted) photo.
 HASH = np.dtype([("hash", "u8"), ("window", "u1"), ("box", "u1"), ("tilted", "?")])
 
 
 @dataclass(frozen=True)
 class Transform:
-    """What may have been done to a photo; first transposed, then mirrored, then the rest."""
+    """A transform of a photo: transpose, mirror, flip upside down, negate, in this order."""
 
     transposed: bool
     mirrored: bool
     upside_down: bool
     negative: bool
 
-    def of_hashes(self, hashes: np.ndarray) -> np.ndarray:
-        """The hashes that this version of each photo would have, (n,) uint64."""
-        return (transposed(hashes) if self.transposed else hashes) ^ self.changed_signs()
-
     def of_windows(self, windows: np.ndarray) -> np.ndarray:
-        """Where each window would be then, (n,)."""
+        """(n,): the window to which each window is mapped."""
         return np.array([self._moved(name) for name in _NAMES], np.uint8)[windows]
 
-    def of_picture(self, picture: np.ndarray) -> np.ndarray:
-        """What this version of a picture would show, (s, s) uint8."""
+    def of_image(self, picture: np.ndarray) -> np.ndarray:
+        """The transformed image, (s, s) uint8."""
         shown = picture.T if self.transposed else picture
         shown = shown[:, ::-1] if self.mirrored else shown
         shown = shown[::-1] if self.upside_down else shown
         return 255 - shown if self.negative else shown
 
     def changed_signs(self) -> np.uint64:
-        """The bits of a hash that change, but for those that a transposition swaps."""
+        """The bits of a hash that are flipped, after the permutation by a transposition."""
         signs = np.zeros((_FREQUENCIES, _FREQUENCIES), bool)
         signs ^= _ODD[None, :] & self.mirrored
         signs ^= _ODD[:, None] & self.upside_down
@@ -100,13 +95,13 @@ TRANSFORMS = tuple(
 
 
 def transposed(hashes: np.ndarray) -> np.ndarray:
-    """The hashes of transposed pictures, (n,) uint64."""
+    """The hashes of transposed images, (n,) uint64."""
     bits = np.unpackbits(hashes.astype(">u8")[:, None].view(np.uint8), axis=1)
     return _from_bits(bits[:, _TURNED])
 
 
 def pictures(grey: Image.Image) -> list[np.ndarray]:
-    """The photo and what is left of it without bars, (PICTURE_PX, PICTURE_PX) uint8 each."""
+    """The content boxes of a photo, resized to (PICTURE_PX, PICTURE_PX) uint8."""
     square = (PICTURE_PX, PICTURE_PX)
     return [
         np.asarray(grey.resize(square, Image.Resampling.BOX, box=box))
@@ -115,7 +110,7 @@ def pictures(grey: Image.Image) -> list[np.ndarray]:
 
 
 def hash_windows(grey: Image.Image) -> np.ndarray:
-    """The hashes of all windows with contrast, (k,) HASH."""
+    """The hashes of all windows that have contrast, (k,) HASH."""
     shown = np.stack(pictures(grey)).astype(float)
     hashes = np.zeros((len(shown), len(WINDOWS)), HASH)
     frequencies = (_WAVES @ shown @ _WAVES.T).reshape(-1, *(len(_SPANS), _FREQUENCIES) * 2)
@@ -126,7 +121,7 @@ def hash_windows(grey: Image.Image) -> np.ndarray:
 
 
 def _contrasts(shown: np.ndarray) -> np.ndarray:
-    """The standard deviation of each window, (n, windows)."""
+    """(n, windows): the standard deviation of each window."""
     sums, squares, pixels = (
         (_INSIDE @ values @ _INSIDE.T)[..., _DOWN, _ACROSS]
         for values in (shown, shown**2, np.ones_like(shown))
@@ -135,9 +130,9 @@ def _contrasts(shown: np.ndarray) -> np.ndarray:
 
 
 def _tilted(picture: np.ndarray, grey: Image.Image) -> np.ndarray:
-    """Hashes of parts of the tilted photo, by the window of a tilted copy that shows the same.
+    """Hashes of the photo rotated by _TILTS, labelled with the window of a rotated copy.
 
-    The copy may have kept its size, or lost its corners, or grown so that none is lost.
+    The copy may have been cropped to the same size, to a rectangle inside, or have grown.
     """
     places = (_CENTRED @ _tilts(grey.size).transpose(0, 2, 1) + 0.5) * _SAMPLES - 0.5
     shown = _sample(picture.reshape(_SAMPLES, 2, _SAMPLES, 2).mean(axis=(1, 3)), places)
@@ -150,8 +145,8 @@ def _tilted(picture: np.ndarray, grey: Image.Image) -> np.ndarray:
 
 
 def _tilts(size: tuple[int, int]) -> np.ndarray:
-    """(2 tilts, 2, 2): from a point of a part, right and down of its centre, to one of the photo;
-    in shares of both. Of each tilt the centre, and all that is left without corners.
+    """(2 tilts, 2, 2): matrices from points of a part to points of the photo, about the centres, in
+    shares. For each tilt the centre window, and the largest upright rectangle.
     """
     centre = _SPANS[1][1] - _SPANS[1][0]
     maps = []
@@ -164,9 +159,9 @@ def _tilts(size: tuple[int, int]) -> np.ndarray:
 
 
 def _upright_inside(size: tuple[int, int], sine: float, cosine: float) -> tuple[float, float]:
-    """The sides, in shares, of the largest upright rectangle inside of a turned one.
+    """The sides, as shares, of the largest upright rectangle inside a rotated one.
 
-    For small angles, where it touches all four of its sides.
+    For small angles, at which it touches all four sides.
     """
     width, height = size
     if min(size) <= 2 * sine * cosine * max(size):
@@ -179,7 +174,7 @@ def _upright_inside(size: tuple[int, int], sine: float, cosine: float) -> tuple[
 
 
 def _sample(picture: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The picture (s, s) between its pixels, at places (..., 2) right and down, in pixels."""
+    """Bilinear interpolation of an image (s, s) at places (..., 2): x and y in pixels."""
     side = len(picture)
     places = places.clip(0, side - 1.001)
     corners = places.astype(np.intp)
@@ -191,7 +186,7 @@ def _sample(picture: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _means(first: float, last: float) -> np.ndarray:
-    """(_SAMPLES, PICTURE_PX): sums over areas of equal length from `first` to `last`."""
+    """(_SAMPLES, PICTURE_PX): weights of sums over equal intervals from `first` to `last`."""
     edges = np.linspace(first, last, _SAMPLES + 1) * PICTURE_PX
     pixels = np.arange(PICTURE_PX)
     starts = np.maximum(edges[:-1, None], pixels)
@@ -200,7 +195,7 @@ def _means(first: float, last: float) -> np.ndarray:
 
 
 def _pack(signs: np.ndarray) -> np.ndarray:
-    """(...) uint64 of (..., 8, 8) bool; the mean, which is always positive, says nothing."""
+    """Pack signs (..., 8, 8) into (...) uint64; that of the mean, always positive, becomes 0."""
     bits = signs.reshape(*signs.shape[:-2], -1)[..., _ORDER]
     bits[..., 0] = False
     return _from_bits(bits)
@@ -210,13 +205,12 @@ def _from_bits(bits: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.packbits(bits, axis=-1)).view(">u8")[..., 0].astype(np.uint64)
 
 
-# (frequencies, samples): the lowest frequencies of a line; and of each span of a picture's line,
-# (spans * frequencies, PICTURE_PX).
+# (frequencies, samples): the DCT of a line; (spans * frequencies, PICTURE_PX): of each of _SPANS.
 _DCT = np.cos(np.pi / 2 / _SAMPLES * np.outer(np.arange(_FREQUENCIES), 2 * np.arange(_SAMPLES) + 1))
 _WAVES = np.concatenate([_DCT @ _means(*span) for span in _SPANS])
-# (spans, PICTURE_PX): which pixels of a line are in a span.
+# (spans, PICTURE_PX): the share of each pixel inside a span.
 _INSIDE = np.array([_means(*span).sum(axis=0) for span in _SPANS])
-# (samples, 2): right and down of the centre.
+# (samples, 2): x and y relative to the centre.
 _CENTRED = np.stack(
     np.meshgrid(*[(np.arange(_SAMPLES) + 0.5) / _SAMPLES - 0.5] * 2), axis=2
 ).reshape(-1, 2)

@@ -185,7 +185,7 @@ def test_too_few_photos_are_found_in_either_split():
         ("few_photos", "Datasets/test/bolt"),
     ]
     assert "9 photos to train on, expected at least 10" in compare(rows)[0].message
-    assert "known only to ±27 percentage points" in compare(rows)[1].message
+    assert "measured only to ±27 percentage points" in compare(rows)[1].message
     assert compare(rows, replace(LIMITS, min_train_photos=9, min_test_photos=9)) == []
 
 

@@ -89,7 +89,7 @@ def test_one_brand_is_too_few(folders):
 def test_an_empty_brand_folder_is_said(folders):
     remove(folders["train"] / "bolt")
     (problem,) = check_layout(folders)
-    assert "train/bolt holds no photo" in problem
+    assert "train/bolt holds no usable photo" in problem
 
 
 def test_a_brand_with_one_training_photo_is_said(folders):
@@ -181,8 +181,8 @@ def fresh(tmp_path, *names):
     [
         (
             ["1.jpg", "2.jpg"],
-            "holds 0 brand folders, expected at least 2. There are 2 photos outside the brand folders "
-            "(1.jpg, 2.jpg). Put photos into",
+            "holds 0 brand folders, expected at least 2. There are 2 photos outside the brand "
+            "folders (1.jpg, 2.jpg). Put photos into",
         ),
         (["cars.zip"], "holds 0 brand folders, expected at least 2. Unpack cars.zip. Put"),
         (

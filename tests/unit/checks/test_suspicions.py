@@ -8,7 +8,7 @@ import pytest
 
 from carbrand.checks.copies.block_match import BlockMatch
 from carbrand.checks.copies.edited_copies import MatchedPair
-from carbrand.checks.copies.suspicions import mark_suspicions
+from carbrand.checks.copies.mark_copies import mark_suspicions
 from carbrand.checks.issues import apply_severities
 from carbrand.photos.manifest import Row, read_manifest, suspected_leaks, write_manifest
 from carbrand.photos.severities import SEVERITIES

@@ -59,7 +59,7 @@ def test_any_other_link_is_refused_by_name_in_either_split(project, split):
         "note.txt": (project / "elsewhere.png", OUTSIDE),
         "gone.png": ("none.png", NOWHERE),
         ".hidden": ("none.png", NOWHERE),
-        "loop.png": ("loop.png", "a link that leads in a circle"),
+        "loop.png": ("loop.png", "a circular link"),
         "device.png": (os.devnull, "a link to a pipe or a device"),
         "more": (project, "a link to a folder, which is not followed"),
     }

@@ -74,7 +74,7 @@ def test_photos_of_any_shape_can_be_compared():
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory):
+def network(tmp_path_factory, on_tensorflow):
     defaults = read_section(ROOT / "params.yaml", "features", FeaturesParams)
     params = replace(defaults, size_px=SIZE_PX, pooling="avg")
     path = tmp_path_factory.mktemp("network") / "network.h5"
