@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from carbrand.network.extraction import extract
+from carbrand.network.keras_import import import_keras
 from carbrand.node.params import read_section
 from carbrand.photos.copies_file import Copy, read_copies, write_copies
 from carbrand.photos.files import find_files
@@ -74,7 +75,8 @@ def test_photos_of_any_shape_can_be_compared():
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory, on_tensorflow):
+def network(tmp_path_factory):
+    import_keras()
     defaults = read_section(ROOT / "params.yaml", "features", FeaturesParams)
     params = replace(defaults, size_px=SIZE_PX, pooling="avg")
     path = tmp_path_factory.mktemp("network") / "network.h5"
