@@ -20,7 +20,7 @@ from carbrand.checks.issues import CODES, NEVER_PHOTOS, meant_as_photos
 from carbrand.checks.layout import find_dataset
 from carbrand.checks.pipeline_errors import find_errors
 from carbrand.checks.splits import FolderLimits, check_splits
-from carbrand.checks.statuses import judge_photos
+from carbrand.checks.statuses import set_statuses
 from carbrand.node.atomic import StopAfterWriting
 from carbrand.node.metrics_file import write_metrics
 from carbrand.node.origin import write_origin
@@ -123,7 +123,7 @@ def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
     inspected = track(
         parallel_map(partial(inspect_file, limits=limits), files), "Checking photos", len(files)
     )
-    rows = judge_photos(
+    rows = set_statuses(
         list(inspected),
         severities,
         excluded_brands(findings),

@@ -1,4 +1,4 @@
-"""Which photos are kept: each by its own issues, then by those of which it is a copy."""
+"""The status of each photo, from its own issues and from copies among the photos in use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from carbrand.checks.copies.block_match import BlockMatch
 from carbrand.checks.copies.edit_candidates import EditCandidate
 from carbrand.checks.copies.edited_copies import MatchedPair, find_edited_copies, match_files
 from carbrand.checks.copies.mark_copies import cluster_copies, mark_copies, mark_suspicions
-
 from carbrand.checks.inspection import Inspection
 from carbrand.checks.issues import NEVER_PHOTOS, apply_severities
 from carbrand.node.progress import track
@@ -22,16 +21,16 @@ from carbrand.photos.photo_limits import MAX_PIXELS
 from carbrand.photos.union_find import UnionFind
 
 
-def judge_photos(
+def set_statuses(
     inspected: Sequence[Inspection],
     severities: Mapping[str, str],
     brands_out: set[str],
     near_distance: int,
     max_pixels: int = MAX_PIXELS,
 ) -> list[Row]:
-    """The rows with their status: first each on its own, then the copies among those in use.
+    """Set the status of each row: from its own issues first, then from copies.
 
-    A photo that stays out anyway is no original that others could be copies of.
+    Only photos that are not excluded by their own issues count as originals of copies.
     """
     rows = [
         replace(item.row, issues=(*item.row.issues, "missing_brand"))
@@ -64,9 +63,9 @@ def find_edited_photos(
 ) -> list[MatchedPair]:
     """Pairs of rows, by number, of which one is an edited copy of the other, or may be."""
 
-    def look(candidates: Sequence[EditCandidate]) -> Iterator[BlockMatch]:
+    def match_all(candidates: Sequence[EditCandidate]) -> Iterator[BlockMatch]:
         items = ((rows[it.first].path, rows[it.second].path, it.box_pairs) for it in candidates)
-        looks = parallel_map(partial(match_files, max_pixels=max_pixels), items)
-        yield from track(looks, "Comparing photos", len(candidates))
+        matches = parallel_map(partial(match_files, max_pixels=max_pixels), items)
+        yield from track(matches, "Comparing photos", len(candidates))
 
-    return find_edited_copies(windows, joined, [row.split == "train" for row in rows], look)
+    return find_edited_copies(windows, joined, [row.split == "train" for row in rows], match_all)

@@ -156,7 +156,7 @@ def raise_on_signals() -> None:
         if isinstance(lost, Stopped):
             signal.signal(lost.number, stop)
         again = lost.number if isinstance(lost, Stopped) else signal.SIGINT
-        threading.Thread(target=_signal_after, args=(come_again.__code__, again)).start()
+        threading.Thread(target=_signal_after, args=(raise_again.__code__, again)).start()
 
     for number in numbers:
         signal.signal(number, stop)

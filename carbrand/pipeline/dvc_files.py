@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carbrand.node.dvc_lock import is_in
+from carbrand.node.dvc_lock import is_inside
 from carbrand.node.dvc_yaml import parse_yaml
 from carbrand.node.errors import UserError
 from carbrand.node.merge_conflict import describe_conflict
@@ -64,7 +64,7 @@ def read_inputs(project: Path) -> list[str]:
     written = [output.path.as_posix() for output in read_outputs(project)]
     nodes = read_nodes(project).values()
     read = {path for node in nodes for path, _ in _entries(node.get("deps") or [])}
-    return sorted({path for path in read if not is_in(path, written)} | {DVC_YAML, PARAMS})
+    return sorted({path for path in read if not is_inside(path, written)} | {DVC_YAML, PARAMS})
 
 
 def read_dvc_file(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from carbrand.node.dvc_lock import is_in
+from carbrand.node.dvc_lock import is_inside
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_file
 from carbrand.node.wording import one_line
@@ -42,7 +42,7 @@ def check_kept(project: Path, committed: Sequence[str] = ()) -> None:
     unkept = [
         found
         for found in find_unkept(project)
-        if not (found.why == _UNTRACKED and is_in(found.path, committed))
+        if not (found.why == _UNTRACKED and is_inside(found.path, committed))
     ]
     if unkept:
         by_reason: dict[str, list[str]] = {}
@@ -68,14 +68,14 @@ def find_unkept(project: Path) -> list[Unkept]:
     own = [*repository.tracked("*.dvc"), *(path for path in there if path.endswith(".dvc"))]
     dvc_files = sorted({*own, *beside})
     by_dvc = [place for file in dvc_files for place in _places(project, file)]
-    fresh = [path for path in there if not is_in(path, by_dvc)]
+    fresh = [path for path in there if not is_inside(path, by_dvc)]
     fresh += [path for path in beside if path not in {*there, *own}]
     found = [Unkept(path, _IGNORED if path in ignored else _UNTRACKED) for path in fresh]
     found += [Unkept(path, _OUTSIDE) for path in inputs if path not in read]
     found += [
         Unkept(path, _OTHERWISE)
         for path in _kept_otherwise(project, dvc_files)
-        if is_in(path, read) or any(is_in(place, [path]) for place in read)
+        if is_inside(path, read) or any(is_inside(place, [path]) for place in read)
     ]
     found += [Unkept(path, _CRLF) for path in find_crlf(project)]
     kept = {*tracked, *there} - {unkept.path for unkept in found}
@@ -131,7 +131,9 @@ def _leads_to(project: Path, link: str, kept: set[str], by_dvc: Sequence[str]) -
         place = target.relative_to(project.resolve()).as_posix()
     except ValueError:
         return False
-    return is_in(place, by_dvc) or place in kept or any(is_in(path, [place]) for path in kept)
+    return (
+        is_inside(place, by_dvc) or place in kept or any(is_inside(path, [place]) for path in kept)
+    )
 
 
 def _describe(why: str, paths: Sequence[str]) -> str:

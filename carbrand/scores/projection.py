@@ -22,7 +22,7 @@ _FEW = 500
 def map_photos(learned: Features, rows: Sequence[Row], vectors: np.ndarray) -> list[MappedPhoto]:
     """Every photo, training and test, laid out by its vector. vectors (n, d): of the test rows."""
     space = Standardizer.fit(learned.vectors[:, :1], learned.recipe.widths)
-    here, there = lay_out(learned.vectors[:, 0], vectors, space.directions)
+    here, there = lay_out(learned.vectors[:, 0], vectors, space.unit_vectors)
     return [
         *(
             MappedPhoto(path, "train", brand, float(x), float(y))

@@ -18,7 +18,7 @@ from carbrand.parallel.one_thread import one_thread
 from carbrand.parallel.pool import parallel_map
 from carbrand.photos.copies_file import Copy
 from carbrand.photos.manifest import Row
-from carbrand.photos.union_find import Clusters
+from carbrand.photos.union_find import UnionFind
 from carbrand.vectors.alignment import Alignment, align
 from carbrand.vectors.array_file import iter_rows, release_pages
 from carbrand.vectors.standardizer import Standardizer
@@ -118,7 +118,7 @@ def describe_training_copies(rows: Sequence[Row], pairs: Sequence[AlignedPair]) 
 
 def group_copies(rows: Sequence[Row], pairs: Sequence[AlignedPair]) -> list[str]:
     """The group of each photo, by hashes and by vectors: the path of the first photo in it."""
-    clusters = Clusters(len(rows))
+    clusters = UnionFind(len(rows))
     first: dict[str, int] = {}
     of_hash = [first.setdefault(row.hash_group, number) for number, row in enumerate(rows)]
     clusters.union(np.arange(len(rows)), np.array(of_hash))
