@@ -42,7 +42,7 @@ from carbrand.training.head import (
 from carbrand.training.held_out import predict_held_out, score_held_out
 from carbrand.training.suspects import find_suspects
 from carbrand.vectors.feature_store import Features, read_features
-from carbrand.vectors.training_copies import leave_copies_out
+from carbrand.vectors.training_copies import exclude_copies
 
 PACKAGES = ("carbrand", "cleanlab", "keras", "numpy", "scipy", "tensorflow")
 
@@ -156,7 +156,7 @@ def main(params_file: Path, features_folder: Path, checkpoint_folder: Path, out:
     params = read_section(params_file, "train", TrainParams)
     rules = read_keys(params_file, "validate", TrainingSeverities)
     copies = read_copies(features_folder / "copies.csv")
-    features = leave_copies_out(read_features(features_folder), copies, rules)
+    features = exclude_copies(read_features(features_folder), copies, rules)
     checkpoints = Checkpoints(checkpoint_folder)
     head = train(features, params, checkpoints)
     temperature, calibrated = calibrate(head, features, params)

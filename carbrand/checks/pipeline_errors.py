@@ -1,4 +1,4 @@
-"""What must stop the pipeline, a line for each: photos, folders, and brands that are too small."""
+"""Errors that stop the pipeline: photos, folders, and brands with too few photos."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def find_errors(
     severities: Mapping[str, str],
     folders: Mapping[str, Path],
 ) -> list[str]:
-    """A line for everything that must stop the pipeline."""
+    """One line for each error that stops the pipeline."""
     lines = error_lines(findings)
     lines += _describe_once(rows, severities)
     # What was left out may have left a brand without photos. A test folder of leaked photos only
@@ -37,7 +37,7 @@ def find_errors(
 
 
 def _describe_once(rows: Sequence[Row], severities: Mapping[str, str]) -> list[str]:
-    """A line for each photo with an error; of two that contradict one another, one for both."""
+    """One line for each photo with an error; one for both photos of a label conflict."""
     lines, pairs = [], set()
     for row in rows:
         if row.status != ERROR:

@@ -1,4 +1,4 @@
-"""Training photos that stay out of training, because vectors show that they are copies."""
+"""Exclusion of training photos that are copies by their vectors."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from carbrand.photos.severities import (
 from carbrand.vectors.feature_store import Features
 
 
-def leave_copies_out(
+def exclude_copies(
     features: Features, copies: Sequence[Copy], rules: TrainingSeverities
 ) -> Features:
-    """The features without copies that only vectors showed, as far as the rules say so.
+    """The features without the copies that the severities exclude.
 
-    Raises UserError where copies must stop the pipeline, or a brand would be left with one photo.
+    Raises UserError for copies of severity `error`, or if a brand would keep too few photos.
     """
     raise_for_errors(copies, rules)
     kept = features.without(excluded_paths(copies, rules))
@@ -34,16 +34,16 @@ def leave_copies_out(
         if counts[brand] < MIN_TRAIN_PHOTOS:
             raise UserError(
                 f"{one_line(brand)} has {counts[brand]} training photo without copies of one "
-                f"another, expected at least {MIN_TRAIN_PHOTOS}: one to learn from and "
+                f"another, expected at least {MIN_TRAIN_PHOTOS}: one to train on and "
                 f"one to validate on. Add photos."
             )
     return kept
 
 
 def read_unlearned(features: Path, rules: CopySeverities) -> set[str]:
-    """Training photos that stayed out for their brand, by the folder of `features`.
+    """The paths of training photos excluded for a label conflict. features: the node's folder.
 
-    (Of duplicates one is learned from.)
+    (Of duplicates, one is trained on.)
     """
     copies = read_copies(features / "copies.csv")
     return excluded_paths([copy for copy in copies if copy.issue == "label_conflict"], rules)

@@ -28,7 +28,7 @@ from carbrand.vectors.alignment import grey_thumbnail
 from carbrand.vectors.feature_store import Features, Recipe, read_features
 from carbrand.vectors.leaks import classify_copies, mark_leaks
 from carbrand.vectors.standardizer import Standardizer
-from carbrand.vectors.training_copies import leave_copies_out
+from carbrand.vectors.training_copies import exclude_copies
 from carbrand.vectors.vector_copies import PhotoSet
 from stages import evaluate, features, train, validate
 from tests.conftest import ROOT, edit_params
@@ -183,7 +183,7 @@ def test_a_brand_of_copies_of_one_photo_is_too_few_to_learn_and_validate():
     vectors = np.zeros((4, 1, 2), np.float32)
     features = Features(vectors, names, ["x", "x", "y", "y"], groups, RECIPE, Path())
     with pytest.raises(UserError, match="x has 1 training photo without copies of one another"):
-        leave_copies_out(features, [], replace(RULES, duplicate="warn"))
+        exclude_copies(features, [], replace(RULES, duplicate="warn"))
 
 
 @pytest.fixture(scope="module")
