@@ -92,7 +92,7 @@ def train(
                 features.recipe.widths,
                 settings,
                 checkpoints=checkpoints,
-                watch=lambda epoch: show(epoch.epoch, describe_epoch(epoch)),
+                on_epoch=lambda epoch: show(epoch.epoch, describe_epoch(epoch)),
             )
     except NotFinite:
         raise UserError(

@@ -1,4 +1,4 @@
-"""The head, its solvers and checkpoints, calibration, and suspected label errors.
+"""Training the head: solvers, checkpoints, calibration, and suspected label errors.
 
 May import: node, parallel, photos, checks, network, vectors, scores. Begin with `head.py`.
 """

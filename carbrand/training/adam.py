@@ -1,4 +1,4 @@
-"""Softmax regression by Adam, in batches: for photos so many that few passes over them must do."""
+"""Softmax regression by Adam, in batches: for so many photos that few epochs must suffice."""
 
 from __future__ import annotations
 
@@ -11,70 +11,71 @@ from carbrand.network.keras_import import import_keras
 from carbrand.parallel.batches import prefetch_map
 from carbrand.scores.history import Epoch
 from carbrand.training.checkpoint import Checkpoint
-from carbrand.training.problem import Count, Problem, Weights
+from carbrand.training.problem import EvaluateEpoch, Problem, Weights
 from carbrand.vectors.array_file import release_pages
 
-# Of very many photos a batch is larger than asked for: more and smaller steps would cost time and
-# settle no better.
-MOST_STEPS = 500
+# Steps per epoch at most; batches are larger than `batch_size` where needed. More and smaller steps
+# would cost time without a better result.
+MAX_STEPS = 500
 
 
-def descend(
+def train_by_adam(
     problem: Problem,
-    count: Count,
+    evaluate: EvaluateEpoch,
     checkpoint: Checkpoint,
     batch_size: int,
     learning_rate: float,
     seed: int,
 ) -> tuple[Weights, list[Epoch]]:
-    """The weights of all heads after `problem.epochs` passes, each of which is counted.
+    """The weights of all heads after `problem.epochs` epochs, and the history.
 
-    Batches are read while the one before is learned from.
+    The next batches are read while the model is trained on the current one.
     """
     keras = import_keras()
     rng = np.random.default_rng(seed)
     every_view = problem.vectors.reshape(-1, problem.vectors.shape[-1])
-    size = max(batch_size, -(-len(every_view) // MOST_STEPS))
+    size = max(batch_size, -(-len(every_view) // MAX_STEPS))
     steps = problem.epochs * -(-len(every_view) // size)
     model = _build(keras, problem, steps, learning_rate)
 
     def load(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Vectors, labels and weights of a batch, the latter two for each head."""
+        """Vectors, labels and weights of a batch; labels and weights for each head."""
         photos = rows // problem.views
-        weights = problem.sees[photos] * problem.photo_weights[photos, None]
+        weights = problem.in_training[photos] * problem.photo_weights[photos, None]
         labels = np.broadcast_to(problem.labels[photos, None], weights.shape)
         placed = problem.space.transform(every_view[rows])
         release_pages(every_view)
         return placed, labels, weights
 
-    history = _restore(model, checkpoint.state())
-    for _ in history:
-        rng.permutation(len(every_view))
-    checkpoint.tell(len(history) + 1, problem.epochs)
-    for number in range(len(history) + 1, problem.epochs + 1):
+    history = _restore(model, checkpoint.load_state())
+    resumed = len(history)
+    checkpoint.print_resumed(resumed + 1, problem.epochs)
+    for number in range(1, problem.epochs + 1):
         order = rng.permutation(len(every_view))
+        if number <= resumed:
+            continue
         batches = (order[start : start + size] for start in range(0, len(order), size))
-        for inputs, labels, shares in prefetch_map(load, batches, ahead=2):
-            model.train_on_batch(inputs, labels, sample_weight=shares)
-        history.append(count(number, Weights(*model.get_weights())))
-        checkpoint.keep_state(lambda: _state(model, history))
+        for inputs, labels, weights in prefetch_map(load, batches, ahead=2):
+            model.train_on_batch(inputs, labels, sample_weight=weights)
+        history.append(evaluate(number, Weights(*model.get_weights())))
+        checkpoint.save_state(lambda: _get_state(model, history))
     return Weights(*model.get_weights()), history
 
 
 def _variables(model: Any) -> list[Any]:
-    """All that learning changes."""
+    """All variables that training changes."""
     return [*model.trainable_variables, *model.optimizer.variables]
 
 
-def _state(model: Any, history: list[Epoch]) -> np.ndarray:
-    """Where training stands, float64 (k,), which holds float32 and counts of steps as they are."""
+def _get_state(model: Any, history: list[Epoch]) -> np.ndarray:
+    """The state of training, float64 (k,), which represents float32 and step counts exactly."""
     rows = np.array([astuple(epoch) for epoch in history])
     values = [np.asarray(variable).ravel() for variable in _variables(model)]
     return np.concatenate([[len(rows)], rows.ravel(), *values])
 
 
 def _restore(model: Any, state: np.ndarray | None) -> list[Epoch]:
-    """Put the model where it stood, and return what was counted on the way."""
+    """Set the model to a state, and return the history up to there."""
     if state is None:
         return []
     columns = len(fields(Epoch))
@@ -103,7 +104,7 @@ def _build(keras: Any, problem: Problem, steps: int, learning_rate: float) -> An
     )
 
     def loss(labels: Any, logits: Any) -> Any:
-        # Keras averages over the heads; times their number, each learns as if it were alone.
+        # Keras averages over the heads; times their number, each is trained as if it were alone.
         return heads * keras.losses.categorical_crossentropy(
             keras.ops.one_hot(keras.ops.cast(labels, "int32"), brands),
             logits,
@@ -111,9 +112,9 @@ def _build(keras: Any, problem: Problem, steps: int, learning_rate: float) -> An
             label_smoothing=problem.label_smoothing,
         )
 
-    # Down to nothing over the epochs, so that the last ones settle instead of jumping about.
+    # Decays to 0 over the epochs, so that training converges.
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss)
-    # Else the first step makes its variables, and TensorFlow traces it once more without.
+    # Otherwise the first step creates the variables, and TensorFlow traces the step twice.
     model.optimizer.build(model.trainable_variables)
     return model

@@ -1,13 +1,13 @@
-"""Temperature scaling: one number that makes probabilities mean what they say.
+"""Temperature scaling: one number that calibrates the probabilities.
 
 Guo et al., "On Calibration of Modern Neural Networks", ICML 2017: logits are divided by a
-temperature, fitted on photos that the model has not learned from. Above 1 it makes less sure, below
-1 surer; which brand is the likeliest, it never changes.
+temperature, fitted on held-out photos. Above 1 it lowers the confidence, below 1 it raises it; the
+predicted brand never changes.
 
-The photos it is fitted on are those held out of the folds. So it is the temperature of heads that
-saw fewer photos than the one that ships, which is likely to be right a little more often: its
-probabilities err to the cautious side. Where a prediction averages over several views, they do so
-twice: the temperature is that of the photo as it is, and the mean of views is less sure than one.
+It is fitted on the held-out photos of the cross-validation, whose heads are trained on fewer photos
+than the final one. The final head is likely to be a little more accurate, so its probabilities are
+slightly underconfident. Where a prediction averages over several views they are so twice: the
+temperature is fitted on the unchanged photo, and a mean over views is less confident than one view.
 """
 
 from __future__ import annotations
@@ -17,44 +17,43 @@ import math
 import numpy as np
 
 LOWEST, HIGHEST = 0.05, 20.0
-# How far from 1 a temperature is expected: the standard deviation of its logarithm, a factor of
-# 1.65. A larger spread would follow the chance of few photos, a smaller one would leave a head
-# that is really too sure, or not sure enough, as it is (LOG.md).
-EXPECTED_SPREAD = 0.5
-# As metrics are rounded: summary.json then holds the very number that the model was divided by.
+# Prior: the standard deviation of the temperature's logarithm around 0, a factor of 1.65. A larger
+# one would overfit few photos, a smaller one would not correct a miscalibrated head (LOG.md).
+PRIOR_STD = 0.5
+# As metrics are rounded, so that summary.json holds exactly the temperature in the model.
 TEMPERATURE_DECIMALS = 4
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature in LOWEST…HIGHEST that makes the labels likeliest, given that 1 is expected.
+    """The maximum a posteriori temperature in LOWEST…HIGHEST.
 
-    logits: (n, brands). labels: (n,) int. The log loss of all photos together, plus a normal
-    distribution's for the logarithm of the temperature: for many photos it is the former alone, and
-    few that are all right, whose log loss would be least at 0, or all wrong, go only so far.
+    logits: (n, brands). labels: (n,) int. Minimizes the sum of the photos' log losses plus the
+    negative log density of a normal prior on the logarithm of the temperature. The prior bounds
+    the temperature where few photos are all correct, or all misclassified.
 
-    Every photo counts once, whatever the weights in training: so do all metrics that the
-    temperature is to serve, and weights would let the few photos of a rare brand decide it.
+    Photos are not weighted, since the metrics are not, and weights would let the few photos of a
+    rare brand decide the temperature.
     """
     from scipy.optimize import minimize_scalar
 
     rows = np.arange(len(labels))
-    # The likeliest brand at 0, so that no power overflows.
+    # The largest logit is 0, so that no exponential overflows.
     centred = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
 
-    def surprise(log_temperature: float) -> float:
+    def objective(log_temperature: float) -> float:
         scaled = centred / math.exp(log_temperature)
         losses = np.log(np.exp(scaled).sum(axis=1)) - scaled[rows, labels]
-        return float(losses.sum() + 0.5 * (log_temperature / EXPECTED_SPREAD) ** 2)
+        return float(losses.sum() + 0.5 * (log_temperature / PRIOR_STD) ** 2)
 
     bounds = (math.log(LOWEST), math.log(HIGHEST))
-    best = minimize_scalar(surprise, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    best = minimize_scalar(objective, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     return round(min(max(math.exp(best.x), LOWEST), HIGHEST), TEMPERATURE_DECIMALS)
 
 
 def cross_fit(logits: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """The logits (n, brands) over a temperature each, fitted on the photos of the other folds.
+    """The logits (n, brands), each divided by the temperature fitted on the other folds.
 
-    So no photo has a say in its own temperature, and what is measured afterwards is no flattery.
+    So metrics of the result are not optimistic: no photo influences its own temperature.
     """
     scaled = np.empty(logits.shape, np.float64)
     for fold in np.unique(folds):

@@ -1,4 +1,4 @@
-"""Records in a file, each an array and what it is the answer to; a torn one is as good as none."""
+"""Records of a key and an array in a file; an incomplete record counts as absent."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from pathlib import Path
 
 import numpy as np
 
-# Checksum of all that follows, what the array answers (SHA-256), and its bytes.
+# Checksum of the rest of the record, key (both SHA-256), and the array's size in bytes.
 _HEAD = struct.Struct("<32s32sQ")
 _CHECKSUM = 32
 
 
-def pack(question: bytes, answer: np.ndarray) -> bytes:
-    """A record of a question, 32 bytes, and an answer, float64 (k,)."""
-    content = np.ascontiguousarray(answer, np.float64).tobytes()
-    record = _HEAD.pack(b"", question, len(content))[_CHECKSUM:] + content
+def pack(key: bytes, array: np.ndarray) -> bytes:
+    """A record of a key, 32 bytes, and an array, float64 (k,)."""
+    content = np.ascontiguousarray(array, np.float64).tobytes()
+    record = _HEAD.pack(b"", key, len(content))[_CHECKSUM:] + content
     return hashlib.sha256(record).digest() + record
 
 
 def read(path: Path, at: int) -> tuple[bytes, np.ndarray, int] | None:
-    """The question, the answer and the end of the record at a place; None: there is no whole one.
+    """The key, array and end of the record at a position, or None if there is no complete one.
 
-    Memory is asked for only as far as the file is long.
+    Allocates no more memory than the file is long, whatever the record's size field holds.
     """
     with suppress(OSError, struct.error), path.open("rb") as file:
         file.seek(at)
         head = file.read(_HEAD.size)
-        checksum, question, size = _HEAD.unpack(head)
+        checksum, key, size = _HEAD.unpack(head)
         if size <= os.fstat(file.fileno()).st_size - file.tell():
             content = file.read(size)
             if hashlib.sha256(head[_CHECKSUM:] + content).digest() == checksum:
-                return question, np.frombuffer(content, np.float64), file.tell()
+                return key, np.frombuffer(content, np.float64), file.tell()
     return None
 
 
 def append(path: Path, at: int, records: bytes | bytearray) -> None:
-    """Write from a place on, which is the end of what is whole, and wait until the disk has it.
+    """Write and flush to disk at a position, the end of the valid records.
 
-    Two processes of the same training write the same bytes to the same places. Raises OSError,
-    also where the file is shorter.
+    Two processes of the same training write the same bytes at the same positions. Raises OSError,
+    also if the file is shorter than `at`.
     """
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | _BINARY, 0o666), "r+b") as file:
         if os.fstat(file.fileno()).st_size < at:
@@ -54,10 +54,10 @@ def append(path: Path, at: int, records: bytes | bytearray) -> None:
 
 
 def replace(path: Path, records: bytes | bytearray) -> None:
-    """Write under another name, wait until the disk has it, and rename. Raises OSError."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    append(fresh, 0, records)
-    fresh.replace(path)
+    """Atomic write: write and flush a temporary file, then rename it. Raises OSError."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    append(temporary, 0, records)
+    temporary.replace(path)
 
 
 # Windows would change line ends.

@@ -1,4 +1,4 @@
-"""The name of a training: two that could end in other bits have other names."""
+"""The key of a checkpoint: trainings that could differ in any bit have different keys."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from carbrand.node.origin import version_of
 from carbrand.training.problem import Problem
 from carbrand.vectors.standardizer import portions
 
-# Rooms of which a change may change a step.
+# Rooms whose code determines the numbers of a training.
 CODE = ("parallel", "network", "vectors", "scores", "training")
 _PACKAGES = ("carbrand", "keras", "numpy", "scipy", "tensorflow", "tensorflow-cpu")
-# Libraries have other kernels for other processors, and listen to these variables.
+# Libraries choose kernels by the processor and by these variables.
 _PROCESSOR = ("vendor_id", "model name", "flags", "CPU part", "Features")
 _VARIABLES = (
     *("CUDA_VISIBLE_DEVICES", "DNNL_MAX_CPU_ISA", "NPY_DISABLE_CPU_FEATURES"),
@@ -30,10 +30,10 @@ _VARIABLES = (
 _NVIDIA = Path("/proc/driver/nvidia")
 
 
-def name_training(problem: Problem, params: Mapping[str, Any]) -> str:
-    """64 hexadecimal digits, from the data, the params, the code, and what computes.
+def hash_training(problem: Problem, params: Mapping[str, Any]) -> str:
+    """A hash of the data, params, code, libraries and hardware, 64 hexadecimal digits.
 
-    Takes a pass over the vectors.
+    Reads all vectors once.
     """
     facts = {
         "params": params,
@@ -46,7 +46,8 @@ def name_training(problem: Problem, params: Mapping[str, Any]) -> str:
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     space = problem.space
-    for array in (problem.labels, problem.sees, problem.photo_weights, space.mean, space.scale):
+    photos = problem.labels, problem.in_training, problem.photo_weights
+    for array in (*photos, space.mean, space.scale):
         digest.update(repr((array.dtype.str, array.shape)).encode())
         digest.update(np.ascontiguousarray(array).data)
     for part in portions(problem.vectors):
@@ -54,7 +55,7 @@ def name_training(problem: Problem, params: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-# Of what was imported; the files may hold something else by the time that a name is asked for.
+# At import time: the files may have changed by the time that a key is needed.
 _SOFTWARE = {
     "code": hash_rooms(CODE),
     "versions": {name: version_of(name) for name in _PACKAGES},
@@ -71,7 +72,7 @@ def _describe_processor() -> list[str]:
 
 
 def _describe_gpus() -> list[str]:
-    """The driver, and which they are; nothing where there are none."""
+    """The driver and the models; empty without GPUs."""
     files = [_NVIDIA / "version", *_NVIDIA.glob("gpus/*/information")]
     return sorted(
         line

@@ -1,10 +1,10 @@
 """Train the classifying head on the vectors of a frozen backbone.
 
-The folds of a cross-validation and the head that ships are trained side by side, as the columns of
-one kernel: head `h` of the first F never sees the photos of fold `h`, the last head sees all.
-So every training photo is predicted by a head that has not seen it, the curves are those of held
-out photos, and no second training is needed for the model that ships. (What all heads share is the
-centre and the length of the vectors, which know no labels, and how many photos each brand has.)
+The heads of a cross-validation and the final head are trained together, as the columns of one
+kernel: the photos of fold `h` are held out from head `h`, and the last head is trained on all
+photos. So every training photo gets a held-out prediction, the learning curves are of held-out
+photos, and the final model needs no second training. (All heads share the mean and scale of the
+vectors, which do not depend on labels, and the number of photos of each brand.)
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 
 from carbrand.parallel.one_thread import one_thread
 from carbrand.scores.history import Epoch
-from carbrand.training.adam import descend
+from carbrand.training.adam import train_by_adam
 from carbrand.training.checkpoint import Checkpoint, Checkpoints
-from carbrand.training.checkpoint_key import name_training
-from carbrand.training.lbfgs import minimise
-from carbrand.training.problem import Problem, Weights, count_epoch
+from carbrand.training.checkpoint_key import hash_training
+from carbrand.training.lbfgs import train_by_lbfgs
+from carbrand.training.problem import Problem, Weights, evaluate_epoch
 from carbrand.vectors.standardizer import Standardizer
 
 SOLVERS = ("lbfgs", "adam")
@@ -41,10 +41,10 @@ class HeadParams:
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """`kernel` (d, brands) and `bias` (brands,), for vectors as they come from the network.
+    """`kernel` (d, brands) and `bias` (brands,), for the network's vectors, not normalized.
 
-    `held_out_logits` (n, brands): those of every training photo, as it is, by the head that has
-    not seen it, after the last epoch. `folds` (n,) int: which head that is.
+    `held_out_logits` (n, brands): of every unchanged training photo, by the head it is held out
+    from, after the last epoch. `folds` (n,) int: which head that is.
     """
 
     kernel: np.ndarray
@@ -55,11 +55,11 @@ class TrainedHead:
 
 
 def assign_folds(labels: np.ndarray, groups: Sequence[str], folds: int, seed: int) -> np.ndarray:
-    """A fold number for every photo, (n,) int: each brand spread as evenly as it goes.
+    """Stratified, grouped folds: a fold number for every photo, (n,) int.
 
-    Photos of one group, copies of one another, share a fold: what is held out is not seen under
-    another name. There are at most as many folds as groups. The dealing goes on from brand to
-    brand, so that the folds are of one size too.
+    Photos of one group are copies of one another and share a fold, so that no copy of a held-out
+    photo is in training. There are at most as many folds as groups. Each brand continues where the
+    one before ended, so that the folds are equally large too.
     """
     rng = np.random.default_rng(seed)
     _, first, group = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
@@ -73,13 +73,13 @@ def assign_folds(labels: np.ndarray, groups: Sequence[str], folds: int, seed: in
 
 
 def balance(labels: np.ndarray, brands: int) -> np.ndarray:
-    """A weight per photo, (n,) float32, that gives every brand the same say; their mean is 1."""
+    """Photo weights, (n,) float32 with mean 1, that give every brand the same total weight."""
     counts = np.bincount(labels, minlength=brands)
     return (len(labels) / (np.count_nonzero(counts) * counts[labels])).astype(np.float32)
 
 
 class NotFinite(ValueError):
-    """Vectors hold numbers that are not finite."""
+    """The vectors contain NaN or infinity."""
 
 
 @one_thread()
@@ -92,15 +92,14 @@ def train_head(
     widths: Sequence[int],
     params: HeadParams,
     checkpoints: Checkpoints | None = None,
-    watch: Callable[[Epoch], object] | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
 ) -> TrainedHead:
-    """Softmax regression with an L2 penalty, and what its folds say of photos they have not seen.
+    """Softmax regression with an L2 penalty, and its held-out logits by cross-validation.
 
-    vectors: (n, views, d) float32, view 0 being the photo as it is; they may be a file mapped into
-    memory. labels: (n,) int. folds: (n,) int. photo_weights: (n,) float32, mean 1. widths: those of
-    the kinds of features that the vectors hold side by side. checkpoints: where what a killed
-    training had computed may lie, and is kept; None: nowhere. watch: called after every epoch that
-    is computed. Raises NotFinite.
+    vectors: (n, views, d) float32, view 0 being the unchanged photo; may be a memory-mapped file.
+    labels: (n,) int. folds: (n,) int. photo_weights: (n,) float32, mean 1. widths: of the kinds of
+    features that are concatenated in the vectors. checkpoints: where a killed training is resumed
+    from; None for nowhere. on_epoch: called after every epoch that is computed. Raises NotFinite.
     """
     space = Standardizer.fit(vectors, widths)
     if not (np.isfinite(space.mean).all() and np.isfinite(space.scale).all()):
@@ -110,31 +109,38 @@ def train_head(
         vectors=vectors,
         space=space,
         labels=labels,
-        sees=np.concatenate([~in_fold, np.ones((len(labels), 1), bool)], axis=1),
+        in_training=np.concatenate([~in_fold, np.ones((len(labels), 1), bool)], axis=1),
         photo_weights=photo_weights,
         brands=brands,
         epochs=params.epochs,
         l2=params.l2,
         label_smoothing=params.label_smoothing,
     )
-    checkpoint = Checkpoint(checkpoints, lambda: name_training(problem, asdict(params)))
+    checkpoint = Checkpoint(checkpoints, lambda: hash_training(problem, asdict(params)))
     held_out: np.ndarray | None = None
 
-    def count(number: int, weights: Weights) -> Epoch:
+    def evaluate(number: int, weights: Weights) -> Epoch:
         nonlocal held_out
-        epoch, held_out = count_epoch(number, weights, problem)
-        if watch:
-            watch(epoch)
+        epoch, held_out = evaluate_epoch(number, weights, problem)
+        if on_epoch:
+            on_epoch(epoch)
         return epoch
 
     if params.solver == "lbfgs":
-        weights, history = minimise(problem, count, checkpoint)
+        weights, history = train_by_lbfgs(problem, evaluate, checkpoint)
     else:
-        batches = params.batch_size, params.learning_rate, params.seed
-        weights, history = descend(problem, count, checkpoint, *batches)
-    if held_out is None:  # killed when the last epoch had been counted
-        held_out = count_epoch(len(history), weights, problem)[1]
-    kernel, bias = weights.kernel[:, -brands:], weights.bias[-brands:]  # the head that sees all
+        weights, history = train_by_adam(
+            problem,
+            evaluate,
+            checkpoint,
+            params.batch_size,
+            params.learning_rate,
+            params.seed,
+        )
+    if held_out is None:  # killed after the last epoch
+        held_out = evaluate_epoch(len(history), weights, problem)[1]
+    # The last head, trained on all photos.
+    kernel, bias = weights.kernel[:, -brands:], weights.bias[-brands:]
     return TrainedHead(
         kernel=(kernel / space.scale[:, None]).astype(np.float32),
         bias=(bias - (space.mean / space.scale) @ kernel).astype(np.float32),

@@ -1,4 +1,4 @@
-"""What the heads of a cross-validation learn from, and how what they learned is counted."""
+"""The training problem of a cross-validation: its data, its loss, and the metrics of an epoch."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ import numpy as np
 from carbrand.scores.history import Epoch
 from carbrand.vectors.standardizer import Standardizer, portions
 
-SMALLEST_SHARE = 1e-12
+_MIN_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True)
 class Weights:
-    """For placed vectors: kernel (d, heads * brands) and bias (heads * brands,)."""
+    """Of all heads, for normalized vectors: kernel (d, heads * brands), bias (heads * brands,)."""
 
     kernel: np.ndarray
     bias: np.ndarray
 
 
-# What a solver calls after every epoch, with its number.
-Count = Callable[[int, Weights], Epoch]
+# What a solver calls after every epoch, with its number and the weights.
+EvaluateEpoch = Callable[[int, Weights], Epoch]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Several heads on the same vectors; which photos a head sees is all that tells them apart.
+    """Several heads trained on the same vectors, which differ only in their training photos.
 
-    vectors: (n, views, d) float32, view 0 being the photo as it is; they may be a file mapped into
-    memory. labels: (n,) int. sees: (n, heads) bool. photo_weights: (n,) float32, mean 1.
-    The loss of a head is the mean over the views of photos, weighted, of the cross-entropy with the
-    smoothed labels, and l2 / n times the sum of its squared kernel: a prior on the weights counts
-    once, however many photos there are (as 1 / C in liblinear).
+    vectors: (n, views, d) float32, view 0 being the unchanged photo; may be a memory-mapped file.
+    labels: (n,) int. in_training: (n, heads) bool. photo_weights: (n,) float32, mean 1.
+    The loss of a head is the weighted mean of the cross-entropy over all views of its training
+    photos, plus l2 / n times the sum of its squared kernel: like a prior on the weights, the
+    penalty does not grow with the number of photos (as 1 / C in liblinear).
     """
 
     vectors: np.ndarray
     space: Standardizer
     labels: np.ndarray
-    sees: np.ndarray
+    in_training: np.ndarray
     photo_weights: np.ndarray
     brands: int
     epochs: int
@@ -48,71 +48,73 @@ class Problem:
 
     @property
     def photos(self) -> int:
-        """How many there are, n."""
+        """The number of photos, n."""
         return len(self.labels)
 
     @property
     def views(self) -> int:
-        """Of each photo."""
+        """The number of views of each photo."""
         return int(self.vectors.shape[1])
 
     @property
     def heads(self) -> int:
-        """How many learn beside one another."""
-        return int(self.sees.shape[1])
+        """The number of heads that are trained together."""
+        return int(self.in_training.shape[1])
 
 
 def softmax_loss(
     logits: np.ndarray, problem: Problem, photos: slice
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What all views of some photos add to the losses of the heads, and their slope by the logits.
+    """The losses (heads,) over all views of some photos, and their gradient by the logits.
 
-    logits: (photos * views, heads * brands), as the slope. The losses: (heads,).
+    logits and gradient: (photos * views, heads * brands).
     """
     shape = (-1, problem.views, problem.heads, problem.brands)
     logits = logits.reshape(shape)
-    weights = problem.sees[photos] * problem.photo_weights[photos, None]
+    weights = problem.in_training[photos] * problem.photo_weights[photos, None]
     weights = weights[:, None, :, None] / (problem.photos * problem.views)
-    shares = softmax(logits)
+    probabilities = softmax(logits)
     targets = _smoothed(problem.labels[photos], problem)[:, None, None, :]
-    surprise = np.log(np.maximum(shares, SMALLEST_SHARE))
-    losses = -(weights * targets * surprise).sum(axis=(0, 1, 3))
-    return losses, (weights * (shares - targets)).reshape(-1, shape[2] * shape[3])
+    log_probabilities = np.log(np.maximum(probabilities, _MIN_PROBABILITY))
+    losses = -(weights * targets * log_probabilities).sum(axis=(0, 1, 3))
+    return losses, (weights * (probabilities - targets)).reshape(-1, shape[2] * shape[3])
 
 
 def _smoothed(labels: np.ndarray, problem: Problem) -> np.ndarray:
-    share = problem.label_smoothing
-    return np.eye(problem.brands)[labels] * (1 - share) + share / problem.brands
+    smoothing = problem.label_smoothing
+    return np.eye(problem.brands)[labels] * (1 - smoothing) + smoothing / problem.brands
 
 
-def count_epoch(number: int, weights: Weights, problem: Problem) -> tuple[Epoch, np.ndarray]:
-    """One row of the history, and the logits (n, brands) of each photo by the head without it.
+def evaluate_epoch(number: int, weights: Weights, problem: Problem) -> tuple[Epoch, np.ndarray]:
+    """The metrics of an epoch, and the held-out logits (n, brands) of every photo.
 
-    Means over the folds: the heads but the last, which sees every photo.
+    Metrics are means over the folds' heads: all but the last, which is trained on every photo.
     """
     held_out = np.empty((problem.photos, problem.brands))
     sums = np.zeros(4)
-    for photos, some in _plain_logits(weights, problem):
-        labels, rows = problem.labels[photos], np.arange(len(some))
-        sees = problem.sees[photos, :-1]
-        unseen = np.argmin(sees, axis=1)  # the one head that does not see the photo
-        shares = softmax(some)
-        of_actual = np.maximum(shares[rows, :, labels], SMALLEST_SHARE)
-        losses, right = -np.log(of_actual), shares.argmax(axis=2) == labels[:, None]
-        held_out[photos] = some[rows, unseen]
+    for photos, logits in _unaugmented_logits(weights, problem):
+        labels, rows = problem.labels[photos], np.arange(len(logits))
+        in_training = problem.in_training[photos, :-1]
+        fold = np.argmin(in_training, axis=1)  # the one head that the photo is held out from
+        probabilities = softmax(logits)
+        of_actual = np.maximum(probabilities[rows, :, labels], _MIN_PROBABILITY)
+        losses = -np.log(of_actual)
+        correct = probabilities.argmax(axis=2) == labels[:, None]
+        held_out[photos] = logits[rows, fold]
         sums += (
-            losses[:, :-1][sees].sum(),
-            right[:, :-1][sees].sum(),
-            losses[rows, unseen].sum(),
-            right[rows, unseen].sum(),
+            losses[:, :-1][in_training].sum(),
+            correct[:, :-1][in_training].sum(),
+            losses[rows, fold].sum(),
+            correct[rows, fold].sum(),
         )
-    seen = problem.sees[:, :-1].sum()
-    loss, accuracy, val_loss, val_accuracy = sums / [seen, seen, problem.photos, problem.photos]
+    trained = problem.in_training[:, :-1].sum()
+    counts = [trained, trained, problem.photos, problem.photos]
+    loss, accuracy, val_loss, val_accuracy = sums / counts
     return Epoch(number, loss, accuracy, val_loss, val_accuracy), held_out
 
 
-def _plain_logits(weights: Weights, problem: Problem) -> Iterator[tuple[slice, np.ndarray]]:
-    """The logits (photos, heads, brands) of portions of the photos as they are."""
+def _unaugmented_logits(weights: Weights, problem: Problem) -> Iterator[tuple[slice, np.ndarray]]:
+    """The logits (photos, heads, brands) of the unchanged photos, portion by portion."""
     start = 0
     for part in portions(problem.vectors[:, 0]):
         logits = problem.space.transform(part) @ weights.kernel + weights.bias

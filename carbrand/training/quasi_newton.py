@@ -1,7 +1,7 @@
 """L-BFGS for several functions at once (Liu and Nocedal, Mathematical Programming 45, 1989).
 
-One look serves them all, but each goes its own way, with steps and a curvature of its own: what is
-true of one function says nothing to another, not even how far to go.
+All functions are evaluated together, but each has its own step sizes and curvature: nothing about
+one function influences another. n functions of k variables each; a point is (n, k).
 """
 
 from __future__ import annotations
@@ -12,106 +12,115 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Values (n,) and slopes (n, k) of n functions at points (n, k), each function at its own.
-Look = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-# Steps that the curvature is estimated from.
+# Values (n,) and gradients (n, k) of n functions at a point (n, k).
+Objective = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+# Steps from which the inverse Hessian is approximated.
 _MEMORY = 10
-# The least gain of a step, relative to the value or to 1: there is nothing left to gain.
-_LEAST_GAIN = 1e-9
-# A step must gain this share of what the slope promises (Armijo); else it is made shorter, to
-# where a parabola has its minimum, but within these bounds, so many times.
-_ENOUGH = 1e-4
-_SHORTER = 0.1, 0.5
-_TRIES = 20
+# A function has converged when a step decreases it by no more than this, relative to its value or
+# to 1, whichever is larger.
+_TOLERANCE = 1e-9
+# Line search: the share of the decrease predicted by the gradient that is enough (Armijo), the
+# bounds within which a step is shortened, and the most attempts.
+_ARMIJO = 1e-4
+_SHRINK = 0.1, 0.5
+_MAX_TRIES = 20
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Points (n, k), and what was seen there."""
+class _Iterate:
+    """A point (n, k) with the values (n,) and gradients (n, k) there."""
 
-    at: np.ndarray
+    point: np.ndarray
     values: np.ndarray
-    slopes: np.ndarray
+    gradients: np.ndarray
 
-    def where(self, chosen: np.ndarray, other: _Place) -> _Place:
-        """The chosen functions' own, of the others that of another place."""
-        return _Place(
-            np.where(chosen[:, None], self.at, other.at),
+    def where(self, chosen: np.ndarray, other: _Iterate) -> _Iterate:
+        """This iterate for the chosen functions, (n,) bool, and `other` for the rest."""
+        return _Iterate(
+            np.where(chosen[:, None], self.point, other.point),
             np.where(chosen, self.values, other.values),
-            np.where(chosen[:, None], self.slopes, other.slopes),
+            np.where(chosen[:, None], self.gradients, other.gradients),
         )
 
 
-def descend(look: Look, start: np.ndarray, most_steps: int) -> Iterator[np.ndarray]:
-    """The points (n, k) after each step, until none gains any more.
+def iterate_lbfgs(objective: Objective, start: np.ndarray, max_steps: int) -> Iterator[np.ndarray]:
+    """Yield the point (n, k) after each step, until all functions have converged.
 
-    A function that gains nothing more stays where it is. Meant for convex ones.
+    A function that has converged stays where it is. Meant for convex functions.
     """
-    here = _Place(start, *look(start))
-    curvature = _Curvature(here.slopes)
-    moving = np.asarray(here.slopes.any(axis=1))
-    for _ in range(most_steps):
-        if not moving.any():
+    current = _Iterate(start, *objective(start))
+    hessian = _InverseHessian(current.gradients)
+    active = np.asarray(current.gradients.any(axis=1))
+    for _ in range(max_steps):
+        if not active.any():
             return
-        ways = np.where(moving[:, None], curvature.ways(here.slopes), 0.0)
-        there = _step(look, here, ways)
-        curvature.learn(there.at - here.at, there.slopes - here.slopes)
-        size = np.maximum(1.0, np.maximum(np.abs(here.values), np.abs(there.values)))
-        moving &= here.values - there.values > _LEAST_GAIN * size
-        here = there
-        yield here.at
+        directions = np.where(active[:, None], hessian.unit_vectors(current.gradients), 0.0)
+        following = _line_search(objective, current, directions)
+        hessian.update(following.point - current.point, following.gradients - current.gradients)
+        size = np.maximum(1.0, np.maximum(np.abs(current.values), np.abs(following.values)))
+        active &= current.values - following.values > _TOLERANCE * size
+        current = following
+        yield current.point
 
 
-def _step(look: Look, here: _Place, ways: np.ndarray) -> _Place:
-    """As far along its way as gains enough for each; who finds no such point, stays."""
-    promised = _dots(here.slopes, ways)
-    lengths = np.ones(len(ways))
-    going: np.ndarray = promised < 0
-    reached = here
-    for _ in range(_TRIES):
-        at = here.at + np.where(going, lengths, 0.0)[:, None] * ways
-        there = _Place(at, *look(at))
-        gained = there.values - here.values
-        enough = going & (gained <= _ENOUGH * lengths * promised)
-        reached = there.where(enough, reached)
-        going &= ~enough
-        if not going.any():
+def _line_search(objective: Objective, start: _Iterate, directions: np.ndarray) -> _Iterate:
+    """Backtracking line search (Armijo); a function that no step decreases enough stays at start.
+
+    A step that is too long is shortened to the minimum of a parabola, within _SHRINK.
+    """
+    slopes = _row_dots(start.gradients, directions)
+    step_sizes = np.ones(len(directions))
+    searching: np.ndarray = slopes < 0
+    accepted = start
+    for _ in range(_MAX_TRIES):
+        point = start.point + np.where(searching, step_sizes, 0.0)[:, None] * directions
+        trial = _Iterate(point, *objective(point))
+        changes = trial.values - start.values
+        enough = searching & (changes <= _ARMIJO * step_sizes * slopes)
+        accepted = trial.where(enough, accepted)
+        searching &= ~enough
+        if not searching.any():
             break
-        excess = gained[going] - lengths[going] * promised[going]
-        lowest = -0.5 * promised[going] * lengths[going] / excess
-        lengths[going] *= np.clip(lowest, *_SHORTER)
-    return reached
+        excess = changes[searching] - step_sizes[searching] * slopes[searching]
+        factors = -0.5 * slopes[searching] * step_sizes[searching] / excess
+        step_sizes[searching] *= np.clip(factors, *_SHRINK)
+    return accepted
 
 
-class _Curvature:
-    """How the slopes changed along the last steps."""
+class _InverseHessian:
+    """The L-BFGS approximation of each function's inverse Hessian."""
 
-    def __init__(self, slopes: np.ndarray) -> None:
-        """Before the first step: as if one of length 1 led to the minimum."""
-        self._steps: deque[tuple[np.ndarray, np.ndarray, np.ndarray]] = deque(maxlen=_MEMORY)
-        self._scales = 1.0 / np.maximum(np.sqrt(_dots(slopes, slopes)), np.finfo(float).tiny)
+    def __init__(self, gradients: np.ndarray) -> None:
+        """Scaled so that the first step has length 1."""
+        self._pairs: deque[tuple[np.ndarray, np.ndarray, np.ndarray]] = deque(maxlen=_MEMORY)
+        self._scales = 1.0 / np.maximum(np.sqrt(_row_dots(gradients, gradients)), _TINY)
 
-    def learn(self, steps: np.ndarray, changes: np.ndarray) -> None:
-        """Steps (n, k) changed the slopes by so much."""
-        products, squares = _dots(steps, changes), _dots(changes, changes)
-        known = products > np.finfo(float).eps * squares  # else it is rounding
-        shares = np.divide(1.0, products, out=np.zeros_like(products), where=known)
-        self._scales = np.divide(products, squares, out=self._scales.copy(), where=known)
-        self._steps.append((steps, changes, shares))
+    def update(self, steps: np.ndarray, gradient_changes: np.ndarray) -> None:
+        """Add the last steps (n, k) and the changes of the gradients (n, k) along them."""
+        products = _row_dots(steps, gradient_changes)
+        squares = _row_dots(gradient_changes, gradient_changes)
+        curved = products > np.finfo(float).eps * squares  # otherwise it is rounding
+        rhos = np.divide(1.0, products, out=np.zeros_like(products), where=curved)
+        self._scales = np.divide(products, squares, out=self._scales.copy(), where=curved)
+        self._pairs.append((steps, gradient_changes, rhos))
 
-    def ways(self, slopes: np.ndarray) -> np.ndarray:
-        """Where the minima would be if the slopes went on changing so, seen from here (n, k)."""
-        ways = -slopes
-        weights = []
-        for steps, changes, shares in reversed(self._steps):
-            weights.append(shares * _dots(steps, ways))
-            ways = ways - weights[-1][:, None] * changes
-        ways = self._scales[:, None] * ways
-        for steps, changes, shares in self._steps:
-            ways = ways + (weights.pop() - shares * _dots(changes, ways))[:, None] * steps
-        return ways
+    def directions(self, gradients: np.ndarray) -> np.ndarray:
+        """Quasi-Newton directions (n, k), by the two-loop recursion."""
+        directions = -gradients
+        alphas = []
+        for steps, gradient_changes, rhos in reversed(self._pairs):
+            alphas.append(rhos * _row_dots(steps, directions))
+            directions = directions - alphas[-1][:, None] * gradient_changes
+        directions = self._scales[:, None] * directions
+        for steps, gradient_changes, rhos in self._pairs:
+            betas = rhos * _row_dots(gradient_changes, directions)
+            directions = directions + (alphas.pop() - betas)[:, None] * steps
+        return directions
 
 
-def _dots(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The scalar products of rows, (n,)."""
+_TINY = np.finfo(float).tiny
+
+
+def _row_dots(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The scalar products of corresponding rows, (n,)."""
     return np.einsum("nk,nk->n", a, b)

@@ -279,8 +279,8 @@ MUTANTS = (
         "training",
         "the heads of the folds see what is held out",
         "carbrand/training/head.py",
-        "sees=np.concatenate([~in_fold,",
-        "sees=np.concatenate([np.ones_like(in_fold),",
+        "in_training=np.concatenate([~in_fold,",
+        "in_training=np.concatenate([np.ones_like(in_fold),",
         _test("head", "held_out_accuracy_of_random_labels_is_chance[lbfgs]"),
     ),
     Mutant(
@@ -289,7 +289,7 @@ MUTANTS = (
         "carbrand/training/head.py",
         "weights.kernel[:, -brands:], weights.bias[-brands:]",
         "weights.kernel[:, :brands], weights.bias[:brands]",
-        _test("head", "the_head_that_ships_has_seen_every_photo[lbfgs]"),
+        _test("head", "the_final_head_is_trained_on_every_photo[lbfgs]"),
     ),
     Mutant(
         "training",
@@ -297,15 +297,15 @@ MUTANTS = (
         "carbrand/training/lbfgs.py",
         "penalty = problem.l2 / problem.photos",
         "penalty = problem.l2",
-        _test("head", "the_penalty_is_one_for_all_photos_together[lbfgs]"),
+        _test("head", "the_penalty_does_not_grow_with_the_number_of_photos[lbfgs]"),
     ),
     Mutant(
         "training",
-        "the penalty's slope is half of what it should be",
+        "the penalty's gradient is half of what it should be",
         "carbrand/training/lbfgs.py",
         "np.vstack([2 * penalty * kernel,",
         "np.vstack([penalty * kernel,",
-        _test("head", "lbfgs_comes_to_the_minimum_that_the_plain_formula_has"),
+        _test("head", "lbfgs_finds_the_minimum_of_the_plain_formula"),
     ),
     Mutant(
         "training",
@@ -313,7 +313,7 @@ MUTANTS = (
         "carbrand/training/head.py",
         "(np.count_nonzero(counts) * counts[labels])",
         "(np.count_nonzero(counts) * counts.mean() + 0 * labels)",
-        _test("head", "balanced_weights_give_each_brand_the_same_say"),
+        _test("head", "balanced_weights_give_each_brand_the_same_total"),
     ),
     Mutant(
         "training",
@@ -321,14 +321,14 @@ MUTANTS = (
         "carbrand/training/quasi_newton.py",
         'return np.einsum("nk,nk->n", a, b)',
         "return np.full(len(a), (a * b).sum())",
-        _test("head", "the_labels_of_a_fold_say_nothing_to_its_head[lbfgs]"),
+        _test("head", "the_labels_of_a_fold_do_not_affect_its_head[lbfgs]"),
     ),
     Mutant(
         "training",
         "numbers about held-out photos come from the head that has seen them",
         "carbrand/training/problem.py",
-        "        held_out[photos] = some[rows, unseen]\n",
-        "        held_out[photos] = some[rows, -1]\n",
+        "        held_out[photos] = logits[rows, fold]\n",
+        "        held_out[photos] = logits[rows, -1]\n",
         _planted("the_temperature_is_fitted_on_photos_held_out"),
     ),
     # How sure it says it is.
@@ -346,7 +346,7 @@ MUTANTS = (
         "carbrand/training/calibration.py",
         "scaled = centred / math.exp(log_temperature)",
         "scaled = centred * math.exp(log_temperature)",
-        _test("calibration", "few_photos_all_right_become_surer_but_not_certain"),
+        _test("calibration", "few_photos_all_correct_become_more_confident_but_not_certain"),
     ),
     Mutant(
         "calibration",
@@ -354,7 +354,7 @@ MUTANTS = (
         "carbrand/training/calibration.py",
         "fit_temperature(logits[~inside], labels[~inside])",
         "fit_temperature(logits, labels)",
-        _test("calibration", "the_photos_of_a_fold_have_no_say_in_its_temperature"),
+        _test("calibration", "the_photos_of_a_fold_do_not_affect_its_temperature"),
     ),
     # How it is counted.
     Mutant(
@@ -897,9 +897,9 @@ MUTANTS = (
         "promises",
         "what processors round otherwise decides where training stops",
         "carbrand/training/lbfgs.py",
-        "_EVENED = 0.42\n",
-        "_EVENED = 0.0\n",
-        _test("head", "what_is_rounded_otherwise_moves_no_probability"),
+        "_PRECONDITIONING = 0.42\n",
+        "_PRECONDITIONING = 0.0\n",
+        _test("head", "rounding_of_the_vectors_hardly_changes_probabilities"),
     ),
     Mutant(
         "errors",

@@ -17,7 +17,7 @@ import pytest
 
 from carbrand.training import checkpoint_file, checkpoint_key
 from carbrand.training.checkpoint import Checkpoint, Checkpoints
-from carbrand.training.checkpoint_key import name_training
+from carbrand.training.checkpoint_key import hash_training
 from carbrand.training.head import (
     SOLVERS,
     HeadParams,
@@ -200,7 +200,7 @@ def test_a_node_that_is_killed_goes_on_and_writes_the_same_files(solver, finishe
     assert len(list((finished / ".training").iterdir())) == 1
     again = start(-1, "out")
     assert again.returncode == 0, again.stderr
-    assert again.stderr == "note: training goes on from epoch 4 of 5.\n"
+    assert again.stderr == "note: training resumes at epoch 4 of 5.\n"
     assert not (finished / ".training").exists()
     files = sorted(path.name for path in (finished / "whole").iterdir())
     assert files == sorted(path.name for path in (finished / "out").iterdir())
@@ -222,7 +222,7 @@ def ask_all(checkpoint: Checkpoint, length: int = 5) -> tuple[list[list[float]],
 
     question, answers = np.arange(3.0), []
     for _ in range(length):
-        question = checkpoint.answer(question, compute)
+        question = checkpoint.load_or_compute(question, compute)
         answers.append(question.tolist())
     return answers, computed
 
@@ -263,7 +263,7 @@ def test_a_file_torn_at_any_length_gives_what_is_whole_of_it(tmp_path):
         question = np.arange(3.0)
         try:
             while True:
-                question = checkpoint.answer(question, ask)
+                question = checkpoint.load_or_compute(question, ask)
                 recalled += 1
         except Interrupted:
             assert recalled == whole
@@ -293,7 +293,7 @@ def _ask_known(checkpoint: Checkpoint, expected: list[list[float]]) -> tuple[lis
             computed += 1
             return np.array(known)
 
-        question = checkpoint.answer(question, compute)
+        question = checkpoint.load_or_compute(question, compute)
         answers.append(question.tolist())
     return answers, computed
 
@@ -307,12 +307,12 @@ def test_a_size_beyond_the_file_takes_no_memory(tmp_path):
 def test_an_answer_to_another_question_is_not_used(tmp_path):
     keep_chain(tmp_path)
     checkpoint = Checkpoint(at_once(tmp_path), called("a"))
-    one = checkpoint.answer(np.arange(3.0), lambda: np.zeros(1))
+    one = checkpoint.load_or_compute(np.arange(3.0), lambda: np.zeros(1))
     assert one.tolist() != [0.0]
     nearly = np.nextafter(one, 9)
-    assert checkpoint.answer(nearly, lambda: np.zeros(1)).tolist() == [0.0]
+    assert checkpoint.load_or_compute(nearly, lambda: np.zeros(1)).tolist() == [0.0]
     # Nor is what follows it.
-    assert checkpoint.answer(one, lambda: np.ones(1)).tolist() == [1.0]
+    assert checkpoint.load_or_compute(one, lambda: np.ones(1)).tolist() == [1.0]
 
 
 def test_another_training_uses_nothing_and_drops_what_is_there(tmp_path):
@@ -361,14 +361,14 @@ def test_the_last_bit_of_any_data_makes_another_training(name):
     change: dict[str, Any] = {name: other(getattr(problem, name))}
     changed = dataclasses.replace(problem, **change)
     assert (
-        name_training(changed, {}) != name_training(problem, {}) == name_training(a_problem(), {})
+        hash_training(changed, {}) != hash_training(problem, {}) == hash_training(a_problem(), {})
     )
 
 
 def test_the_same_numbers_in_another_shape_make_another_training():
     problem = a_problem()
     reshaped = dataclasses.replace(problem, vectors=problem.vectors.reshape(6, 4, 2))
-    assert name_training(reshaped, {}) != name_training(problem, {})
+    assert hash_training(reshaped, {}) != hash_training(problem, {})
 
 
 def test_every_parameter_of_training_is_a_part_of_its_name(tmp_path):
@@ -387,17 +387,17 @@ def test_every_parameter_of_training_is_a_part_of_its_name(tmp_path):
 
 def test_another_version_code_or_processor_makes_another_training(monkeypatch):
     problem = a_problem()
-    names = [name_training(problem, {})]
+    names = [hash_training(problem, {})]
     for fact in ("code", "versions", "python"):
         with monkeypatch.context() as patch:
             patch.setitem(checkpoint_key._SOFTWARE, fact, "another")
-            names.append(name_training(problem, {}))
+            names.append(hash_training(problem, {}))
     for name in ("_describe_processor", "_describe_gpus"):
         with monkeypatch.context() as patch:
             patch.setattr(checkpoint_key, name, lambda: ["another one"])
-            names.append(name_training(problem, {}))
+            names.append(hash_training(problem, {}))
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
-    names.append(name_training(problem, {}))
+    names.append(hash_training(problem, {}))
     assert len(set(names)) == len(names)
 
 
@@ -407,11 +407,11 @@ def test_code_that_is_edited_while_it_runs_is_not_what_runs(tmp_path):
     shutil.copytree(ROOT / "carbrand", package, ignore=shutil.ignore_patterns("__pycache__"))
     ask = (
         "from tests.promises.test_checkpoint import a_problem\n"
-        "from carbrand.training.checkpoint_key import name_training, __file__ as file\n"
+        "from carbrand.training.checkpoint_key import hash_training, __file__ as file\n"
         "from pathlib import Path\n"
         "print(file)\n"
         "Path(file).with_name('lbfgs.py').open('a').write('# edited')\n"
-        "print(name_training(a_problem(), {}))\n"
+        "print(hash_training(a_problem(), {}))\n"
     )
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     (file, first), (_, then) = (
@@ -419,7 +419,7 @@ def test_code_that_is_edited_while_it_runs_is_not_what_runs(tmp_path):
         for _ in range(2)
     )
     assert Path(file).parent == package / "training"
-    assert first == name_training(a_problem(), {})
+    assert first == hash_training(a_problem(), {})
     assert then != first
 
 
@@ -440,7 +440,7 @@ def test_short_training_writes_nothing_and_reads_no_data_for_it(tmp_path, chain)
     folder = tmp_path / "training"
     checkpoint = Checkpoint(Checkpoints(folder), never)
     assert ask_all(checkpoint)[0] == chain
-    checkpoint.keep_state(lambda: np.zeros(1))
+    checkpoint.save_state(lambda: np.zeros(1))
     learn(Checkpoints(folder))
     assert not folder.exists()
 
@@ -461,12 +461,12 @@ def test_after_a_write_it_waits_for_the_next(tmp_path, chain):
 def test_the_state_kept_last_is_the_one_that_counts(tmp_path):
     checkpoint = Checkpoint(at_once(tmp_path), called("a"))
     for state in (np.arange(9.0), np.arange(8.0), np.arange(7.0)):
-        checkpoint.keep_state(lambda: state)  # noqa: B023
+        checkpoint.save_state(lambda: state)  # noqa: B023
     assert len(list(tmp_path.iterdir())) == 1
-    found = Checkpoint(at_once(tmp_path), called("a")).state()
+    found = Checkpoint(at_once(tmp_path), called("a")).load_state()
     assert found is not None
     assert found.tolist() == list(range(7))
-    assert Checkpoint(at_once(tmp_path), called("b")).state() is None
+    assert Checkpoint(at_once(tmp_path), called("b")).load_state() is None
 
 
 def test_two_trainings_of_one_name_share_a_file(tmp_path, chain):
@@ -475,7 +475,7 @@ def test_two_trainings_of_one_name_share_a_file(tmp_path, chain):
     assert ask_all(other)[0] == chain
     question = np.array(chain[2])
     for expected in chain[3:]:
-        question = one.answer(question, lambda: np.array(expected))  # noqa: B023
+        question = one.load_or_compute(question, lambda: np.array(expected))  # noqa: B023
     assert ask_all(Checkpoint(at_once(tmp_path), called("a"))) == (chain, 0)
 
 
@@ -488,7 +488,7 @@ def test_a_folder_that_cannot_be_made_costs_one_line(tmp_path, chain, capsys):
     assert ask_all(checkpoint)[0] == chain
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert said.startswith(f"note: {tmp_path / 'file'} keeps no more of this training: ")
+    assert said.startswith(f"note: {tmp_path / 'file'} keeps no further checkpoints: ")
 
 
 def test_a_folder_that_is_deleted_while_it_is_used_costs_one_line(tmp_path, chain, capsys):
@@ -498,7 +498,7 @@ def test_a_folder_that_is_deleted_while_it_is_used_costs_one_line(tmp_path, chai
     place.clear()
     question = np.array(chain[1])
     for expected in chain[2:]:
-        question = checkpoint.answer(question, lambda: np.array(expected))  # noqa: B023
+        question = checkpoint.load_or_compute(question, lambda: np.array(expected))  # noqa: B023
     assert capsys.readouterr().err.count("\n") == 1
     assert place.files() == []
     assert ask_all(Checkpoint(place, called("a")))[0] == chain
@@ -514,8 +514,7 @@ def test_more_bytes_than_it_may_take_are_not_written(solver, watch, tmp_path, ca
         learn(place, **changes)
     said = capsys.readouterr().err
     assert (
-        said
-        == f"note: {tmp_path} keeps no more of this training: it would be more than 2e-06 GB.\n"
+        said == f"note: {tmp_path} keeps no further checkpoints: it would be more than 2e-06 GB.\n"
     )
     assert sum(file.stat().st_size for file in place.files()) <= 2000
     watch.restart()
@@ -540,7 +539,7 @@ def test_a_full_disk_stops_no_training_and_is_given_its_space_back(limit, tmp_pa
     result = run(command, tmp_path, {"PYTHONPATH": os.fspath(ROOT)})
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == bits(learn(None, epochs=3))
-    assert result.stderr == f"note: {folder} keeps no more of this training: File too large.\n"
+    assert result.stderr == f"note: {folder} keeps no further checkpoints: File too large.\n"
     assert list(folder.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""One temperature makes probabilities mean what they say, and does no harm where it need not."""
+"""Temperature scaling calibrates the probabilities, and changes little without evidence."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_no_temperature_near_it_gives_a_smaller_log_loss():
         assert log_loss(logits / best, labels) < log_loss(logits / (best * other), labels)
 
 
-def test_few_photos_all_right_become_surer_but_not_certain():
+def test_few_photos_all_correct_become_more_confident_but_not_certain():
     logits = np.eye(3)[[0, 1, 2, 0, 1, 2]] * 3.0
     temperature = fit_temperature(logits, np.array([0, 1, 2, 0, 1, 2]))
     assert 0.5 < temperature < 1
     assert softmax(logits / temperature).max() < 0.999
 
 
-def test_more_photos_all_right_become_surer():
+def test_more_photos_all_correct_become_more_confident():
     few, many = (
         fit_temperature(np.tile(np.eye(3) * 3.0, (n, 1)), np.tile(np.arange(3), n))
         for n in (2, 2000)
@@ -51,39 +51,39 @@ def test_more_photos_all_right_become_surer():
     assert LOWEST <= many < few
 
 
-def test_photos_all_wrong_become_less_sure_within_the_bounds():
+def test_photos_all_misclassified_become_less_confident_within_the_bounds():
     logits = np.eye(3)[np.arange(300) % 3] * 10.0
     temperature = fit_temperature(logits, (np.arange(300) + 1) % 3)
     assert 2 < temperature <= HIGHEST
 
 
 @pytest.mark.parametrize("photos", [1, 2])
-def test_hardly_any_photo_moves_it_hardly(photos):
+def test_very_few_photos_hardly_change_the_temperature(photos):
     logits, labels = draw(5.0, photos=photos)
     assert 0.5 < fit_temperature(logits, labels) < 2
 
 
-def test_logits_that_say_nothing_leave_it_at_one():
+def test_equal_logits_leave_the_temperature_at_one():
     assert fit_temperature(np.zeros((9, 3)), np.arange(9) % 3) == pytest.approx(1.0, abs=1e-3)
 
 
-def test_huge_logits_are_no_trouble():
+def test_huge_logits_are_no_problem():
     logits, labels = draw(1.0, photos=50)
     assert math.isfinite(fit_temperature((logits * 1e4).astype(np.float32), labels))
 
 
-def test_it_has_as_many_decimals_as_the_metrics():
+def test_the_temperature_has_as_many_decimals_as_the_metrics():
     temperature = fit_temperature(*draw(2.0))
     assert temperature == round(temperature, 4)
 
 
-def test_the_likeliest_brand_stays_the_likeliest():
+def test_the_predicted_brand_stays_the_same():
     logits, labels = draw(3.0, photos=200)
     scaled = cross_fit(logits, labels, np.arange(200) % 5)
     assert np.array_equal(scaled.argmax(axis=1), logits.argmax(axis=1))
 
 
-def test_the_photos_of_a_fold_have_no_say_in_its_temperature():
+def test_the_photos_of_a_fold_do_not_affect_its_temperature():
     logits, labels = draw(3.0, photos=200)
     folds = np.arange(200) % 4
     before = cross_fit(logits, labels, folds)
@@ -97,8 +97,8 @@ def test_the_photos_of_a_fold_have_no_say_in_its_temperature():
         assert np.allclose(before[inside] * expected, logits[inside])
 
 
-def test_what_label_smoothing_takes_off_is_put_back():
-    """Logits a third of calibrated ones become as sure as they may be."""
+def test_the_confidence_that_label_smoothing_takes_is_restored():
+    """Logits of a third of the calibrated ones get the temperature 1/3."""
     logits, labels = draw(1.0)
     held_back = logits / 3
     temperature = fit_temperature(held_back, labels)

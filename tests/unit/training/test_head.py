@@ -1,4 +1,4 @@
-"""The head learns, honestly: what is held out is held out, and what ships has seen everything."""
+"""Training the head: held-out photos are held out, and the final head is trained on all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from carbrand.training.head import (
     balance,
     train_head,
 )
-from carbrand.training.problem import Problem, Weights, count_epoch, softmax, softmax_loss
+from carbrand.training.problem import Problem, Weights, evaluate_epoch, softmax, softmax_loss
 from carbrand.vectors import standardizer
 from carbrand.vectors.array_file import open_rows, write_rows
 from carbrand.vectors.feature_store import Features, Recipe
@@ -37,8 +37,8 @@ PARAMS = HeadParams(
     label_smoothing=0.0,
     seed=0,
 )
-# So many that L-BFGS ends by itself.
-TO_THE_END = 5000
+# So many that L-BFGS converges.
+TO_CONVERGENCE = 5000
 
 both_solvers = pytest.mark.parametrize("solver", SOLVERS)
 
@@ -64,12 +64,12 @@ def learn(vectors, labels, widths=None, **changes):
     return train_head(vectors, labels, assigned, balance(labels, 3), 3, widths, params)
 
 
-def say(head, vectors) -> np.ndarray:
-    """Probabilities (n, 3) of the photos as they are, by the head that ships."""
+def predict(head, vectors) -> np.ndarray:
+    """Probabilities (n, 3) of the photos as they are, by the final head."""
     return softmax(vectors[:, 0].astype(np.float64) @ head.kernel + head.bias)
 
 
-def minimum(vectors, labels, seen, l2, smoothing) -> np.ndarray:
+def fit_by_sklearn(vectors, labels, in_training, l2, smoothing) -> np.ndarray:
     """Probabilities (n, 3) of the photos as they are, by scikit-learn from the plain formula.
 
     Its loss is C times the sum over rows, plus half of the squared kernel: ours, whose sum over the
@@ -81,22 +81,22 @@ def minimum(vectors, labels, seen, l2, smoothing) -> np.ndarray:
     views, brands = vectors.shape[1], 3
     placed = Standardizer.fit(vectors, [vectors.shape[2]]).transform(vectors).astype(np.float64)
     targets = np.eye(brands)[labels] * (1 - smoothing) + smoothing / brands
-    weights = (balance(labels, brands)[:, None] * targets)[seen]
-    rows = np.repeat(placed[seen].reshape(-1, placed.shape[2]), brands, axis=0)
+    weights = (balance(labels, brands)[:, None] * targets)[in_training]
+    rows = np.repeat(placed[in_training].reshape(-1, placed.shape[2]), brands, axis=0)
     of_rows = np.repeat(weights, views, axis=0).ravel()
     model = LogisticRegression(C=1 / (2 * l2 * views), tol=1e-9, max_iter=100_000)
     model.fit(rows, np.tile(np.arange(brands), len(rows) // brands), sample_weight=of_rows)
     return model.predict_proba(placed[:, 0])
 
 
-def make_problem(vectors, labels, sees, weights=None, **changes) -> Problem:
-    """What the heads learn from, in the plainest space."""
+def make_problem(vectors, labels, in_training, weights=None, **changes) -> Problem:
+    """A training problem without normalization."""
     width = vectors.shape[2]
     problem = Problem(
         vectors=vectors,
         space=Standardizer(np.zeros(width, np.float32), np.ones(width, np.float32)),
         labels=labels,
-        sees=sees,
+        in_training=in_training,
         photo_weights=np.ones(len(labels)) if weights is None else weights,
         brands=3,
         epochs=1,
@@ -132,11 +132,11 @@ def test_copies_of_a_photo_share_a_fold():
     assert set(folds) == set(range(5))
 
 
-def test_there_are_no_more_folds_than_photos():
+def test_there_are_at_most_as_many_folds_as_photos():
     assert sorted(assign_folds(np.array([0, 0, 1, 1]), ["a", "b", "c", "d"], 9, 0)) == [0, 1, 2, 3]
 
 
-def test_balanced_weights_give_each_brand_the_same_say():
+def test_balanced_weights_give_each_brand_the_same_total():
     labels = np.repeat([0, 1, 2], [20, 10, 2])
     weights = balance(labels, 3)
     assert weights.mean() == pytest.approx(1.0)
@@ -148,7 +148,7 @@ def test_balanced_weights_give_each_brand_the_same_say():
 def test_what_can_be_learned_is_learned(solver):
     vectors, labels = clouds()
     head = learn(vectors, labels, solver=solver)
-    assert (say(head, vectors).argmax(axis=1) == labels).all()
+    assert (predict(head, vectors).argmax(axis=1) == labels).all()
     assert (head.held_out_logits.argmax(axis=1) == labels).mean() > 0.9
 
 
@@ -164,7 +164,7 @@ def test_held_out_accuracy_of_random_labels_is_chance(solver):
 
 
 @both_solvers
-def test_the_labels_of_a_fold_say_nothing_to_its_head(solver):
+def test_the_labels_of_a_fold_do_not_affect_its_head(solver):
     vectors, labels = clouds(spread=1.0)
     folds = np.arange(30) % 5
     weights = np.ones(30, np.float32)
@@ -180,42 +180,42 @@ def test_the_labels_of_a_fold_say_nothing_to_its_head(solver):
 
 
 @both_solvers
-def test_the_head_that_ships_has_seen_every_photo(solver):
+def test_the_final_head_is_trained_on_every_photo(solver):
     rng = np.random.default_rng(2)
     vectors = rng.normal(0, 1, (30, 1, 200)).astype(np.float32)
     labels = np.arange(30) % 3
     head = learn(vectors, labels, l2=0.0, epochs=5, solver=solver)
-    assert (say(head, vectors).argmax(axis=1) == labels).mean() > 0.95
+    assert (predict(head, vectors).argmax(axis=1) == labels).mean() > 0.95
 
 
 @pytest.mark.parametrize("shape", [(60, 2, 8), (15, 2, 80)])  # more rows than columns, and fewer
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_lbfgs_comes_to_the_minimum_that_the_plain_formula_has(shape, smoothing):
+def test_lbfgs_finds_the_minimum_of_the_plain_formula(shape, smoothing):
     photos, views, width = shape
     vectors, labels = clouds(photos, views, width, spread=0.7)
     labels = np.where(np.arange(photos) % 5 == 0, 0, labels)  # brands of several sizes
-    head = learn(vectors, labels, l2=0.01, label_smoothing=smoothing, epochs=TO_THE_END)
+    head = learn(vectors, labels, l2=0.01, label_smoothing=smoothing, epochs=TO_CONVERGENCE)
     everything = np.ones(photos, bool)
-    expected = minimum(vectors, labels, everything, 0.01, smoothing)
-    assert np.abs(say(head, vectors) - expected).max() < 1e-3
+    expected = fit_by_sklearn(vectors, labels, everything, 0.01, smoothing)
+    assert np.abs(predict(head, vectors) - expected).max() < 1e-3
     held_out = softmax(head.held_out_logits)
     for fold in range(5):
-        without = minimum(vectors, labels, head.folds != fold, 0.01, smoothing)
+        without = fit_by_sklearn(vectors, labels, head.folds != fold, 0.01, smoothing)
         inside = head.folds == fold
         assert np.abs(held_out[inside] - without[inside]).max() < 1e-3
 
 
-def test_few_rows_and_many_rows_are_learned_alike():
-    """Columns that are always 0 say nothing, but make the rows fewer than the columns."""
+def test_few_rows_and_many_rows_give_the_same_head():
+    """Columns that are always 0 have no effect, but make the rows fewer than the columns."""
     vectors, labels = clouds(photos=40, views=1, spread=0.7)
     wide = np.concatenate([vectors, np.zeros((40, 1, 60), np.float32)], axis=2)
-    narrow, condensed = (learn(v, labels, epochs=TO_THE_END) for v in (vectors, wide))
+    narrow, condensed = (learn(v, labels, epochs=TO_CONVERGENCE) for v in (vectors, wide))
     assert np.allclose(condensed.kernel[:6], narrow.kernel, atol=2e-3 * np.abs(narrow.kernel).max())
     assert not condensed.kernel[6:].any()
-    assert np.abs(say(condensed, wide) - say(narrow, vectors)).max() < 1e-3
+    assert np.abs(predict(condensed, wide) - predict(narrow, vectors)).max() < 1e-3
 
 
-def test_what_is_rounded_otherwise_moves_no_probability():
+def test_rounding_of_the_vectors_hardly_changes_probabilities():
     """As on another processor: of vectors whose directions have lengths from 1 to 0.001."""
     rng, width = np.random.default_rng(1), 400
     labels = np.arange(60) % 3
@@ -231,10 +231,10 @@ def test_what_is_rounded_otherwise_moves_no_probability():
 
 
 @pytest.mark.parametrize("width", [6, 100])
-def test_the_size_of_a_portion_changes_nothing_but_rounding(monkeypatch, width):
+def test_the_batch_size_changes_nothing_but_rounding(monkeypatch, width):
     vectors, labels = clouds(width=width, spread=0.7)
     whole = learn(vectors, labels, l2=0.01)
-    monkeypatch.setattr(lbfgs, "_PORTION", 7)
+    monkeypatch.setattr(lbfgs, "_BATCH_ROWS", 7)
     parts = learn(vectors, labels, l2=0.01)
     assert np.allclose(parts.held_out_logits, whole.held_out_logits, atol=1e-6)
     assert np.allclose(parts.kernel, whole.kernel, atol=1e-6)
@@ -256,33 +256,33 @@ def test_vectors_in_a_file_give_the_same_bits_as_in_memory(tmp_path, solver, wid
 
 def test_adam_comes_near_the_minimum():
     vectors, labels = clouds(spread=0.5)
-    least = learn(vectors, labels, epochs=TO_THE_END, l2=0.01, label_smoothing=0.1)
+    least = learn(vectors, labels, epochs=TO_CONVERGENCE, l2=0.01, label_smoothing=0.1)
     near = learn(vectors, labels, epochs=50, solver="adam", l2=0.01, label_smoothing=0.1)
     assert near.history[-1].loss == pytest.approx(least.history[-1].loss, rel=0.02)
-    assert np.abs(say(near, vectors) - say(least, vectors)).mean() < 0.02
+    assert np.abs(predict(near, vectors) - predict(least, vectors)).mean() < 0.02
 
 
 @both_solvers
-def test_epochs_are_counted_from_1_and_the_last_is_what_held_out_photos_are_told_by(solver):
+def test_epochs_start_at_1_and_the_last_has_the_metrics_of_the_held_out_logits(solver):
     vectors, labels = clouds(spread=0.8)
     head = learn(vectors, labels, epochs=7, solver=solver)
     assert [epoch.epoch for epoch in head.history] == list(range(1, 8))
     shares = softmax(head.held_out_logits)
     losses = -np.log(shares[np.arange(30), labels])
     assert head.history[-1].val_loss == pytest.approx(losses.mean(), rel=1e-5)
-    right = head.held_out_logits.argmax(axis=1) == labels
-    assert head.history[-1].val_accuracy == pytest.approx(right.mean())
+    correct = head.held_out_logits.argmax(axis=1) == labels
+    assert head.history[-1].val_accuracy == pytest.approx(correct.mean())
 
 
-def test_lbfgs_ends_where_there_is_nothing_left_to_learn():
+def test_lbfgs_stops_at_convergence():
     vectors, labels = clouds(spread=0.8)
-    head = learn(vectors, labels, epochs=TO_THE_END, l2=0.01)
+    head = learn(vectors, labels, epochs=TO_CONVERGENCE, l2=0.01)
     assert len(head.history) < 100
     assert [epoch.epoch for epoch in head.history] == list(range(1, len(head.history) + 1))
 
 
-@pytest.mark.parametrize("photos", [4, 60])  # 60 alike balance to a slope of exactly 0
-def test_photos_all_alike_leave_a_history_too(photos):
+@pytest.mark.parametrize("photos", [4, 60])  # 60 alike balance to a gradient of exactly 0
+def test_identical_photos_have_a_history_too(photos):
     vectors, labels = np.ones((photos, 1, 2), np.float32), np.arange(photos) % 2
     folds = assign_folds(labels, alone(labels), 5, 0)
     head = train_head(vectors, labels, folds, balance(labels, 2), 2, [2], PARAMS)
@@ -298,7 +298,7 @@ def test_training_repeats_to_the_bit(solver):
     assert first.history == second.history
 
 
-def test_the_seed_orders_the_batches_of_adam_and_is_nothing_to_lbfgs():
+def test_the_seed_shuffles_the_batches_of_adam_and_does_not_affect_lbfgs():
     vectors, labels = clouds()
     folds = np.arange(30) % 5
     kernels = {
@@ -323,7 +323,7 @@ def test_a_rare_brand_is_not_forgotten(solver):
     recalls = []
     for weights in (balance(labels, 3), np.ones(123, np.float32)):
         head = train_head(vectors, labels, folds, weights, 3, [4], params)
-        recalls.append((say(head, vectors)[labels == 2].argmax(axis=1) == 2).mean())
+        recalls.append((predict(head, vectors)[labels == 2].argmax(axis=1) == 2).mean())
     assert recalls[0] > recalls[1]
 
 
@@ -343,22 +343,22 @@ def test_a_stronger_penalty_makes_smaller_weights(solver):
 
 
 @both_solvers
-def test_the_penalty_is_one_for_all_photos_together(solver):
+def test_the_penalty_does_not_grow_with_the_number_of_photos(solver):
     """As a prior on the weights: with every photo twice it weighs half as much against them."""
     vectors, labels = clouds()
     settings = {"epochs": 200, "batch_size": 1000, "solver": solver}
     once = learn(vectors, labels, l2=0.1, **settings)
     twice = learn(np.tile(vectors, (2, 1, 1)), np.tile(labels, 2), l2=0.2, **settings)
-    assert np.allclose(say(once, vectors), say(twice, vectors), atol=2e-3)
+    assert np.allclose(predict(once, vectors), predict(twice, vectors), atol=2e-3)
 
 
 @both_solvers
-def test_label_smoothing_makes_less_sure(solver):
-    sure, smooth = (
+def test_label_smoothing_lowers_the_confidence(solver):
+    sharp, smooth = (
         softmax(learn(*clouds(), solver=solver, label_smoothing=share).held_out_logits)
         for share in (0.0, 0.3)
     )
-    assert smooth.max(axis=1).mean() < sure.max(axis=1).mean()
+    assert smooth.max(axis=1).mean() < sharp.max(axis=1).mean()
 
 
 def test_a_smoothed_label_is_a_share_of_all_brands():
@@ -373,43 +373,44 @@ def test_a_smoothed_label_is_a_share_of_all_brands():
     assert loss(labels, 0.3) == pytest.approx(0.7 * loss(labels, 0.0) + 0.3 * of_all)
 
 
-def test_the_slope_of_the_loss_is_that_of_its_differences():
+def test_the_gradient_of_the_loss_equals_its_finite_differences():
     rng = np.random.default_rng(0)
     vectors, labels = clouds(photos=9, views=2)
-    sees = rng.random((9, 4)) > 0.3
+    in_training = rng.random((9, 4)) > 0.3
     weights = rng.random(9)
-    problem = make_problem(vectors, labels, sees, weights, label_smoothing=0.2)
+    problem = make_problem(vectors, labels, in_training, weights, label_smoothing=0.2)
     logits, direction = rng.normal(0, 1, (2, 8, 12))
     photos = slice(3, 7)  # of two views each
-    _, slope = softmax_loss(logits, problem, photos)
+    _, gradient = softmax_loss(logits, problem, photos)
     step = 1e-5
     ahead, behind = (
         softmax_loss(logits + s * direction, problem, photos)[0].sum() for s in (step, -step)
     )
-    assert (slope * direction).sum() == pytest.approx((ahead - behind) / (2 * step), rel=1e-6)
+    assert (gradient * direction).sum() == pytest.approx((ahead - behind) / (2 * step), rel=1e-6)
 
 
-def test_an_epoch_is_counted_over_the_photos_that_each_fold_saw_and_those_it_did_not(monkeypatch):
+def test_an_epochs_metrics_are_over_the_training_and_held_out_photos_of_each_fold(monkeypatch):
     rng = np.random.default_rng(0)
     labels = clouds(photos=12)[1]
     folds = np.arange(12) % 4
-    sees = np.concatenate([folds[:, None] != np.arange(4), np.ones((12, 1), bool)], axis=1)
-    # Vectors of one photo each, so that the kernel's rows are what the heads say of them.
+    in_training = np.concatenate([folds[:, None] != np.arange(4), np.ones((12, 1), bool)], axis=1)
+    # Vectors of one photo each, so that the kernel's rows are their logits.
     vectors = np.stack([np.eye(12), rng.normal(0, 1, (12, 12))], axis=1)
-    problem = make_problem(vectors, labels, sees)
+    problem = make_problem(vectors, labels, in_training)
     kernel, bias = rng.normal(0, 2, (12, 15)), rng.normal(0, 2, 15)
     logits = (kernel + bias).reshape(12, 5, 3)
     monkeypatch.setattr(standardizer, "_PORTION", 5 * 12)
 
-    epoch, held_out = count_epoch(3, Weights(kernel, bias), problem)
-    seen: list[tuple[float, bool]] = []
-    unseen: list[tuple[float, bool]] = []
+    epoch, held_out = evaluate_epoch(3, Weights(kernel, bias), problem)
+    trained: list[tuple[float, bool]] = []
+    held_out_metrics: list[tuple[float, bool]] = []
     for photo in range(12):
         for fold in range(4):
-            shares = softmax(logits[photo, fold])
-            told = -np.log(shares[labels[photo]]), shares.argmax() == labels[photo]
-            (unseen if folds[photo] == fold else seen).append(told)
-    expected = [*np.mean(seen, axis=0), *np.mean(unseen, axis=0)]
+            probabilities = softmax(logits[photo, fold])
+            correct = probabilities.argmax() == labels[photo]
+            metrics = -np.log(probabilities[labels[photo]]), correct
+            (held_out_metrics if folds[photo] == fold else trained).append(metrics)
+    expected = [*np.mean(trained, axis=0), *np.mean(held_out_metrics, axis=0)]
     assert epoch.epoch == 3
     assert dataclasses.astuple(epoch)[1:] == pytest.approx(expected)
     assert np.array_equal(held_out, logits[np.arange(12), folds])
@@ -422,7 +423,7 @@ def test_softmax_of_huge_logits_is_finite():
 @both_solvers
 @pytest.mark.parametrize("width", [4, 90])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_vectors_that_are_no_finite_numbers_end_in_one_line(solver, width):
+def test_vectors_that_are_not_finite_raise_a_one_line_error(solver, width):
     vectors, labels = clouds(width=width)
     vectors[3, 1, 2] = np.inf
     paths = alone(labels)
@@ -434,8 +435,8 @@ def test_vectors_that_are_no_finite_numbers_end_in_one_line(solver, width):
     assert "\n" not in str(caught.value)
 
 
-def test_of_2_photos_beside_200_the_balanced_accuracy_says_that_the_2_are_never_named():
-    """99 % of the held-out photos are named right by whoever names the larger brand always."""
+def test_balanced_accuracy_shows_that_a_rare_brand_is_never_predicted():
+    """Always predicting the larger brand is correct for 99 % of the held-out photos."""
     names = [f"{number:03}" for number in range(202)]
     brands = ["rare"] * 2 + ["usual"] * 200
     vectors = np.zeros((202, 1, 4), np.float32)

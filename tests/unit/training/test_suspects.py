@@ -1,4 +1,4 @@
-"""Photos under a wrong brand come out on top."""
+"""Photos with a wrong label are listed first."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from carbrand.training.suspects import (
     LISTED,
     PENALTY,
     SCORE_TEMPERATURE,
-    believe,
     find_suspects,
+    predict_held_out,
 )
 from carbrand.vectors.array_file import open_rows, write_rows
 from carbrand.vectors.feature_store import Features, Recipe
@@ -110,7 +110,7 @@ def test_a_swapped_photo_of_clear_brands_is_on_top_with_its_true_brand():
     assert all(s.suggested != s.brand for s in suspects)
 
 
-def test_the_list_is_sorted_and_long_enough_to_look_at():
+def test_the_list_is_sorted_and_has_at_least_50_rows_if_there_are_as_many_photos():
     vectors, labels = clouds(spread=1.5)
     suspects = find_suspects(make_features(vectors, labels))
     assert [s.suspicion for s in suspects] == sorted((s.suspicion for s in suspects), reverse=True)
@@ -127,7 +127,7 @@ def test_every_issue_is_listed_however_many_there_are():
     assert len(suspects) == 80
 
 
-def test_nothing_is_an_issue_where_all_is_clear():
+def test_clearly_separated_brands_have_no_issues():
     assert not [s for s in find_suspects(make_features(*clouds(spread=0.1))) if s.issue]
 
 
@@ -147,16 +147,17 @@ def test_the_order_of_the_photos_does_not_show():
 
 
 @pytest.mark.parametrize("photos", [15, 60])  # fewer rows than columns, and more
-def test_what_is_left_out_in_closed_form_equals_what_is_left_out_one_by_one(photos):
-    """Both rounds, by ridge regressions that never see the photo nor its copies."""
+def test_closed_form_leave_one_out_equals_leaving_out_one_by_one(photos):
+    """Both rounds, by ridge regressions without the photo and its copies."""
     vectors, labels = clouds(photos=photos, spread=1.5)
     groups = [f"{number // 2 if number < 8 else number}" for number in range(photos)]
     mean = vectors.mean(axis=(0, 1))
     scaled = (vectors - mean) / np.sqrt(((vectors - mean) ** 2).sum(axis=-1).mean())
     rows = np.concatenate([scaled, np.ones((*scaled.shape[:2], 1))], axis=2).astype(np.float64)
-    trust = np.ones(photos)
+    label_probabilities = np.ones(photos)
     for _ in range(2):
-        weights = trust / trust.mean() * balance(labels, 3)
+        relative = label_probabilities / label_probabilities.mean()
+        weights = relative * balance(labels, 3)
         expected = np.empty((photos, 3))
         for left_out in range(photos):
             kept = np.array([group != groups[left_out] for group in groups])
@@ -166,27 +167,29 @@ def test_what_is_left_out_in_closed_form_equals_what_is_left_out_one_by_one(phot
             kernel = np.linalg.solve(x.T @ (w * x) + PENALTY * np.eye(x.shape[1]), x.T @ (w * y))
             scores = (rows[left_out] @ kernel).mean(axis=0) / SCORE_TEMPERATURE
             expected[left_out] = np.exp(scores) / np.exp(scores).sum()
-        trust = expected[np.arange(photos), labels]
-    assert np.allclose(believe(vectors, labels, groups, 3, [40]), expected, atol=1e-5)
+        label_probabilities = expected[np.arange(photos), labels]
+    assert np.allclose(predict_held_out(vectors, labels, groups, 3, [40]), expected, atol=1e-5)
 
 
-def test_copies_do_not_vouch_for_one_another():
+def test_copies_are_held_out_together():
     vectors, labels = clouds(spread=0.3)
     vectors[1] = vectors[0]
     labels = labels.copy()
     labels[1] = labels[0] = 2  # a wrong brand, twice
-    apart = believe(vectors, labels, [str(n) for n in range(60)], 3, [40])
-    together = believe(vectors, labels, ["0", "0", *(str(n) for n in range(2, 60))], 3, [40])
+    apart = predict_held_out(vectors, labels, [str(n) for n in range(60)], 3, [40])
+    together = predict_held_out(
+        vectors, labels, ["0", "0", *(str(n) for n in range(2, 60))], 3, [40]
+    )
     assert together[0, 2] < apart[0, 2]
 
 
 @pytest.mark.parametrize("photos", [15, 60])
-def test_the_size_of_a_portion_changes_nothing_but_rounding(monkeypatch, photos):
+def test_the_batch_size_changes_nothing_but_rounding(monkeypatch, photos):
     vectors, labels = clouds(photos=photos, spread=1.5)
     groups = [f"{number % (photos - 4)}" for number in range(photos)]
-    whole = believe(vectors, labels, groups, 3, [40])
-    monkeypatch.setattr(suspects_module, "_CHUNK", 5)
-    assert np.allclose(believe(vectors, labels, groups, 3, [40]), whole, atol=1e-6)
+    whole = predict_held_out(vectors, labels, groups, 3, [40])
+    monkeypatch.setattr(suspects_module, "_BATCH_ROWS", 5)
+    assert np.allclose(predict_held_out(vectors, labels, groups, 3, [40]), whole, atol=1e-6)
 
 
 @pytest.mark.parametrize("photos", [15, 60])
@@ -195,22 +198,23 @@ def test_vectors_in_a_file_give_the_same_bits_as_in_memory(tmp_path, photos):
     write_rows([tmp_path / "v.npy"], ((row,) for row in vectors), photos)
     groups = [str(number) for number in range(photos)]
     here, there = (
-        believe(each, labels, groups, 3, [40]) for each in (vectors, open_rows(tmp_path / "v.npy"))
+        predict_held_out(each, labels, groups, 3, [40])
+        for each in (vectors, open_rows(tmp_path / "v.npy"))
     )
     assert here.tobytes() == there.tobytes()
 
 
 @pytest.mark.parametrize("photos", [3, 4])
-def test_hardly_any_photo_is_no_trouble(photos):
+def test_very_few_photos_are_no_problem(photos):
     assert len(find_suspects(make_features(*clouds(photos=photos)))) == photos
 
 
-def test_photos_all_alike_are_no_trouble():
+def test_identical_photos_are_no_problem():
     vectors = np.ones((12, 2, 6), np.float32)
     assert len(find_suspects(make_features(vectors, np.arange(12) % 3))) == 12
 
 
-def test_it_says_nothing_on_the_way(capfd):
+def test_it_prints_nothing(capfd):
     find_suspects(make_features(*clouds(photos=6)))
     assert capfd.readouterr() == ("", "")
 
