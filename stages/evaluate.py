@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from carbrand.model.classifier import Classifier
-from carbrand.model.heatmap import spread_over_photo
+from carbrand.model.heatmap import align_with_photo
 from carbrand.node.errors import UserError
 from carbrand.node.metrics_file import write_metrics
 from carbrand.node.origin import write_origin
@@ -124,7 +124,7 @@ def write_vectors_and_heatmaps(
     every = range(len(rows))
     vectors, heatmaps = iter_rows(predicted.vectors, every), iter_rows(predicted.heatmaps, every)
     parts = (
-        (vector, spread_over_photo(heatmap, row.width, row.height, resize))
+        (vector, align_with_photo(heatmap, row.width, row.height, resize))
         for row, vector, heatmap in zip(rows, vectors, heatmaps, strict=True)
     )
     write_rows((out / "vectors.npy", out / "heatmaps.npy"), parts, len(rows))
@@ -137,7 +137,7 @@ def evaluate(
     temperature: float,
     ece_bins: int,
 ) -> dict[str, Any]:
-    """The metrics of the file `predictions`. Raises BrokenPromise where it cannot be right.
+    """The metrics of the file `predictions`. Raises InvariantError if it is inconsistent.
 
     They are computed from the file, so that a reader of it gets the same. `brands` and
     `temperature` are those of the model.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from carbrand.commands.options import MODEL, add_model
-from carbrand.model.ranking import rank
+from carbrand.model.classifier import rank_brands
 from carbrand.node.errors import DONE, UserError
 from carbrand.node.progress import track
 from carbrand.node.terminal import print_json, print_line, print_note
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         classifier.predict(found.photos, unreadable, found.read), "Predicting", len(found.photos)
     )
     records = (
-        {"path": path, **rank(prediction.probabilities, classifier.brands, arguments.top)}
+        {"path": path, **rank_brands(prediction.probabilities, classifier.brands, arguments.top)}
         for path, prediction in predicted
     )
     if arguments.json:

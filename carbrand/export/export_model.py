@@ -22,7 +22,7 @@ from carbrand.export.run_record import RunRecord, read_record
 from carbrand.export.sample_photos import choose_photos, write_photos
 from carbrand.export.targets import Format, Source
 from carbrand.export.tensorflow_files import TensorFlowFiles
-from carbrand.model.model_file import NotAModel, read_about
+from carbrand.model.model_file import NotAModel, read_metadata
 from carbrand.network.keras_import import import_keras
 from carbrand.network.network_file import NetworkFile, NotANetwork, read_network
 from carbrand.node.atomic import replace_folder, temporary_folder
@@ -97,7 +97,7 @@ def _check_replaceable(target: Path) -> None:
 
 @contextmanager
 def _prepared(model: Path, photos: Path) -> Iterator[_Job]:
-    about, record = read_about(model), read_record(model)
+    about, record = read_metadata(model), read_record(model)
     network = _read_network(model, about)
     # The manifest's paths are those below the project's folder.
     chosen = choose_photos(photos, record.rows, root=model.parent.parent.parent)

@@ -59,13 +59,15 @@ def read_record(model: Path) -> RunRecord:
     if lock and not _was_evaluated(lock, model, artifacts / "train" / model.name):
         return RunRecord(missing="The run that lay beside the model evaluated another one.")
     metrics = run.read(artifacts / "evaluate/metrics.json", read_metrics)
-    training = run.find(artifacts / "train/summary.json", read_metrics)
-    origins = {node: run.find(artifacts / node / "origin.json", read_origin) for node in NODES}
+    training = run.read_optional(artifacts / "train/summary.json", read_metrics)
+    origins = {
+        node: run.read_optional(artifacts / node / "origin.json", read_origin) for node in NODES
+    }
     _check_evaluation(run, artifacts / "evaluate", metrics, origins["evaluate"])
     return RunRecord(
-        rows=tuple(run.find(artifacts / "validate/manifest.csv", read_manifest) or ()),
-        train_copies=tuple(run.find(artifacts / "features/copies.csv", read_copies) or ()),
-        test_copies=tuple(run.find(artifacts / "evaluate/copies.csv", read_copies) or ()),
+        rows=tuple(run.read_optional(artifacts / "validate/manifest.csv", read_manifest) or ()),
+        train_copies=tuple(run.read_optional(artifacts / "features/copies.csv", read_copies) or ()),
+        test_copies=tuple(run.read_optional(artifacts / "evaluate/copies.csv", read_copies) or ()),
         rules=_rules(run, artifacts / "validate/origin.json", origins["validate"]),
         metrics=metrics,
         training=training or {},
@@ -82,7 +84,7 @@ def _was_evaluated(lock: DvcLock, model: Path, path: Path) -> bool:
 
 def _rules(run: RunReader, file: Path, origin: Origin | None) -> CopySeverities | None:
     """How severe copies were in the run, or None where that is not here. Raises UserError."""
-    with run.refused(file):
+    with run.as_user_error(file):
         return severities_of_run(origin.parameters) if origin else None
 
 
@@ -91,7 +93,7 @@ def _check_evaluation(
 ) -> None:
     """Raise UserError unless the metrics follow from the predictions, where these are here."""
     file = folder / "predictions.csv"
-    predicted = run.find(file, read_predictions)
+    predicted = run.read_optional(file, read_predictions)
     if predicted:
         bins = origin.parameters.get("ece_bins") if origin else None
         run.check_predictions(file, *predicted)

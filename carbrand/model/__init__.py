@@ -1,4 +1,4 @@
-"""model.h5: written, read, asked about photos, and explained by heat maps.
+"""model.h5: writing, reading, prediction, and heat maps.
 
 May import: node, parallel, photos, checks, network, vectors, scores, training. Begin with
 `classifier.py`.

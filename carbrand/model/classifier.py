@@ -1,7 +1,7 @@
-"""Prediction with the model that ships: photos in, probabilities of brands out.
+"""Prediction with a model.h5: photos in, probabilities of brands out.
 
-`predict` and `evaluate` both go through `Classifier`, so a number in the report and a prediction
-on a user's photo come from the same file through the same decode function.
+`evaluate` and every command predict through `Classifier`, so that metrics and predictions come from
+the same file and the same preprocessing.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from carbrand.model.heatmap import class_activation
-from carbrand.model.model_file import NotAModel, read_about
+from carbrand.model.heatmap import class_activation_map
+from carbrand.model.model_file import NotAModel, read_metadata
 from carbrand.network.engines import open_engine
 from carbrand.network.network_file import Layer, NetworkFile, NotANetwork, read_network
 from carbrand.network.pooling import LAST_POOLS
@@ -26,16 +27,16 @@ from carbrand.node.errors import UserError
 from carbrand.parallel.batches import prefetch_map, usable_cores
 from carbrand.photos.photo import UnreadablePhoto, open_photo
 from carbrand.photos.resizing import ResizePolicy
+from carbrand.scores.predictions_file import PROBABILITY_DECIMALS
 
 
 @dataclass(frozen=True)
 class Prediction:
     """The output for one photo.
 
-    probabilities (brands,) float32, adding up to 1: the mean over the views that the model's file
-    names. Of the unchanged view: vector (d,) float32, the pooled features that the head reads;
-    heatmap (h, w) float32 in 0…1, the evidence for the predicted brand over the model's square
-    input.
+    probabilities (brands,) float32, adding up to 1: the mean over the model's test views. Of the
+    unchanged view: vector (d,) float32, the input of the head; heatmap (h, w) float32 in 0…1, the
+    evidence for the predicted brand over the model's square input.
     """
 
     probabilities: np.ndarray
@@ -44,16 +45,16 @@ class Prediction:
 
 
 class Classifier:
-    """A model.h5, ready to predict photos."""
+    """A loaded model.h5."""
 
     def __init__(self, path: Path) -> None:
-        """Load the file. Raises UserError if this project did not write it."""
-        about = read_about(path)
-        self.brands: list[str] = about["brands"]
-        self.size_px: int = about["size_px"]
-        self.resize: ResizePolicy = about["resize"]
-        self.temperature: float = about["temperature"]
-        self.test_views: TestViews = about["test_views"]
+        """Load the file. Raises UserError unless this project wrote it."""
+        metadata = read_metadata(path)
+        self.brands: list[str] = metadata["brands"]
+        self.size_px: int = metadata["size_px"]
+        self.resize: ResizePolicy = metadata["resize"]
+        self.temperature: float = metadata["temperature"]
+        self.test_views: TestViews = metadata["test_views"]
         network = _read_network(path, (self.size_px, self.size_px, 3), len(self.brands))
         head, pools = network.layers["head"], _pools(network)
         maps = pools[0].inputs[0]
@@ -61,12 +62,12 @@ class Classifier:
             self._network = open_engine("auto", network, [maps, *head.inputs, head.name])
         except NotANetwork:
             raise NotAModel(path) from None
-        # With both poolings the head has two rows per map, which are added. Its rows for earlier
-        # maps, of other sizes, are left out: those show lines and textures.
+        # With both poolings the head has two rows per channel, which are summed. Its rows for
+        # earlier layers, of other sizes, are left out: those represent lines and textures.
         rows = head.weights["kernel"][: len(pools) * pools[0].channels]
-        by_map = rows.reshape(len(pools), -1, len(self.brands)).sum(axis=0)
-        # Against their mean over the brands: softmax sees only differences.
-        self._map_weights = by_map - by_map.mean(axis=1, keepdims=True)
+        by_channel = rows.reshape(len(pools), -1, len(self.brands)).sum(axis=0)
+        # Minus the mean over the brands: softmax depends on differences only.
+        self._map_weights = by_channel - by_channel.mean(axis=1, keepdims=True)
 
     def predict(
         self,
@@ -74,10 +75,10 @@ class Classifier:
         unreadable: list[UnreadablePhoto] | None = None,
         read: Mapping[str, bytes] | None = None,
     ) -> Iterator[tuple[str, Prediction]]:
-        """Each path with its prediction, in order. read: bytes of files that are in memory already.
+        """Each path with its prediction, in order. read: contents of files that were read before.
 
-        A file that cannot be read is appended to `unreadable` and skipped; without such a list it
-        raises UnreadablePhoto.
+        An unreadable photo is appended to `unreadable` and skipped; without that list it raises
+        UnreadablePhoto.
         """
         done: deque[str] = deque()
         views = TEST_VIEWS[self.test_views]
@@ -99,7 +100,7 @@ class Classifier:
             yield path, self._combine_views([first, *islice(outputs, views - 1)])
 
     def predict_photo(self, photo: Image.Image) -> Prediction:
-        """The prediction for one photo of `open_photo`; may be called from several threads."""
+        """The prediction for a photo of `open_photo`. Thread-safe."""
         return self._combine_views(list(self._network(self._make_views(photo))))
 
     def _load_views(
@@ -117,17 +118,17 @@ class Classifier:
         return make_test_views(photo, self.size_px, self.resize, self.test_views)
 
     def _combine_views(self, outputs: Sequence[tuple[np.ndarray, ...]]) -> Prediction:
-        """outputs: maps, vector and probabilities of each view, the unchanged one first."""
+        """outputs: (maps, vector, probabilities) of each view, the unchanged one first."""
         maps, vector, _ = outputs[0]
-        probabilities = np.stack([shares for _, _, shares in outputs]).mean(axis=0)
-        heatmap = class_activation(maps, self._map_weights[:, probabilities.argmax()])
+        probabilities = np.stack([output[2] for output in outputs]).mean(axis=0)
+        heatmap = class_activation_map(maps, self._map_weights[:, probabilities.argmax()])
         return Prediction(probabilities, vector, heatmap)
 
 
 def _read_network(path: Path, photo_shape: tuple[int, int, int], brands: int) -> NetworkFile:
-    """The network in the file, of the layers and shapes that this project gives it."""
+    """The network of a model.h5. Raises NotAModel unless its layers and shapes are as expected."""
     if path.suffix not in (".h5", ".hdf5"):
-        raise UserError(f"{path} must be named .h5, by which Keras knows the format. Rename it.")
+        raise UserError(f"{path} must be named .h5, from which Keras infers the format. Rename it.")
     try:
         network = read_network(path)
     except NotANetwork:
@@ -142,3 +143,17 @@ def _read_network(path: Path, photo_shape: tuple[int, int, int], brands: int) ->
 def _pools(network: NetworkFile) -> list[Layer]:
     """The layers that pool the last maps, in the order of the head's rows."""
     return [network.layers[name] for name in LAST_POOLS if name in network.layers]
+
+
+def rank_brands(
+    probabilities: Iterable[float], brands: Sequence[str], top: int | None = None
+) -> dict[str, Any]:
+    """`brand`, its `confidence`, and the `probabilities` of the `top` most probable brands, or all.
+
+    Sorted by descending probability; in a tie the first brand comes first, as in predictions.csv.
+    """
+    rounded = [round(float(p), PROBABILITY_DECIMALS) for p in probabilities]
+    order = sorted(range(len(rounded)), key=lambda label: -rounded[label])
+    ranked = {brands[label]: rounded[label] for label in order[:top]}
+    brand = brands[order[0]]
+    return {"brand": brand, "confidence": ranked[brand], "probabilities": ranked}

@@ -1,4 +1,4 @@
-"""model.h5: one file that holds the network, its scaling and the names of the brands."""
+"""model.h5: one Keras file with the network, its preprocessing and the names of the brands."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def save_classifier(
     temperature: float = 1.0,
     test_views: TestViews = "plain",
 ) -> None:
-    """Write the network from photos to vectors (n, d), and the head on it, as one Keras model.
+    """Write the network from photos to vectors (n, d), with the head, as one Keras model.
 
-    kernel (d, brands), bias (brands,). The head is written divided by `temperature`, so that
-    whoever opens the file has calibrated probabilities without knowing of it.
+    kernel (d, brands), bias (brands,): divided by `temperature` before writing, so that the model's
+    outputs are calibrated.
 
-    Beside the network the file holds, as JSON in its attribute `carbrand`: the brands in the order
-    of the outputs, the size and the resize policy of the input, the temperature, the views that a
-    prediction averages over, and the versions it was made with.
+    The attribute `carbrand` holds JSON metadata: the brands in the order of the outputs, the size
+    and the resize policy of the input, the temperature, the test views that a prediction averages
+    over, and the versions of the libraries.
     """
     keras = import_keras_to_build()
     head = keras.layers.Dense(len(brands), activation="softmax", name="head")
@@ -49,7 +49,7 @@ def save_classifier(
     head.set_weights([kernel / temperature, bias / temperature])
     check_disk_space(path, model.count_params())
     model.save(path)
-    about = {
+    metadata = {
         "brands": list(brands),
         "size_px": recipe.size_px,
         "resize": recipe.resize,
@@ -58,46 +58,45 @@ def save_classifier(
         "versions": {name: version_of(name) for name in ("carbrand", "keras", "numpy", "pillow")},
     }
     with h5py.File(path, "r+") as file:
-        file.attrs[_ATTRIBUTE] = json.dumps(about, ensure_ascii=False, sort_keys=True)
+        file.attrs[_ATTRIBUTE] = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
 
 
-def read_about(path: Path) -> dict[str, Any]:
-    """What the file says of itself: `brands`, `size_px`, `resize`, `temperature`, `test_views`,
-    `versions`.
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The metadata: `brands`, `size_px`, `resize`, `temperature`, `test_views`, `versions`.
 
-    Raises UserError when it is no file that `save_classifier` wrote.
+    Raises UserError unless `save_classifier` wrote the file.
     """
     if not path.exists():
         raise UserError(f"{path} does not exist. {MEND}")
     try:
         with open_h5(path) as file:
-            about = json.loads(read_text(file, _ATTRIBUTE))
-        _check_about(about)
+            metadata = json.loads(read_text(file, _ATTRIBUTE))
+        _check_metadata(metadata)
     except H5_ERRORS:
         raise NotAModel(path) from None
-    return about
+    return metadata
 
 
-def _check_about(about: Any) -> None:
-    """Raise KeyError, TypeError or ValueError unless it is what `save_classifier` writes."""
-    brands, size_px = about["brands"], about["size_px"]
+def _check_metadata(metadata: Any) -> None:
+    """Raise KeyError, TypeError or ValueError unless it is valid."""
+    brands, size_px = metadata["brands"], metadata["size_px"]
     if not (isinstance(brands, list) and all(isinstance(brand, str) for brand in brands)):
         raise TypeError(brands)
     if len(brands) < 2 or len(set(brands)) < len(brands):
         raise ValueError(brands)
-    if about["resize"] not in RESIZE_POLICIES:
-        raise ValueError(about["resize"])
+    if metadata["resize"] not in RESIZE_POLICIES:
+        raise ValueError(metadata["resize"])
     if not (type(size_px) is int and 0 < size_px <= MAX_SIZE_PX):
         raise ValueError(size_px)
-    temperature = about["temperature"]
+    temperature = metadata["temperature"]
     if not (type(temperature) in (int, float) and 0 < temperature < math.inf):
         raise ValueError(temperature)
-    if about["test_views"] not in TEST_VIEWS:
-        raise ValueError(about["test_views"])
+    if metadata["test_views"] not in TEST_VIEWS:
+        raise ValueError(metadata["test_views"])
 
 
 class NotAModel(UserError):
-    """The file is none that this project wrote, or was damaged since."""
+    """This project did not write the file, or it is damaged."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path} is not a model that this project wrote. {MEND}")

@@ -16,7 +16,7 @@ from carbrand.photos.copies_file import Copy
 from carbrand.photos.folder_findings import RatedFinding
 from carbrand.photos.manifest import KEPT, Row
 from carbrand.photos.severities import CopySeverities, excluded_paths
-from carbrand.scores.evaluation import PredictedPhoto, ReliabilityBin, reliability
+from carbrand.scores.evaluation import PredictedPhoto, ReliabilityBin, bin_by_confidence
 from carbrand.scores.history import Epoch
 from carbrand.scores.map_file import MappedPhoto
 from carbrand.scores.suspects_file import Suspect
@@ -165,7 +165,7 @@ class Results:
             for photo in self.leak_free
         ]
         bins = int(self.origins["evaluate"].parameters["ece_bins"])
-        return tuple(b for b in reliability(photos, bins) if b.photos)
+        return tuple(b for b in bin_by_confidence(photos, bins) if b.photos)
 
 
 def surest_first(photos: Iterable[JudgedPhoto]) -> tuple[JudgedPhoto, ...]:

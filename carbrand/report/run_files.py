@@ -67,9 +67,9 @@ def read_results(files: RunFiles) -> Results:
     predicted, brands = run.read(files.predictions, read_predictions)
     history = run.read(files.history, _read_epochs)
     origins = {node: run.read(path, read_origin) for node, path in files.origins.items()}
-    with run.refused(files.origins["evaluate"]):
+    with run.as_user_error(files.origins["evaluate"]):
         bins = _positive(origins["evaluate"].parameters["ece_bins"])
-    with run.refused(files.origins["validate"]):
+    with run.as_user_error(files.origins["validate"]):
         rules = severities_of_run(origins["validate"].parameters)
     results = Results(
         manifest=tuple(manifest),

@@ -1,4 +1,4 @@
-"""history.csv: how loss and accuracy went, epoch by epoch."""
+"""history.csv: loss and accuracy of each epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from carbrand.node.table import read_table, write_table
 
 @dataclass(frozen=True)
 class Epoch:
-    """Means over photos as they are: those that a fold's head has seen, and those held out."""
+    """Means over unchanged photos: training photos and held-out photos (`val_`) of the folds."""
 
     epoch: int
     loss: float
@@ -25,13 +25,13 @@ COLUMNS = tuple(field.name for field in fields(Epoch))
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:
-    """One row per epoch; numbers rounded like every metric."""
+    """Write one row per epoch, rounded like every metric."""
     rows = [[round(value, DECIMALS) for value in astuple(epoch)] for epoch in history]
     write_table(path, COLUMNS, rows)
 
 
 def read_history(path: Path) -> list[Epoch]:
-    """What `write_history` wrote. Raises KeyError or ValueError when it is something else."""
+    """Read the file of `write_history`. Raises KeyError or ValueError if it is another file."""
     return [
         Epoch(int(record["epoch"]), *(float(record[name]) for name in COLUMNS[1:]))
         for record in read_table(path)[1]

@@ -1,4 +1,4 @@
-"""map.csv: where each photo lies in two dimensions of the vectors."""
+"""map.csv: the coordinates of each photo in the embedding map."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from carbrand.node.table import finite, read_rows, write_table
 
 COLUMNS = ("path", "split", "brand", "x", "y")
-# Of coordinates whose spread is about 1.
+# For coordinates with a standard deviation of about 1.
 _DECIMALS = 3
 
 
 @dataclass(frozen=True)
 class MappedPhoto:
-    """A photo's place."""
+    """A photo and its coordinates."""
 
     path: str
     split: str
@@ -33,7 +33,7 @@ def write_map(path: Path, photos: Sequence[MappedPhoto]) -> None:
 
 
 def read_map(path: Path) -> list[MappedPhoto]:
-    """What `write_map` wrote."""
+    """Read the file of `write_map`."""
     return [
         MappedPhoto(row["path"], row["split"], row["brand"], finite(row["x"]), finite(row["y"]))
         for row in read_rows(path, COLUMNS)

@@ -1,4 +1,4 @@
-"""predictions.csv: a row per test photo, from which every metric can be computed again."""
+"""predictions.csv: one row per test photo, from which all metrics are computed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from carbrand.node.wording import one_line
 from carbrand.scores.evaluation import PredictedPhoto
 
 COLUMNS = ("path", "actual", "predicted", "confidence", "leaked")
-# Rounded once, here: metrics are computed from what a person can read.
+# Metrics are computed from the rounded probabilities.
 PROBABILITY_DECIMALS = 6
 
 
@@ -22,31 +22,31 @@ def write_predictions(path: Path, photos: Sequence[PredictedPhoto], brands: Sequ
 
 def _cells(photo: PredictedPhoto) -> list[str]:
     numbers = [f"{p:.{PROBABILITY_DECIMALS}f}" for p in (photo.confidence, *photo.probabilities)]
-    marks = [str(mark).lower() for mark in (photo.leaked, photo.suspected)]
-    return [photo.path, photo.actual, photo.predicted, numbers[0], *marks, *numbers[1:]]
+    flags = [str(flag).lower() for flag in (photo.leaked, photo.suspected)]
+    return [photo.path, photo.actual, photo.predicted, numbers[0], *flags, *numbers[1:]]
 
 
 def read_predictions(path: Path) -> tuple[list[PredictedPhoto], list[str]]:
-    """The rows of the file and the brands, in their order.
+    """The photos and the brands, each in the order of the file.
 
-    Raises ValueError, with what is wrong, where it is none that `write_predictions` wrote.
+    Raises ValueError with the problem if `write_predictions` cannot have written it.
     """
     columns, records = read_table(path)
     brands = [name.removeprefix("p_") for name in columns if name.startswith("p_")]
-    lacking = [column for column in COLUMNS if column not in columns] or (["p_…"] * (not brands))
-    if lacking:
-        raise ValueError(f"no column {lacking[0]}")
+    missing = [column for column in COLUMNS if column not in columns] or (["p_…"] * (not brands))
+    if missing:
+        raise ValueError(f"no column {missing[0]}")
     if len(set(columns)) < len(columns):
-        raise ValueError("a column is there twice")
+        raise ValueError("two columns have the same name")
     if not records:
-        raise ValueError("it holds no photo")
+        raise ValueError("it has no rows")
     photos: dict[str, PredictedPhoto] = {}
     for record in records:
         if None in record or None in record.values():
-            raise ValueError(f"the row of {one_line(str(record['path']))} is not as long as others")
+            raise ValueError(f"the row of {one_line(str(record['path']))} has another length")
         photo = _parse(record, brands)
         if photo.path in photos:
-            raise ValueError(f"{one_line(photo.path)} is there twice")
+            raise ValueError(f"{one_line(photo.path)} has two rows")
         photos[photo.path] = photo
     return list(photos.values()), brands
 
@@ -54,7 +54,7 @@ def read_predictions(path: Path) -> tuple[list[PredictedPhoto], list[str]]:
 def _parse(record: Mapping[str, str], brands: Sequence[str]) -> PredictedPhoto:
     for column in ("actual", "predicted"):
         if record[column] not in brands:
-            raise ValueError(f"{one_line(record[column])} has no column of probabilities")
+            raise ValueError(f"{one_line(record[column])} has no probability column")
     return PredictedPhoto(
         path=record["path"],
         actual=record["actual"],
@@ -62,5 +62,7 @@ def _parse(record: Mapping[str, str], brands: Sequence[str]) -> PredictedPhoto:
         confidence=finite(record["confidence"]),
         leaked=parse_bool(record["leaked"]),
         probabilities=tuple(finite(record[f"p_{brand}"]) for brand in brands),
-        suspected=parse_bool(record.get("suspected", "false")),  # not in the first files
+        suspected=parse_bool(
+            record.get("suspected", "false")
+        ),  # missing in files of early versions
     )

@@ -1,4 +1,4 @@
-"""The one reader of a finished run: files are whole, fit together, and are those of dvc.lock."""
+"""The reader of a finished run: checks that its files are complete, consistent, and in dvc.lock."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from carbrand.node.dvc_lock import DvcLock
 from carbrand.node.errors import UserError
 from carbrand.node.wording import one_line
 from carbrand.scores.evaluation import PredictedPhoto
-from carbrand.scores.invariants import BrokenPromise, check_metrics, check_predictions
+from carbrand.scores.invariants import InvariantError, check_metrics, check_predictions
 
-MEND = "Run `dvc repro`, which makes it anew."
+MEND = "Run `dvc repro` to recreate it."
 Content = TypeVar("Content")
 
 
@@ -23,8 +23,8 @@ Content = TypeVar("Content")
 class RunReader:
     """Reads files of one run; their paths are relative to the folder of the project.
 
-    lock: the dvc.lock that must name what is read, None where nobody asks it. where: for messages,
-    which state of the project this is, such as `here`. mend: how to get its files right.
+    lock: the dvc.lock that the files are checked against, or None. For messages: where: which state
+    of the project this is, such as `here`; mend: how to repair its files.
     """
 
     project: Path = Path()
@@ -33,18 +33,18 @@ class RunReader:
     mend: str = MEND
 
     def read(self, path: Path, parse: Callable[[Path], Content]) -> Content:
-        """What a file holds. Raises UserError where `parse` does not understand it."""
-        with self.refused(path):
+        """The parsed file. Raises UserError if `parse` fails or dvc.lock names another file."""
+        with self.as_user_error(path):
             content = parse(self.project / path)
             if self.lock:
                 self.lock.check(path.as_posix(), self.project / path)
         return content
 
-    def find(self, path: Path, parse: Callable[[Path], Content]) -> Content | None:
-        """The same, or None where there is no file and the run wrote none."""
+    def read_optional(self, path: Path, parse: Callable[[Path], Content]) -> Content | None:
+        """Like `read`, or None if there is no file and the run wrote none."""
         if (self.project / path).is_file():
             return self.read(path, parse)
-        with self.refused(path):
+        with self.as_user_error(path):
             if self.lock and self.lock.output_md5(path.as_posix()):
                 self.lock.check(path.as_posix(), self.project / path)
         return None
@@ -52,8 +52,8 @@ class RunReader:
     def check_predictions(
         self, path: Path, photos: Sequence[PredictedPhoto], brands: Sequence[str]
     ) -> None:
-        """Raise UserError unless the rows of a predictions.csv fit one another."""
-        with self.refused(path):
+        """Raise UserError unless the rows of a predictions.csv are consistent."""
+        with self.as_user_error(path):
             check_predictions(photos, brands)
 
     def check_metrics(
@@ -65,23 +65,23 @@ class RunReader:
         ece_bins: int | None,
     ) -> None:
         """Raise UserError unless the metrics follow from the predictions."""
-        with self.refused(path):
+        with self.as_user_error(path):
             check_metrics(photos, brands, metrics, ece_bins)
 
     @contextmanager
-    def refused(self, path: Path) -> Iterator[None]:
-        """What reading a file raises that is not as the run wrote it, as a UserError."""
+    def as_user_error(self, path: Path) -> Iterator[None]:
+        """Convert errors of parsing and checking a file to UserError."""
         try:
             yield
-        except BrokenPromise as broken:
-            reason = one_line(broken.contradiction)
+        except InvariantError as error:
+            reason = one_line(error.violation)
         except KeyError as error:
             reason = f"no {error.args[0]}"
         except (ValueError, TypeError, AttributeError, EOFError, csv.Error) as error:
             reason = one_line(str(error)) if str(error) else type(error).__name__
         else:
             return
-        what = f"{self.project / path} is damaged"
+        problem = f"{self.project / path} is damaged"
         if self.where:
-            what = f"{path.as_posix()} {self.where} cannot be used"
-        raise UserError(f"{what} ({reason}). {self.mend}") from None
+            problem = f"{path.as_posix()} {self.where} cannot be used"
+        raise UserError(f"{problem} ({reason}). {self.mend}") from None

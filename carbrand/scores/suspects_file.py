@@ -1,4 +1,4 @@
-"""suspects.csv: training photos whose brand looks wrong, the most suspicious first."""
+"""suspects.csv: suspected label errors among the training photos, the most suspicious first."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ COLUMNS = ("path", "brand", "suggested", "confidence", "suspicion", "issue")
 
 @dataclass(frozen=True)
 class Suspect:
-    """A training photo, and the likeliest of the brands that it does not lie under.
+    """A training photo, its label (`brand`), and the most probable other brand (`suggested`).
 
-    confidence: the probability of `suggested`. suspicion: 1 minus cleanlab's label quality score,
-    the higher the more suspicious. issue: whether cleanlab estimates it to be among the wrong ones.
+    confidence: the probability of `suggested`. suspicion: 1 minus cleanlab's label quality score.
+    issue: whether cleanlab estimates the label to be wrong.
     """
 
     path: str
@@ -29,7 +29,7 @@ class Suspect:
 
 
 def write_suspects(path: Path, suspects: Sequence[Suspect]) -> None:
-    """Write `suspects` in their order."""
+    """Write the suspects in their order."""
     rows = [
         [
             *(suspect.path, suspect.brand, suspect.suggested),
@@ -42,7 +42,7 @@ def write_suspects(path: Path, suspects: Sequence[Suspect]) -> None:
 
 
 def read_suspects(path: Path) -> list[Suspect]:
-    """What `write_suspects` wrote."""
+    """Read the file of `write_suspects`."""
     return [
         Suspect(
             row["path"],

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from carbrand.model.classifier import Classifier
-from carbrand.model.heatmap import spread_over_photo
-from carbrand.model.ranking import rank
+from carbrand.model.classifier import Classifier, rank_brands
+from carbrand.model.heatmap import align_with_photo
 from carbrand.photos.photo import UnreadablePhoto, open_photo
 from carbrand.report.thumbnail import GLOW, VEIL, png_uri
 from carbrand.serve.refusal import Refusal
@@ -57,9 +56,9 @@ class Answerer:
 
     def _describe(self, photo: Image.Image) -> dict[str, Any]:
         prediction = self._classifier.predict_photo(photo)
-        heat = spread_over_photo(prediction.heatmap, *photo.size, self._classifier.resize)
+        heat = align_with_photo(prediction.heatmap, *photo.size, self._classifier.resize)
         return {
-            **rank(prediction.probabilities, self.brands),
+            **rank_brands(prediction.probabilities, self.brands),
             "width": photo.width,
             "height": photo.height,
             "heatmap": png_uri(self._draw(heat)),

@@ -16,7 +16,7 @@ from carbrand.export.agreement import Agreement
 from carbrand.export.model_card import Exported, write_card
 from carbrand.export.run_record import RunRecord, read_record
 from carbrand.export.targets import FORMATS
-from carbrand.model.model_file import read_about
+from carbrand.model.model_file import read_metadata
 from carbrand.node.errors import UserError
 from tests.conftest import relock, rewrite_results
 
@@ -25,7 +25,7 @@ AGREEMENT = Agreement(photos=31, same_brand=30, largest=0.0821, mean=0.0104)
 
 def card_of(project: Path, name: str = "tflite_int8") -> str:
     model = project / "artifacts/train/model.h5"
-    exported = Exported(read_about(model), FORMATS[name], 4_010_000, AGREEMENT)
+    exported = Exported(read_metadata(model), FORMATS[name], 4_010_000, AGREEMENT)
     write_card(project / "card.md", exported, read_record(model))
     return (project / "card.md").read_text("utf-8")
 
@@ -107,7 +107,7 @@ def test_a_damaged_file_of_the_run_is_one_line(finished):
 
 
 def test_names_of_brands_are_letters_and_nothing_else(finished):
-    about = read_about(finished / "artifacts/train/model.h5")
+    about = read_metadata(finished / "artifacts/train/model.h5")
     brands = ["<script>", "a|b", "# c\nd"]
     exported = Exported(about | {"brands": brands}, FORMATS["onnx"], 1, AGREEMENT)
     write_card(finished / "card.md", exported, RunRecord(missing="Nothing."))

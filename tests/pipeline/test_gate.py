@@ -307,7 +307,7 @@ def edit(old: str, new: str) -> Callable[[str], str]:
 
 BAD_PREDICTIONS = [
     (lambda _: "", "no column path"),
-    (lambda text: text.splitlines()[0] + "\n", "it holds no photo"),
+    (lambda text: text.splitlines()[0] + "\n", "it has no rows"),
     (edit("confidence", "sureness"), "no column confidence"),
     (edit("p_asta", "p_bolt"), "a column is there twice"),
     (edit("/001.jpg", "/000.jpg"), "Datasets/test/asta/000.jpg is there twice"),
@@ -316,7 +316,7 @@ BAD_PREDICTIONS = [
     (edit("0.100000", "much"), "could not convert string to float"),
     (edit("false", "no"), "expected true or false, got no"),
     (edit(",bolt,0.8", ",dart,0.8"), "dart has no column of probabilities"),
-    (lambda text: text[:-20], "is not as long as others"),
+    (lambda text: text[:-20], "has another length"),
     (lambda text: re.sub(",p_[a-z]+", "", text), "no column p_…"),
     (edit("asta", "a\0sta"), "cannot be used"),
 ]

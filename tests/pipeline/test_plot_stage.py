@@ -172,5 +172,5 @@ def test_the_stage_runs_as_dvc_runs_it(project):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == (
-        "error: artifacts/train/history.csv does not exist. Run `dvc repro`, which makes it anew.\n"
+        "error: artifacts/train/history.csv does not exist. Run `dvc repro` to recreate it.\n"
     )

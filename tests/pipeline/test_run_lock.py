@@ -72,13 +72,13 @@ FORGED: list[tuple[str, Callable[[Path], None], str]] = [
     (
         "predicted",
         lambda project: edit_rows(project, all_right),
-        "the brand predicted is the likeliest one, but Datasets/test/asta/000.jpg is predicted as "
-        "asta with bolt at 0.8",
+        "the predicted brand is the most probable one, but Datasets/test/asta/000.jpg is predicted "
+        "as asta with bolt at 0.8",
     ),
     (
         "confidence",
         lambda project: edit_rows(project, on(3, confidence="0.99")),
-        "the brand predicted is the likeliest one",
+        "the predicted brand is the most probable one",
     ),
     (
         "a sum",
@@ -209,7 +209,7 @@ def test_a_first_model_whose_results_were_forged_is_not_promoted(ran: Path):
     done = run([sys.executable, "-m", "carbrand.cli", "promote"], ran)
     assert done.returncode == 2, done.stdout + done.stderr
     (line,) = done.stderr.splitlines()
-    assert "the brand predicted is the likeliest one" in line
+    assert "the predicted brand is the most probable one" in line
     assert git(ran, "tag") == ""
 
 
@@ -265,5 +265,5 @@ def test_a_model_card_says_nothing_that_dvc_lock_does_not_vouch_for(ran: Path, f
         read_record(ran / MODEL)
     relock(ran, f"artifacts/{file}")
     if file.startswith("evaluate"):
-        with pytest.raises(UserError, match=r"follow from the rows|is the likeliest one"):
+        with pytest.raises(UserError, match=r"follow from the rows|is the most probable one"):
             read_record(ran / MODEL)

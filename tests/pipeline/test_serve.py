@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from carbrand.model.classifier import Classifier
-from carbrand.model.heatmap import spread_over_photo
+from carbrand.model.heatmap import align_with_photo
 from carbrand.photos.photo import open_photo
 from carbrand.report.thumbnail import heat_overlay
 from carbrand.serve.answer import MAX_PIXELS, Answerer
@@ -103,7 +103,7 @@ def test_the_heat_map_over_the_grey_photo_is_the_picture_of_the_report(project, 
     laid_over.alpha_composite(Image.open(io.BytesIO(png)).convert("RGBA"))
     classifier = Classifier(project / MODEL)
     prediction = classifier.predict_photo(photo)
-    heat = spread_over_photo(prediction.heatmap, *photo.size, classifier.resize)
+    heat = align_with_photo(prediction.heatmap, *photo.size, classifier.resize)
     expected = heat_overlay(small, heat)
     difference = np.abs(np.asarray(laid_over)[..., :3].astype(int) - np.asarray(expected))
     assert difference.max() <= 4  # the warmth has 256 steps

@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from carbrand.model.model_file import read_about
+from carbrand.model.model_file import read_metadata
 from carbrand.network.engines import open_engine
 from carbrand.network.h5_file import read_layers
 from carbrand.network.network_file import NotANetwork, read_network
@@ -34,7 +34,7 @@ def read(path: Path) -> str:
         if path.name.startswith("weights"):
             read_layers(path, "testnet", EXPECTED, frozenset())
         elif path.name.startswith("about"):
-            read_about(path)
+            read_metadata(path)
         else:
             open_engine("openvino", read_network(path), ["head"])
     except NotANetwork as error:

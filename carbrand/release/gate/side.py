@@ -67,14 +67,14 @@ def read_side(folder: Path, files: GateFiles, name: str, mend: str) -> Side:
     run = RunReader(folder, lock, name, mend)
     photos, brands = run.read(files.predictions, read_predictions)
     run.check_predictions(files.predictions, photos, brands)
-    metrics = run.find(files.metrics, read_metrics)
+    metrics = run.read_optional(files.metrics, read_metrics)
     bins = lock.param(files.node, files.params.as_posix(), f"{files.node}.ece_bins")
     run.check_metrics(files.metrics, metrics or {}, photos, brands, bins)
     return Side(
         photos={photo.path: photo for photo in photos},
         brands=tuple(brands),
         metrics=metrics,
-        history=tuple(run.find(files.history, _read_finite_history) or ()),
+        history=tuple(run.read_optional(files.history, _read_finite_history) or ()),
         # None: a pipeline of another kind. Then paths have to do.
         test_hash=lock.dependency_hash(files.node, files.test_photos.as_posix()),
     )

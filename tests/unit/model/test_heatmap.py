@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from carbrand.model.heatmap import class_activation, spread_over_photo
+from carbrand.model.heatmap import align_with_photo, class_activation_map
 
 BOTTOM_LEFT = np.zeros((8, 8), np.float32)
 BOTTOM_LEFT[6:, :2] = 1.0
@@ -13,28 +13,28 @@ BOTTOM_LEFT[6:, :2] = 1.0
 def test_evidence_for_the_brand_is_bright_and_against_it_dark():
     maps = np.zeros((2, 2, 3))
     maps[0, 0, 1], maps[1, 1, 2], maps[0, 1, 1] = 2.0, 5.0, 1.0
-    heat = class_activation(maps, np.array([0.0, 1.0, -1.0]))
+    heat = class_activation_map(maps, np.array([0.0, 1.0, -1.0]))
     assert heat.tolist() == [[1.0, 0.5], [0.0, 0.0]]
 
 
 def test_no_evidence_is_no_heat():
-    assert class_activation(np.ones((2, 2, 1)), np.array([-1.0])).max() == 0.0
+    assert class_activation_map(np.ones((2, 2, 1)), np.array([-1.0])).max() == 0.0
 
 
 def test_a_stretched_photo_keeps_its_map():
-    assert spread_over_photo(BOTTOM_LEFT, 300, 200, "stretch") is BOTTOM_LEFT
+    assert align_with_photo(BOTTOM_LEFT, 300, 200, "stretch") is BOTTOM_LEFT
 
 
 def test_what_was_cropped_away_has_no_heat():
-    heat = spread_over_photo(np.ones((8, 8), np.float32), 400, 200, "crop")
+    heat = align_with_photo(np.ones((8, 8), np.float32), 400, 200, "crop")
     assert (heat[:, 2:6] == 1).all()
     assert heat[:, :2].max() == heat[:, 6:].max() == 0
-    tall = spread_over_photo(np.ones((8, 8), np.float32), 200, 400, "crop")
+    tall = align_with_photo(np.ones((8, 8), np.float32), 200, 400, "crop")
     assert (tall == heat.T).all()
 
 
 def test_bars_are_taken_away():
     square = np.zeros((8, 8), np.float32)
     square[2:6] = 1.0  # a photo twice as wide as high fills the middle half
-    assert spread_over_photo(square, 400, 200, "pad").min() > 0.7
-    assert spread_over_photo(square.T.copy(), 200, 400, "pad").min() > 0.7
+    assert align_with_photo(square, 400, 200, "pad").min() > 0.7
+    assert align_with_photo(square.T.copy(), 200, 400, "pad").min() > 0.7

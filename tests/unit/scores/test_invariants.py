@@ -1,4 +1,4 @@
-"""Numbers that cannot be right are caught, each in its own words."""
+"""Each invariant is checked, and its error names it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from carbrand.scores.evaluation import (
     make_predicted,
 )
 from carbrand.scores.invariants import (
-    BrokenPromise,
+    InvariantError,
     check_accuracy,
     check_brands,
     check_probabilities,
@@ -28,7 +28,7 @@ ROWS = [Row(f"test/{brand}/{n}.jpg", "test", brand) for brand in BRANDS for n in
 
 
 def predict(rows: list[Row] = ROWS) -> list[PredictedPhoto]:
-    """Photos predicted in the order of `rows`, one in three wrong."""
+    """Photos predicted in the order of `rows`, one in three misclassified."""
     shares = [(0.7, 0.2, 0.1), (0.1, 0.8, 0.1), (0.25, 0.25, 0.5)]
     return [
         make_predicted(row.path, row.brand, False, shares[number % 3], BRANDS)
@@ -36,7 +36,7 @@ def predict(rows: list[Row] = ROWS) -> list[PredictedPhoto]:
     ]
 
 
-def test_what_is_right_passes():
+def test_a_valid_evaluation_passes():
     photos = predict()
     metrics = evaluate_photos(photos, BRANDS, 10)
     check_rows(photos, ROWS)
@@ -46,21 +46,21 @@ def test_what_is_right_passes():
 
 
 def test_a_missing_row_is_caught():
-    with pytest.raises(BrokenPromise, match="5 of 6 are predicted"):
+    with pytest.raises(InvariantError, match="5 of 6 are predicted"):
         check_rows(predict()[:-1], ROWS)
 
 
 def test_rows_in_another_order_are_caught():
     photos = predict()
     photos[0], photos[1] = photos[1], photos[0]
-    with pytest.raises(BrokenPromise, match=r"row 1 is test/asta/1.jpg"):
+    with pytest.raises(InvariantError, match=r"row 1 is test/asta/1.jpg"):
         check_rows(photos, ROWS)
 
 
 def test_a_row_under_another_brand_is_caught():
     photos = predict()
     photos[2] = replace(photos[2], actual="asta")
-    with pytest.raises(BrokenPromise, match=r"row 3 is test/bolt/0.jpg \(asta\)"):
+    with pytest.raises(InvariantError, match=r"row 3 is test/bolt/0.jpg \(asta\)"):
         check_rows(photos, ROWS)
 
 
@@ -70,45 +70,45 @@ def test_a_row_under_another_brand_is_caught():
 def test_probabilities_that_do_not_add_up_are_caught(shares):
     photos = predict()
     photos[4] = replace(photos[4], probabilities=shares)
-    with pytest.raises(BrokenPromise, match=r"those of test/cirro/0.jpg"):
+    with pytest.raises(InvariantError, match=r"those of test/cirro/0.jpg"):
         check_probabilities(photos, 6)
 
 
-def test_the_rounding_of_many_probabilities_is_no_fault():
+def test_the_rounding_of_many_probabilities_is_accepted():
     shares = (round(1 / 300, 6),) * 300  # together 0.9999
     check_probabilities([PredictedPhoto("x", "a", "a", shares[0], False, shares)], 6)
 
 
 def test_brands_in_another_order_are_caught():
-    with pytest.raises(BrokenPromise, match="asta, cirro, bolt instead of asta, bolt, cirro"):
+    with pytest.raises(InvariantError, match="asta, cirro, bolt instead of asta, bolt, cirro"):
         check_brands(predict(), ["asta", "cirro", "bolt"], BRANDS)
 
 
-def test_a_prediction_that_is_not_the_likeliest_brand_is_caught():
+def test_a_prediction_that_is_not_the_most_probable_brand_is_caught():
     photos = predict()
     photos[1] = replace(photos[1], predicted="asta")
-    with pytest.raises(BrokenPromise, match=r"asta/1.jpg is predicted as asta with bolt at 0.8"):
+    with pytest.raises(InvariantError, match=r"asta/1.jpg is predicted as asta with bolt at 0.8"):
         check_brands(photos, BRANDS, BRANDS)
 
 
 def test_a_confidence_that_is_not_the_highest_probability_is_caught():
     photos = predict()
     photos[1] = replace(photos[1], confidence=0.9)
-    with pytest.raises(BrokenPromise, match="the brand predicted is the likeliest one"):
+    with pytest.raises(InvariantError, match="the predicted brand is the most probable one"):
         check_brands(photos, BRANDS, BRANDS)
 
 
 def test_an_accuracy_that_the_confusion_counts_do_not_give_is_caught():
     photos = predict()
     metrics = evaluate_photos(photos, BRANDS, 10)
-    with pytest.raises(BrokenPromise, match=r"accuracy is 0.9"):
+    with pytest.raises(InvariantError, match=r"accuracy is 0.9"):
         check_accuracy(count_confusion(photos, BRANDS), metrics | {"accuracy": 0.9})
-    with pytest.raises(BrokenPromise, match="they count 5 photos, not 6"):
+    with pytest.raises(InvariantError, match="it counts 5 photos, not 6"):
         check_accuracy(count_confusion(photos[1:], BRANDS), metrics)
 
 
 def test_the_message_is_one_line_that_says_what_to_do():
-    with pytest.raises(BrokenPromise) as caught:
+    with pytest.raises(InvariantError) as caught:
         check_rows([], ROWS)
     (line,) = caught.value.problems
     assert "dvc repro --force" in line
@@ -128,14 +128,14 @@ def test_the_node_counts_what_was_written(tmp_path):
         ("p_asta,p_bolt", "p_bolt,p_asta", "the model's order"),
         ("test/bolt/0.jpg", "test/bolt/9.jpg", "test photos of the manifest"),
         ("0.700000,0.200000", "0.700000,0.300000", "add up to 1"),
-        ("asta,asta", "asta,cirro", "the likeliest one"),
+        ("asta,asta", "asta,cirro", "the most probable one"),
     ],
 )
-def test_the_node_refuses_a_file_that_cannot_be_right(tmp_path, old, new, said):
+def test_the_node_refuses_an_inconsistent_file(tmp_path, old, new, said):
     table = tmp_path / "predictions.csv"
     write_predictions(table, predict(), BRANDS)
     text = table.read_text("utf-8")
     assert old in text
     table.write_text(text.replace(old, new, 1), "utf-8")
-    with pytest.raises(BrokenPromise, match=said):
+    with pytest.raises(InvariantError, match=said):
         evaluate(table, ROWS, BRANDS, temperature=1.0, ece_bins=10)
