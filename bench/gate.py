@@ -108,7 +108,7 @@ class Tables:
         return float(self.weights @ ~self._worse(1 - params.confidence))
 
     def _worse(self, level: float) -> np.ndarray:
-        return statistics.at_least(self.counts[:, 1], self.counts.sum(axis=1), 0.5) <= level
+        return statistics.binomial_tail(self.counts[:, 1], self.counts.sum(axis=1), 0.5) <= level
 
 
 def _first(holds: Callable[[int], bool], end: int) -> int:

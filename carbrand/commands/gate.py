@@ -15,7 +15,7 @@ from carbrand.release.registry.find import find_file
 
 if TYPE_CHECKING:
     from carbrand.release.gate.comparison import Comparison
-    from carbrand.release.gate.side import GateFiles
+    from carbrand.release.gate.model_results import GateFiles
 
 PARAMS = Path("params.yaml")
 
@@ -49,10 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the comparison; the exit status is the verdict's."""
     from carbrand.pipeline.status import check_up_to_date
     from carbrand.release.gate.as_json import as_json
-    from carbrand.release.gate.as_markdown import as_markdown, say_incomparable
+    from carbrand.release.gate.as_markdown import as_markdown, incomparable_as_markdown
     from carbrand.release.gate.as_text import as_text
-    from carbrand.release.gate.results_of_commit import check_results
-    from carbrand.release.gate.revision import find_revision
+    from carbrand.release.gate.revision import check_results, find_revision
 
     # Wrong whatever is compared, so never forgiven.
     read_gate()
@@ -64,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     except UserError as error:
         if not (arguments.exit_zero and arguments.markdown):
             raise
-        print_lines(say_incomparable(error.problems))
+        print_lines(incomparable_as_markdown(error.problems))
         return DONE
     write = as_json if arguments.json else as_markdown if arguments.markdown else as_text
     print_lines(write(comparison))
@@ -73,9 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def compare_here(against: str | None, remeasure: bool) -> Comparison:
     """What lies in this folder, compared with a revision."""
-    from carbrand.release.gate.comparison import compare
+    from carbrand.release.gate.comparison import compare_models
 
-    return compare(Path(), against, read_gate(), files_of_project(), find_file_of, remeasure)
+    return compare_models(Path(), against, read_gate(), files_of_project(), find_file_of, remeasure)
 
 
 def read_gate() -> GateParams:
@@ -90,7 +89,7 @@ def find_file_of(commit: str, path: Path) -> Path:
 
 def files_of_project() -> GateFiles:
     """Where the nodes of dvc.yaml put what is compared."""
-    from carbrand.release.gate.side import GateFiles
+    from carbrand.release.gate.model_results import GateFiles
 
     return GateFiles(
         predictions=Path("artifacts/evaluate/predictions.csv"),

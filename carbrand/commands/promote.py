@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare, tag, push; each does nothing where it was done before."""
     from carbrand.pipeline.git import Repository
     from carbrand.pipeline.status import check_up_to_date
-    from carbrand.release.gate.side import read_here
+    from carbrand.release.gate.model_results import read_current
     from carbrand.release.registry.find import full_name, in_stage
     from carbrand.release.registry.promotion import check_model, promote, same_model
 
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     commit = _committed(repository)
     check_model(repository, commit, MODEL)
     check_up_to_date(Path())
-    read_here(Path(), files_of_project())  # also where there is no model yet to compare with
+    read_current(Path(), files_of_project())  # also where there is no model yet to compare with
     _check_kept(arguments.accept)
     name = full_name(repository, arguments.name)
     in_use = in_stage(Path(), name, arguments.stage)
@@ -97,12 +97,11 @@ def _check_kept(accept: bool) -> None:
 def _gate(in_use: str, accept: bool) -> int:
     """Print how the model here compares with that of another commit; 0 if it may replace it."""
     from carbrand.release.gate.as_text import as_text
-    from carbrand.release.gate.judgement import Verdict
-    from carbrand.release.gate.results_of_commit import check_results
-    from carbrand.release.gate.revision import find_revision
+    from carbrand.release.gate.decision import Verdict
+    from carbrand.release.gate.revision import check_results, find_revision
 
     # Whatever its params say, that model is in use.
-    check_results(Path(), find_revision(Path(), in_use), files_of_project(), params=False)
+    check_results(Path(), find_revision(Path(), in_use), files_of_project(), check_params=False)
     comparison = compare_here(in_use, remeasure=True)
     print_lines(as_text(comparison))
     if comparison.verdict is Verdict.NOT_ENOUGH_EVIDENCE and accept:

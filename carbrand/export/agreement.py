@@ -1,4 +1,4 @@
-"""How far an export's answers are from those of the Keras model, and how far they may be."""
+"""The agreement of an export's predictions with the Keras model, and its tolerances."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from carbrand.node.wording import count, percent
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What an export must keep: shares and differences in 0…1.
+    """The tolerance of an export, in 0…1.
 
-    same_brand: the least share of photos that both models name alike. largest and mean: the most by
-    which a probability may differ, in any photo and on average.
+    same_brand: the least share of photos with the same predicted brand. largest, mean: the maximum
+    and mean absolute difference of probabilities that are allowed.
     """
 
     same_brand: float
@@ -22,7 +22,7 @@ class Tolerance:
     mean: float
 
     def in_words(self) -> str:
-        """All of it, for a line."""
+        """All limits, for one line."""
         return (
             f"at least {percent(self.same_brand)}, at most {self.mean:.2g} and {self.largest:.2g}"
         )
@@ -30,7 +30,7 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What was measured: photos, how many of them both models name alike, and differences."""
+    """Photos, those with the same predicted brand, and the differences of probabilities."""
 
     photos: int
     same_brand: int
@@ -38,7 +38,7 @@ class Agreement:
     mean: float
 
     def keeps(self, tolerance: Tolerance) -> bool:
-        """Whether all three are within `tolerance`; what is not a number never is."""
+        """Whether all three are within the tolerance; NaN never is."""
         return (
             self.same_brand >= tolerance.same_brand * self.photos
             and self.largest <= tolerance.largest
@@ -46,15 +46,15 @@ class Agreement:
         )
 
     def in_words(self) -> str:
-        """All of it on one line."""
+        """The agreement in one line."""
         return (
             f"the same brand for {self.same_brand:,} of {count(self.photos, 'photo')}, "
             f"probabilities off by {self.mean:.2g} on average and {self.largest:.2g} at most"
         )
 
 
-def compare(expected: np.ndarray, got: np.ndarray) -> Agreement:
-    """Both are probabilities (n, brands), n at least 1. Another shape agrees in nothing."""
+def measure_agreement(expected: np.ndarray, got: np.ndarray) -> Agreement:
+    """The agreement of probabilities (n, brands), n at least 1; none if the shapes differ."""
     if got.shape != expected.shape:
         return Agreement(len(expected), 0, float("nan"), float("nan"))
     difference = np.abs(expected.astype(np.float64) - got)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from carbrand.export.agreement import Agreement, compare
+from carbrand.export.agreement import Agreement, measure_agreement
 from carbrand.export.model_card import Exported, write_card
 from carbrand.export.preprocessing import describe_input
 from carbrand.export.run_record import RunRecord, read_record
@@ -137,7 +137,7 @@ def _export(job: _Job, format: Format, folder: Path) -> Outcome:
     with temporary_folder(folder) as new:
         file = new / format.file
         format.write(job.source, file)
-        agreement = compare(job.expected, _run(format, file, job.photos))
+        agreement = measure_agreement(job.expected, _run(format, file, job.photos))
         size = _size(file)
         kept = agreement.keeps(format.tolerance)
         if kept:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from carbrand.commands import export
-from carbrand.export.agreement import Tolerance, compare
+from carbrand.export.agreement import Tolerance, measure_agreement
 from carbrand.export.export_model import export_model
 from carbrand.export.targets import FORMATS, Source, choose_formats, write_onnx
 from carbrand.node.errors import UserError
@@ -81,7 +81,7 @@ def test_a_format_answers_as_evaluate_did(name, project, exported):
     predicted, _ = read_predictions(table)
     photos = np.stack([read_photo(project / p.path, 64, "stretch") for p in predicted])
     expected = np.array([photo.probabilities for photo in predicted])
-    agreement = compare(expected, answers(name, exported / name, photos))
+    agreement = measure_agreement(expected, answers(name, exported / name, photos))
     assert agreement.keeps(FORMATS[name].tolerance), agreement.in_words()
 
 
@@ -226,4 +226,4 @@ def test_what_is_not_installed_is_one_line_with_its_mend(monkeypatch):
 def test_agreement_is_the_same_brand_and_near_probabilities(got, keeps):
     expected = np.array([[0.6, 0.4], [0.2, 0.8]], np.float32)
     tolerance = Tolerance(same_brand=1.0, largest=0.05, mean=0.03)
-    assert compare(expected, np.array(got, np.float32)).keeps(tolerance) is keeps
+    assert measure_agreement(expected, np.array(got, np.float32)).keeps(tolerance) is keeps

@@ -21,11 +21,11 @@ from carbrand.photos.manifest import read_manifest, write_manifest
 from carbrand.release.gate.as_json import as_json
 from carbrand.release.gate.as_markdown import as_markdown
 from carbrand.release.gate.as_text import as_text
-from carbrand.release.gate.comparison import Comparison, compare
+from carbrand.release.gate.comparison import Comparison, compare_models
+from carbrand.release.gate.decision import Verdict
 from carbrand.release.gate.gate_params import GateParams
-from carbrand.release.gate.judgement import Verdict
-from carbrand.release.gate.remeasure import remeasure
-from carbrand.release.gate.side import read_side
+from carbrand.release.gate.model_results import read_results
+from carbrand.release.gate.pairing import remeasure
 from carbrand.scores.evaluation import PredictedPhoto, evaluate_photos, make_predicted
 from carbrand.scores.history import Epoch, write_history
 from carbrand.scores.predictions_file import read_predictions, write_predictions
@@ -109,7 +109,7 @@ def commit(project: Path) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A repository whose branch `main` has a model that names 8 of 120 photos wrong."""
+    """A repository whose branch `main` has a model that misclassifies 8 of 120 photos."""
     folder = tmp_path / "project"
     folder.mkdir()
     git(folder, "init", "-q", "-b", "main")
@@ -123,7 +123,7 @@ def gate(project: Path, *arguments: str, env: dict[str, str] | None = None):
 
 
 def judged(project: Path, rev: str | None = None, **params: float) -> Comparison:
-    return compare(project, rev, replace(PARAMS, **params), FILES)  # type: ignore[arg-type]
+    return compare_models(project, rev, replace(PARAMS, **params), FILES)  # type: ignore[arg-type]
 
 
 def refused(project: Path, rev: str | None = None) -> str:
@@ -140,13 +140,21 @@ def refused(project: Path, rev: str | None = None) -> str:
 @pytest.mark.parametrize(
     ("now", "status", "said"),
     [
-        (make_photos(wrong=2), 0, "promote: It loses less than 5 points of accuracy (p < 0.001)."),
-        (make_photos(wrong=20), 1, "reject: It is worse than the old model: of the 12 photos that"),
+        (
+            make_photos(wrong=2),
+            0,
+            "promote: The new model loses less than 5 points of accuracy (p < 0.001).",
+        ),
+        (
+            make_photos(wrong=20),
+            1,
+            "reject: The new model is worse than the old one: of the 12 photos for",
+        ),
         (
             make_photos(wrong=10),
             3,
-            "not enough evidence: 120 photos do not show that it loses less than 5 points of "
-            "accuracy (p = 0.058). About 160 leak-free test photos would do if",
+            "not enough evidence: 120 photos do not show that the new model loses less than 5 "
+            "points of accuracy (p = 0.058). About 160 leak-free test photos would be enough if",
         ),
     ],
 )
@@ -169,7 +177,7 @@ def test_the_text_gives_the_numbers(project):
     assert "120 leak-free test photos" in text
     assert "93.3% (87.4-96.6%) -> 95.0% (89.5-97.7%)" in text
     assert "+1.7 points (95% interval" in text
-    assert "by the new model only 4, by the old one only 2" in text
+    assert "in the new model only 4, in the old one only 2" in text
     assert "asta 32 -> 34 of 40" in text
 
 
@@ -194,11 +202,15 @@ def test_no_number_of_photos_is_promised_where_none_would_do(project):
 
 def test_a_margin_of_0_asks_for_a_better_model(project):
     write_side(project, make_photos(wrong=1))
-    assert judged(project, margin=0.0).reasons[0].startswith("It is better than the old model (p")
+    assert (
+        judged(project, margin=0.0)
+        .reasons[0]
+        .startswith("The new model is better than the old one (p")
+    )
     write_side(project, make_photos(wrong=8))
     comparison = judged(project, margin=0.0)
     assert comparison.verdict is Verdict.NOT_ENOUGH_EVIDENCE
-    assert "do not show that it is better" in comparison.reasons[0]
+    assert "do not show that the new model is better" in comparison.reasons[0]
 
 
 def test_a_brand_below_the_floor_rejects_even_a_better_model(project):
@@ -208,8 +220,8 @@ def test_a_brand_below_the_floor_rejects_even_a_better_model(project):
     comparison = judged(project)
     assert comparison.verdict is Verdict.REJECT
     assert comparison.reasons == (
-        "Of 40 photos of asta it names 10 right (25.0%), below the floor of 30.0%; the old "
-        "model 0.",
+        "The recall of asta is 25.0% (10 of 40 photos), below the floor of 30.0%; the old model "
+        "has 0 correct.",
     )
     assert judged(project, floor=0.25).verdict is Verdict.PROMOTE
 
@@ -221,7 +233,7 @@ def test_a_brand_with_too_few_photos_is_not_judged_and_keeps_a_model_from_being_
     comparison = judged(project)
     assert comparison.verdict is Verdict.NOT_ENOUGH_EVIDENCE
     assert comparison.reasons == (
-        "Too few leak-free test photos of asta (1): a brand needs 5 to be judged.",
+        "Too few leak-free test photos of asta (1): gate.min_support is 5.",
     )
     assert judged(project, min_support=1).verdict is Verdict.REJECT  # by the floor
 
@@ -231,7 +243,7 @@ def test_a_brand_without_any_photo_is_too_few(project):
     write_side(project, photos)
     commit(project)
     assert "cirro (0)" in judged(project).reasons[0]
-    assert "nobody knows" in as_markdown(judged(project))
+    assert "unknown" in as_markdown(judged(project))
 
 
 def test_a_photo_that_is_leaked_on_either_side_is_left_out_and_counted(project):
@@ -262,18 +274,18 @@ def test_only_copies_of_training_photos_are_nothing_to_compare_by(project):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda photos: photos[:-2], "2 are not here (such as Datasets/test/cirro/038.jpg)"),
+        (lambda photos: photos[:-2], "2 are missing here (such as Datasets/test/cirro/038.jpg)"),
         (
             lambda photos: [*photos, replace(photos[0], path="Datasets/test/asta/new.jpg")],
-            "1 are not in main",
+            "1 are missing in main",
         ),
         (
             lambda photos: [replace(photos[0], path="Datasets/test/asta/0.jpg"), *photos[1:]],
-            "1 are not here (such as Datasets/test/asta/000.jpg), 1 are not in main",
+            "1 are missing here (such as Datasets/test/asta/000.jpg), 1 are missing in main",
         ),
         (
             lambda photos: [replace(photos[0], actual="bolt"), *photos[1:]],
-            "1 are of another brand (such as Datasets/test/asta/000.jpg)",
+            "1 have another brand (such as Datasets/test/asta/000.jpg)",
         ),
     ],
 )
@@ -281,12 +293,12 @@ def test_other_test_photos_cannot_be_compared(project, change, said):
     write_side(project, change(make_photos()))
     problem = refused(project)
     assert said in problem
-    assert "With --remeasure the old model is asked about the Datasets/test that is here" in problem
+    assert "With --remeasure the old model predicts the current Datasets/test" in problem
 
 
 def test_other_photos_of_the_same_names_cannot_be_compared(project):
     write_side(project, make_photos(), test_hash="bb.dir")
-    assert "dvc.lock says that Datasets/test held other files (bb.dir here" in refused(project)
+    assert "by dvc.lock Datasets/test had other content (bb.dir here" in refused(project)
     assert gate(project).returncode == 2
 
 
@@ -309,13 +321,13 @@ BAD_PREDICTIONS = [
     (lambda _: "", "no column path"),
     (lambda text: text.splitlines()[0] + "\n", "it has no rows"),
     (edit("confidence", "sureness"), "no column confidence"),
-    (edit("p_asta", "p_bolt"), "a column is there twice"),
-    (edit("/001.jpg", "/000.jpg"), "Datasets/test/asta/000.jpg is there twice"),
+    (edit("p_asta", "p_bolt"), "two columns have the same name"),
+    (edit("/001.jpg", "/000.jpg"), "Datasets/test/asta/000.jpg has two rows"),
     (edit(",0.800000,false", ",nan,false"), "expected a number, got nan"),
     (edit("0.100000", "inf"), "expected a number, got inf"),
     (edit("0.100000", "much"), "could not convert string to float"),
     (edit("false", "no"), "expected true or false, got no"),
-    (edit(",bolt,0.8", ",dart,0.8"), "dart has no column of probabilities"),
+    (edit(",bolt,0.8", ",dart,0.8"), "dart has no probability column"),
     (lambda text: text[:-20], "has another length"),
     (lambda text: re.sub(",p_[a-z]+", "", text), "no column p_…"),
     (edit("asta", "a\0sta"), "cannot be used"),
@@ -348,7 +360,7 @@ def test_a_metric_that_is_not_finite_is_refused_on_either_side(project, value):
 
 def test_predictions_that_are_missing_are_told_with_the_way_to_get_them(project):
     (project / PREDICTIONS).unlink()
-    said = "artifacts/evaluate/predictions.csv does not exist here. `make repro` makes it."
+    said = "artifacts/evaluate/predictions.csv does not exist here. Run `make repro`."
     assert refused(project) == said
     commit(project)
     write_side(project, make_photos())
@@ -389,7 +401,7 @@ def test_a_tag_named_main_is_not_the_main_branch(project):
     write_side(project, make_photos(wrong=30))
     commit(project)
     git(project, "tag", "main", "HEAD~1")
-    assert judged(project).evidence.old_right == 90
+    assert judged(project).evidence.old_correct == 90
 
 
 @pytest.mark.parametrize("name", ["HEAD", "HEAD~0", "v1", "odd name", "v$(touch gone)"])
@@ -409,7 +421,7 @@ def test_whatever_names_a_commit_will_do(project, name):
 )
 def test_what_names_no_commit_is_one_line_and_no_option(project, name):
     before = sorted(project.rglob("*"))
-    assert "is no commit of this repository" in refused(project, name)
+    assert "is not a commit or experiment of this repository" in refused(project, name)
     assert sorted(project.rglob("*")) == before
 
 
@@ -418,7 +430,7 @@ def test_outside_of_git_it_is_one_line(project):
     result = gate(project, env={"GIT_CEILING_DIRECTORIES": str(project.parent)})
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
-    assert "is in no Git repository" in result.stderr
+    assert "is not in a readable Git repository" in result.stderr
 
 
 def test_an_empty_repository_has_no_branch(project):
@@ -502,7 +514,7 @@ def test_the_page_shows_twenty_changed_photos_and_counts_the_rest(project):
     write_side(project, make_photos(wrong=35))
     page = as_markdown(judged(project, floor=0.0))
     assert page.count("/asta/0") == 20
-    assert "7 more photos changed sides." in page
+    assert "7 more such photos." in page
 
 
 def test_names_cannot_break_the_page(project):
@@ -578,11 +590,11 @@ def test_the_old_model_can_be_asked_about_test_photos_that_its_own_run_did_not_h
     before = lock.read_text("utf-8")
     (known,) = set(re.findall(r"path: Datasets/test\n.*\n\s+md5: (\w+\.dir)", before))
     lock.write_text(before.replace(known, "0" * 32 + ".dir"), "utf-8")
-    assert "held other files" in refused(finished)
+    assert "had other content" in refused(finished)
     lock.write_text(before, "utf-8")
     remember(finished, other_photos)
     assert run([sys.executable, "-m", "stages"], finished).returncode == 0
-    assert "1 are not in main" in refused(finished)
+    assert "1 are missing in main" in refused(finished)
     answer = json.loads(gate(finished, "--remeasure", "--json").stdout)
     assert answer["remeasured"]
     assert answer["photos"] == 10
@@ -600,16 +612,16 @@ def test_the_old_model_can_be_asked_about_test_photos_that_its_own_run_did_not_h
     def find_file(_: str, path: Path) -> Path:
         return tmp_path / "manifest.csv" if path == FILES.manifest else finished / path
 
-    comparison = compare(finished, None, PARAMS, FILES, find_file, ask_again=True)
+    comparison = compare_models(finished, None, PARAMS, FILES, find_file, may_remeasure=True)
     assert (len(comparison.pairs), comparison.leaked) == (9, 1)
 
 
 def test_an_old_model_asked_again_about_its_own_photos_says_the_same_to_the_last_decimal(finished):
-    side = read_side(finished, FILES, "here", "")
+    side = read_results(finished, FILES, "here", "")
     again = remeasure(side, side, finished / "artifacts/train/model.h5", finished, set())
     assert again.photos == side.photos
     (finished / "Datasets/test/asta/000.png").unlink()
-    with pytest.raises(UserError, match=r"1 test photos are not here, Datasets/test/asta/000\.png"):
+    with pytest.raises(UserError, match=r"1 test photos are missing, Datasets/test/asta/000\.png"):
         remeasure(side, side, finished / "artifacts/train/model.h5", finished, set())
 
 

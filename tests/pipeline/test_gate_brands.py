@@ -14,8 +14,8 @@ from carbrand.photos.manifest import Row, write_manifest
 from carbrand.release.gate.as_json import as_json
 from carbrand.release.gate.as_markdown import as_markdown
 from carbrand.release.gate.as_text import as_text
-from carbrand.release.gate.comparison import Comparison, compare
-from carbrand.release.gate.judgement import Verdict
+from carbrand.release.gate.comparison import Comparison, compare_models
+from carbrand.release.gate.decision import Verdict
 from carbrand.release.retrain.summary import make_title
 from carbrand.scores.evaluation import PredictedPhoto, make_predicted
 from tests.conftest import git
@@ -50,7 +50,7 @@ def judged(project: Path) -> Comparison:
         assert (commit, path) == (git(project, "rev-parse", "main").strip(), FILES.manifest)
         return project.parent / "old.csv"
 
-    return compare(project, None, PARAMS, FILES, find_file)
+    return compare_models(project, None, PARAMS, FILES, find_file)
 
 
 def called(photos: Iterable[PredictedPhoto], brand: str, count: int) -> list[PredictedPhoto]:
@@ -68,7 +68,7 @@ def test_a_brand_more_is_compared_by_the_others_and_left_to_a_person(project: Pa
     assert comparison.verdict is Verdict.NOT_ENOUGH_EVIDENCE
     assert "(new: dart)" in comparison.reasons[0]
     assert "promote --accept" in comparison.reasons[0]
-    assert comparison.reasons[1].startswith("It loses less than 5 points")
+    assert comparison.reasons[1].startswith("The new model loses less than 5 points")
     assert comparison.evidence.photos == 120
     text = as_text(comparison)
     assert "  brands       new: dart" in text
@@ -84,7 +84,7 @@ def test_a_brand_more_is_compared_by_the_others_and_left_to_a_person(project: Pa
 def test_a_new_brand_is_a_wrong_answer_for_a_photo_of_an_old_one(project: Path):
     write(project, called(make_photos(brands=MORE), "dart", 20), MORE)
     comparison = judged(project)
-    assert comparison.evidence.new_right == 100
+    assert comparison.evidence.new_correct == 100
     assert comparison.verdict is Verdict.REJECT
     assert "(new: dart)" in comparison.reasons[0]
 
@@ -108,7 +108,7 @@ def test_a_new_brand_is_held_to_the_floor_and_needs_photos_like_any_other(projec
     write(project, called(photos[::-1], "bolt", 30), MORE)
     comparison = judged(project)
     assert comparison.verdict is Verdict.REJECT
-    assert "Of 40 photos of dart it names 10 right" in " ".join(comparison.reasons)
+    assert "The recall of dart is 25.0% (10 of 40 photos)" in " ".join(comparison.reasons)
 
 
 def test_only_photos_that_both_runs_saw_are_compared_and_the_rest_is_counted(project: Path):
@@ -121,7 +121,7 @@ def test_only_photos_that_both_runs_saw_are_compared_and_the_rest_is_counted(pro
     comparison = judged(project)
     assert comparison.evidence.photos == 118
     assert comparison.unpaired == 2
-    assert "; 2 left out, about which the old model was not asked" in as_text(comparison)
+    assert "; 2 left out, which the old model did not predict" in as_text(comparison)
 
 
 @pytest.mark.parametrize("brands", [MORE, ("x", "y", "z")])
@@ -135,7 +135,7 @@ def test_without_a_photo_that_both_know_it_is_still_a_verdict(
     assert comparison.reasons[1].startswith("There is no leak-free test photo")
     for write_out in (as_text, as_markdown, as_json):
         assert brands[-1] in write_out(comparison)
-    assert "nobody knows -> nobody knows" in as_text(comparison)
+    assert "unknown -> unknown" in as_text(comparison)
 
 
 def test_what_is_no_change_of_brands_asks_no_manifest(project: Path):

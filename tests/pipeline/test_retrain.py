@@ -399,7 +399,7 @@ def test_new_test_photos_are_put_to_the_old_model_too(world: World, other_photos
     assert done.returncode in (0, 3), done.stdout + done.stderr
     report = (project / ".retrain" / "report.md").read_text("utf-8")
     assert "by 10 leak-free test photos" in report
-    assert "the old model was asked about them now" in report
+    assert "the old model has predicted them now" in report
 
 
 def test_imported_photos_are_brought_up_to_date_first(world: World, tmp_path: Path):

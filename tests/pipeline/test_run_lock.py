@@ -16,7 +16,7 @@ import pytest
 from carbrand.export.run_record import read_record
 from carbrand.node.dvc_lock import DvcLock, StaleFile
 from carbrand.node.errors import UserError
-from carbrand.release.gate.comparison import compare
+from carbrand.release.gate.comparison import compare_models
 from carbrand.release.registry.find import KEPT, find_model
 from tests.conftest import git, relock, run
 from tests.pipeline.test_gate import (
@@ -61,7 +61,7 @@ def on(place: int, **cells: str) -> Callable[[list[Row]], list[Row]]:
 
 def refused(project: Path) -> str:
     with pytest.raises(UserError) as caught:
-        compare(project, "main", PARAMS, FILES)
+        compare_models(project, "main", PARAMS, FILES)
     (problem,) = caught.value.problems
     assert "\n" not in problem
     return problem
@@ -148,7 +148,7 @@ def test_forged_results_are_refused_on_either_side(project, forge, said, side, l
     problem = refused(project)
     assert re.match(rf"artifacts/evaluate/\w+\.\w+ {re.escape(side)}", problem)
     assert said in problem
-    mend = "`make repro` makes it." if side == "here" else "Give --against a commit in which"
+    mend = "Run `make repro`." if side == "here" else "Give --against a commit in which"
     assert mend in problem
 
 

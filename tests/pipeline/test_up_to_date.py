@@ -15,8 +15,7 @@ from carbrand.commands.gate import files_of_project
 from carbrand.node.dvc_lock import DvcLock
 from carbrand.node.errors import UserError
 from carbrand.pipeline.status import check_up_to_date
-from carbrand.release.gate.results_of_commit import check_results
-from carbrand.release.gate.revision import find_revision
+from carbrand.release.gate.revision import check_results, find_revision
 from tests.conftest import draw_photo, edit_params, git, run
 from tests.support.toy import MODEL
 
@@ -148,7 +147,7 @@ def test_a_commit_whose_params_are_not_those_of_its_run_is_not_compared_with(fin
     check(finished, params=False)
     (finished / "params.yaml").write_text("<<<<<<< a\n")
     git(finished, "commit", "-qam", "a conflict")
-    with pytest.raises(UserError, match=r"^params\.yaml in HEAD \(\w+\) is nothing that DVC could"):
+    with pytest.raises(UserError, match=r"^params\.yaml in HEAD \(\w+\) cannot be parsed"):
         check(finished)
 
 

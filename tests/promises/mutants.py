@@ -622,7 +622,10 @@ MUTANTS = (
         "carbrand/release/gate/statistics.py",
         "distance = gained - lost + margin * n",
         "distance = gained - lost - margin * n",
-        _test("gate_statistics", "59_photos_named_alike_are_the_fewest_that_show_five_points"),
+        _test(
+            "gate_statistics",
+            "59_photos_with_equal_predictions_are_the_fewest_that_show_five_points",
+        ),
     ),
     Mutant(
         "gate",
@@ -643,7 +646,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "not enough evidence ends with the status of success",
-        "carbrand/release/gate/judgement.py",
+        "carbrand/release/gate/decision.py",
         ".get(self.value, 3)",
         ".get(self.value, 0)",
         _planted("a_mistake_ends_with_status_2_and_a_verdict_with_its_own"),
@@ -651,7 +654,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "the floor is asked of the old model",
-        "carbrand/release/gate/judgement.py",
+        "carbrand/release/gate/decision.py",
         "brand.support >= params.min_support and brand.new_recall < params.floor",
         "brand.support >= params.min_support and brand.old_recall < params.floor",
         _test("gate", "a_brand_below_the_floor_rejects_even_a_better_model"),
@@ -683,15 +686,15 @@ MUTANTS = (
     Mutant(
         "gate",
         "a test photo that was a training photo before is counted",
-        "carbrand/release/gate/learned.py",
+        "carbrand/release/gate/manifests.py",
         'row.split == "train" and (',
         'row.split == "test" and (',
-        _test("gate_learned", "a_photo_that_moved_from_train_to_test_was_learned_from"),
+        _test("gate_manifests", "a_photo_that_moved_from_train_to_test_was_trained_on"),
     ),
     Mutant(
         "gate",
         "other brands are promoted without a person",
-        "carbrand/release/gate/brands.py",
+        "carbrand/release/gate/decision.py",
         "    if verdict is Verdict.PROMOTE:\n",
         "    if False:\n",
         _test("gate_brands", "a_brand_more_is_compared_by_the_others_and_left_to_a_person"),

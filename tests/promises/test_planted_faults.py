@@ -27,7 +27,7 @@ from carbrand.node.errors import UserError, exit_status
 from carbrand.node.params import read_section
 from carbrand.photos.manifest import Row, read_manifest
 from carbrand.photos.photo import open_photo
-from carbrand.release.gate.judgement import Verdict
+from carbrand.release.gate.decision import Verdict
 from carbrand.scores.evaluation import PredictedPhoto, score_brand
 from carbrand.scores.predictions_file import read_predictions
 from carbrand.serve.upload import Uploads

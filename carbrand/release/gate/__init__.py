@@ -1,6 +1,6 @@
-"""Whether a new model may take the place of an old one, by what both say of the same test photos.
+"""The gate: may a new model replace an old one, judging by their predictions for the same photos?
 
-`comparison.compare` reads both sides and judges; `as_text`, `as_json` and `as_markdown` hold a
-function of their own name that writes what it found. `params.GateParams` are the rules, and imports
-nothing heavy. `statistics` holds the tests, `judgement` the three verdicts, `revision` all of Git.
+Begin with `comparison.compare_models`. `decision` holds the verdicts, `statistics` the tests,
+`revision` what is read from Git. `as_text`, `as_json` and `as_markdown` format a comparison.
+`gate_params` imports nothing heavy.
 """

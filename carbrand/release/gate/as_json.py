@@ -8,16 +8,16 @@ from typing import Any
 
 from carbrand.node.metrics_file import DECIMALS
 from carbrand.release.gate.comparison import Comparison
-from carbrand.release.gate.judgement import is_below
+from carbrand.release.gate.decision import is_below_floor
 from carbrand.scores.evaluation import PredictedPhoto, score_accuracy
 
 
 def as_json(comparison: Comparison) -> str:
-    """The object, indented, in ASCII: any terminal and any encoding can carry it."""
-    return json.dumps(_describe(comparison), indent=2, allow_nan=False)
+    """The object, indented, in ASCII."""
+    return json.dumps(_to_dict(comparison), indent=2, allow_nan=False)
 
 
-def _describe(comparison: Comparison) -> dict[str, Any]:
+def _to_dict(comparison: Comparison) -> dict[str, Any]:
     evidence, params = comparison.evidence, comparison.params
     low, high = evidence.interval
     return {
@@ -32,12 +32,12 @@ def _describe(comparison: Comparison) -> dict[str, Any]:
         "left_out_as_unpaired": comparison.unpaired,
         "same_files": comparison.same_files,
         "remeasured": comparison.remeasured,
-        "old": _accuracy([pair.old for pair in comparison.pairs]),
-        "new": _accuracy([pair.new for pair in comparison.pairs]),
+        "old": _score([pair.old for pair in comparison.pairs]),
+        "new": _score([pair.new for pair in comparison.pairs]),
         "difference": _rounded({"accuracy": evidence.difference, "low": low, "high": high}),
         "right_in_new_only": evidence.gained,
         "right_in_old_only": evidence.lost,
-        # As they were compared with the level: to the last digit.
+        # Not rounded, as compared with the significance level.
         "p": {
             "non_inferiority": evidence.non_inferiority,
             "mcnemar": evidence.mcnemar,
@@ -47,9 +47,9 @@ def _describe(comparison: Comparison) -> dict[str, Any]:
         "brands": {
             brand.brand: {
                 "support": brand.support,
-                "old_right": brand.old_right,
-                "new_right": brand.new_right,
-                "below_floor": is_below(brand, params),
+                "old_right": brand.old_correct,
+                "new_right": brand.new_correct,
+                "below_floor": is_below_floor(brand, params),
                 "too_few": brand.support < params.min_support,
             }
             for brand in evidence.brands
@@ -67,8 +67,8 @@ def _describe(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _accuracy(photos: Sequence[PredictedPhoto]) -> dict[str, float]:
-    """With the interval; of no photo, that it may be anything."""
+def _score(photos: Sequence[PredictedPhoto]) -> dict[str, float]:
+    """Accuracy with its interval; without photos 0 and 0…1."""
     if not photos:
         return {"accuracy": 0.0, "accuracy_low": 0.0, "accuracy_high": 1.0, "images": 0}
     return _rounded(score_accuracy(photos))

@@ -1,24 +1,27 @@
-"""A comparison for a pull request: the verdict, tables, and the learning curves as text."""
+"""A comparison as Markdown for a pull request: the verdict, tables, and learning curves."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
 from typing import Any
+
+import numpy as np
 
 from carbrand.node.wording import one_line, percent, percent_range, shorten
 from carbrand.release.gate.as_text import photos_compared
 from carbrand.release.gate.comparison import Comparison
-from carbrand.release.gate.curves import draw_curves
-from carbrand.release.gate.judgement import BrandCount, is_below
-from carbrand.release.gate.phrases import chance, points, signed
+from carbrand.release.gate.decision import BrandCount, is_below_floor
+from carbrand.release.gate.number_format import p_value, points, signed
 from carbrand.scores.evaluation import wilson_interval
 
-# A comment of a pull request holds 65,536 letters.
-MOST_BRANDS, MOST_PHOTOS = 30, 20
-LONGEST_NAME = 80
-# Of metrics.json: what it is called, and where it stands.
+# A comment of a pull request is limited to 65,536 characters.
+MAX_BRANDS, MAX_PHOTOS = 30, 20
+MAX_NAME_LENGTH = 80
+# Of the learning curves.
+OLD_COLOUR, NEW_COLOUR = "#9a9a9a", "#2f6fb2"
+MAX_POINTS = 60
+# Names of further metrics, and their keys in metrics.json.
 METRICS = {
     "macro F1": ("macro", "f1"),
     "log loss": ("log_loss",),
@@ -28,11 +31,11 @@ METRICS = {
 
 
 def as_markdown(comparison: Comparison) -> str:
-    """The page; every name in it is shown as it is, whatever Markdown or HTML it holds."""
+    """The page. Names are escaped, so that none becomes Markdown or HTML."""
     parts = [
         f"## Gate: {comparison.verdict.value}",
         *(_escape(reason) for reason in comparison.reasons),
-        _say_numbers(comparison),
+        _summary(comparison),
         _metrics(comparison),
         _changed(comparison),
         _curves(comparison),
@@ -40,45 +43,46 @@ def as_markdown(comparison: Comparison) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def say_incomparable(problems: Iterable[str]) -> str:
-    """The page where there is no comparison, and why."""
+def incomparable_as_markdown(problems: Iterable[str]) -> str:
+    """The page if the models cannot be compared."""
     return "\n\n".join(["## Gate: cannot be compared", *map(_escape, problems)])
 
 
-def _say_numbers(comparison: Comparison) -> str:
+def _summary(comparison: Comparison) -> str:
     evidence = comparison.evidence
     low, high = (signed(100 * bound, 1) for bound in evidence.interval)
     name = f"{_name(comparison.revision.name)} ({comparison.revision.commit[:7]})"
     return (
-        f"Against {name}, by {photos_compared(comparison)}. Named right by the new model only: "
-        f"{evidence.gained:,}, by the old one only: {evidence.lost:,}. Difference "
+        f"Against {name}, on {photos_compared(comparison)}. Correct in the new model only: "
+        f"{evidence.gained:,}, in the old one only: {evidence.lost:,}. Difference "
         f"{points(evidence.difference)} (95 % interval {low} to {high}, paired bootstrap); "
-        f"non-inferiority {chance(evidence.non_inferiority)} (exact), "
-        f"McNemar {chance(evidence.mcnemar)}."
+        f"non-inferiority {p_value(evidence.non_inferiority)} (exact), "
+        f"McNemar {p_value(evidence.mcnemar)}."
     )
 
 
 def _metrics(comparison: Comparison) -> str:
     evidence = comparison.evidence
-    old, new = (
-        _accuracy(right, evidence.photos) for right in (evidence.old_right, evidence.new_right)
-    )
+    old = _accuracy(evidence.old_correct, evidence.photos)
+    new = _accuracy(evidence.new_correct, evidence.photos)
     brands = comparison.brands_by_change
     rows = [
         ["accuracy (95 % interval)", old, new, signed(100 * evidence.difference, 1)],
         *_other_metrics(comparison.old.metrics, comparison.new.metrics),
-        *(_brand(brand, comparison) for brand in brands[:MOST_BRANDS]),
+        *(_brand(brand, comparison) for brand in brands[:MAX_BRANDS]),
     ]
     table = _table(["metric", "old", "new", "change"], rows, "lrrr")
-    if len(brands) > MOST_BRANDS:
-        table += f"\n\n{len(brands) - MOST_BRANDS:,} more brands lost less recall or gained some."
+    if len(brands) > MAX_BRANDS:
+        table += (
+            f"\n\n{len(brands) - MAX_BRANDS:,} more brands have a smaller loss of recall, or none."
+        )
     return table
 
 
 def _other_metrics(
     old: Mapping[str, Any] | None, new: Mapping[str, Any] | None
 ) -> Iterable[list[str]]:
-    """Rows of those that both sides have."""
+    """Rows of the metrics that both models have."""
     for name, keys in METRICS.items():
         before, after = _find(old, keys), _find(new, keys)
         if before is not None and after is not None:
@@ -86,15 +90,17 @@ def _other_metrics(
 
 
 def _find(metrics: Mapping[str, Any] | None, keys: Sequence[str]) -> float | None:
-    found = reduce(lambda at, key: at.get(key) if isinstance(at, Mapping) else None, keys, metrics)
-    return found if isinstance(found, (int, float)) else None
+    value: Any = metrics
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, (int, float)) else None
 
 
 def _brand(brand: BrandCount, comparison: Comparison) -> list[str]:
     name = f"recall of {_name(brand.brand)} ({brand.support:,} photos)"
     if not brand.support:
-        return [name, "", "", "nobody knows"]
-    note = ", **below the floor**" if is_below(brand, comparison.params) else ""
+        return [name, "", "", "unknown"]
+    note = ", **below the floor**" if is_below_floor(brand, comparison.params) else ""
     note += ", too few photos" if brand.support < comparison.params.min_support else ""
     if brand.brand in comparison.change.new:
         return [name + note, "", percent(brand.new_recall), "new"]
@@ -107,7 +113,7 @@ def _changed(comparison: Comparison) -> str:
     if not comparison.pairs:
         return ""
     if not changed:
-        return "No photo changed sides: both models are right and wrong about the same ones."
+        return "Both models classify the same photos correctly."
     rows = [
         [
             _name(pair.new.path),
@@ -115,11 +121,12 @@ def _changed(comparison: Comparison) -> str:
             _name(pair.old.predicted),
             _name(pair.new.predicted),
         ]
-        for pair in changed[:MOST_PHOTOS]
+        for pair in changed[:MAX_PHOTOS]
     ]
-    table = _table(["photo that changed sides", "is", "old model", "new model"], rows, "llll")
-    if len(changed) > MOST_PHOTOS:
-        table += f"\n\n{len(changed) - MOST_PHOTOS:,} more photos changed sides."
+    header = ["photo for which only one model is correct", "actual", "old model", "new model"]
+    table = _table(header, rows, "llll")
+    if len(changed) > MAX_PHOTOS:
+        table += f"\n\n{len(changed) - MAX_PHOTOS:,} more such photos."
     return table
 
 
@@ -128,10 +135,10 @@ def _curves(comparison: Comparison) -> str:
     return draw_curves([epoch.val_accuracy for epoch in old], [epoch.val_accuracy for epoch in new])
 
 
-def _accuracy(right: int, photos: int) -> str:
+def _accuracy(correct: int, photos: int) -> str:
     if not photos:
-        return "nobody knows"
-    return f"{percent(right / photos)} ({percent_range(*wilson_interval(right, photos))})"
+        return "unknown"
+    return f"{percent(correct / photos)} ({percent_range(*wilson_interval(correct, photos))})"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> str:
@@ -140,12 +147,53 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> 
 
 
 def _name(name: str) -> str:
-    """A name that somebody else chose, as code."""
-    return f"<code>{_escape(shorten(one_line(name), LONGEST_NAME))}</code>"
+    """An untrusted name, as code."""
+    return f"<code>{_escape(shorten(one_line(name), MAX_NAME_LENGTH))}</code>"
 
 
 def _escape(text: str) -> str:
-    """As it is: no markup, no cell's end, no mention, no link."""
+    """Escape markup, cell ends, mentions and links."""
     return re.sub(
-        r"[^\w ,;:%().=/-]|_|(?<=[wW])\.|:(?=/)", lambda found: f"&#{ord(found[0])};", text
+        r"[^\w ,;:%().=/-]|_|(?<=[wW])\.|:(?=/)", lambda match: f"&#{ord(match[0])};", text
     )
+
+
+def draw_curves(old: Sequence[float], new: Sequence[float]) -> str:
+    """Held-out accuracy per epoch as Mermaid charts for GitHub and GitLab; empty without any.
+
+    Mermaid stretches a line over the whole axis, so that only curves of equally many epochs share a
+    chart.
+    """
+    if old and new and len(old) == len(new):
+        caption = "Accuracy on held-out training photos by epoch: old model grey, new one blue."
+        return f"{caption}\n\n{_chart('Old and new model', [old, new], [OLD_COLOUR, NEW_COLOUR])}"
+    charts = [
+        _chart(title, [curve], [colour])
+        for title, curve, colour in (("Old model", old, OLD_COLOUR), ("New model", new, NEW_COLOUR))
+        if curve
+    ]
+    caption = "Accuracy on held-out training photos by epoch."
+    return "\n\n".join([caption, *charts]) if charts else ""
+
+
+def _chart(title: str, curves: Sequence[Sequence[float]], colours: Sequence[str]) -> str:
+    lowest = min(min(curve) for curve in curves)
+    theme = f'{{"xyChart": {{"plotColorPalette": "{", ".join(colours)}"}}}}'
+    return "\n".join(
+        [
+            "```mermaid",
+            f'%%{{init: {{"themeVariables": {theme}}}}}%%',
+            "xychart-beta",
+            f'    title "{title}"',
+            f'    x-axis "epoch" 1 --> {max(len(curves[0]), 2)}',
+            f'    y-axis "val_accuracy" {max(0.0, np.floor(10 * lowest - 1e-9) / 10):.1f} --> 1',
+            *(f"    line [{', '.join(_thin(curve))}]" for curve in curves),
+            "```",
+        ]
+    )
+
+
+def _thin(curve: Sequence[float]) -> list[str]:
+    """At most MAX_POINTS evenly spaced values, including the first and the last."""
+    indices = np.linspace(0, len(curve) - 1, min(len(curve), MAX_POINTS)).round().astype(int)
+    return [f"{curve[index]:.4f}" for index in indices]

@@ -1,4 +1,4 @@
-"""The section `gate` of params.yaml: how much worse is worse, and how much evidence is enough."""
+"""The section `gate` of params.yaml: the margin, and how much evidence is enough."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from carbrand.node.params import knob
 
 @dataclass(frozen=True)
 class GateParams:
-    """When a new model may take the place of the old one; see params.yaml."""
+    """When a new model may replace the old one; see params.yaml."""
 
     margin: float = knob(low=0.0, high=0.5)
     confidence: float = knob(low=0.5, high=0.999)

@@ -15,12 +15,12 @@ from carbrand.node.errors import UserError
 from carbrand.node.wording import one_line
 from carbrand.pipeline.git import Repository
 from carbrand.pipeline.locks import alone
-from carbrand.release.gate.comparison import Comparison, compare
+from carbrand.release.gate.comparison import Comparison, compare_models
+from carbrand.release.gate.decision import Verdict
 from carbrand.release.gate.gate_params import GateParams
-from carbrand.release.gate.judgement import Verdict
-from carbrand.release.gate.meeting import FindFile
+from carbrand.release.gate.model_results import GateFiles, read_current
+from carbrand.release.gate.pairing import FindFile
 from carbrand.release.gate.revision import find_revision
-from carbrand.release.gate.side import GateFiles, read_here
 from carbrand.release.kept import check_kept
 from carbrand.release.retrain.dvc_commands import Dvc, imported
 from carbrand.release.retrain.forecast import describe_forecast, is_nothing, make_forecast
@@ -217,10 +217,14 @@ def judge(plan: Plan, repository: Repository) -> Comparison | None:
         lock.output_md5(predictions) is None
         and repository.read(revision.commit, predictions) is None
     ):
-        read_here(plan.project, plan.files)  # with nothing to compare with, it must be right, too
+        read_current(
+            plan.project, plan.files
+        )  # with nothing to compare with, it must be right, too
         return None
     # New test photos are nothing unusual here, and the old model can be asked about them.
-    return compare(plan.project, revision.commit, plan.params, plan.files, plan.find_file, True)
+    return compare_models(
+        plan.project, revision.commit, plan.params, plan.files, plan.find_file, True
+    )
 
 
 def _forced(plan: Plan) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from carbrand.release.gate.as_markdown import as_markdown
 from carbrand.release.gate.comparison import Comparison
-from carbrand.release.gate.judgement import Verdict
-from carbrand.release.gate.phrases import percent
+from carbrand.release.gate.decision import Verdict
+from carbrand.release.gate.number_format import percent
 
 FIRST = """\
 ## Gate: not enough evidence
@@ -24,9 +24,8 @@ def make_title(comparison: Comparison | None) -> str:
     if change:  # the accuracy of other brands would be no progress
         said = f"{len(change.new):,} new, {len(change.gone):,} gone"
         return f"{draft}Retrained model: other brands, {said} ({comparison.verdict.value})"
-    old, new = (
-        percent(right / evidence.photos) for right in (evidence.old_right, evidence.new_right)
-    )
+    old = percent(evidence.old_correct / evidence.photos)
+    new = percent(evidence.new_correct / evidence.photos)
     return f"{draft}Retrained model: accuracy {old} -> {new} ({comparison.verdict.value})"
 
 

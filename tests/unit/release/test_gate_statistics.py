@@ -17,8 +17,8 @@ PARAMS = GateParams(margin=0.05, confidence=0.95, floor=0.3, min_support=5)
 LEVEL = 0.05
 
 
-def chances(n: int, gained: float, lost: float) -> np.ndarray:
-    """How likely each table of n photos is."""
+def probabilities(n: int, gained: float, lost: float) -> np.ndarray:
+    """The probability of each table of n photos."""
     tables = Tables.all(n).counts
     neither = n - tables.sum(axis=1)
     shares = [gained, lost, max(0.0, 1 - gained - lost)]
@@ -38,7 +38,7 @@ def test_non_inferiority_is_the_worst_case_over_all_tables(n, gained, lost, marg
     found = statistics.score(n, np.array(gained), np.array(lost), margin)
     extreme = scores >= found - 1e-9
     shares = np.linspace(0, (1 - margin) / 2, 201)
-    worst = max(chances(n, share, share + margin)[extreme].sum() for share in shares)
+    worst = max(probabilities(n, share, share + margin)[extreme].sum() for share in shares)
     p = statistics.non_inferiority(n, gained, lost, margin)
     assert p == pytest.approx(worst, abs=2e-4)
     assert p >= worst - 1e-6
@@ -79,7 +79,7 @@ def test_no_model_at_or_beyond_the_margin_is_promoted_more_often_than_confidence
     n, tables = 38, Tables.all(38).counts
     promoted = [statistics.non_inferiority(n, b, c, 0.05) <= LEVEL for b, c in tables.tolist()]
     shares = [
-        chances(n, gained, gained + worse)[promoted].sum()
+        probabilities(n, gained, gained + worse)[promoted].sum()
         for worse in (0.05, 0.06, 0.1, 0.3)
         for gained in np.linspace(0, (1 - worse) / 2, 20)
     ]
@@ -106,7 +106,7 @@ def test_the_worst_share_is_found_as_on_a_grid_of_thousands(n, gained, lost, mon
     assert found == pytest.approx(statistics.non_inferiority(n, gained, lost, 0.05), abs=2e-5)
 
 
-def test_a_bootstrap_interval_alone_would_promote_what_few_photos_cannot_tell():
+def test_a_bootstrap_interval_alone_would_promote_too_often_with_few_photos():
     tables = Tables.draw(38, 0.05, -0.05, 2_000)
     assert tables.promoted_by_bootstrap(PARAMS) > 2 * LEVEL
     assert tables.promoted_by_mcnemar(PARAMS) > 0.9
@@ -114,7 +114,7 @@ def test_a_bootstrap_interval_alone_would_promote_what_few_photos_cannot_tell():
     assert statistics.non_inferiority(38, 0, 0, 0.05) > LEVEL
 
 
-def test_with_photos_enough_a_model_as_good_is_promoted_and_a_worse_one_rejected():
+def test_with_enough_photos_an_equal_model_is_promoted_and_a_worse_one_rejected():
     assert Tables.draw(1_000, 0.1, 0.0, 500).judge(PARAMS).promoted > 0.99
     assert Tables.draw(1_000, 0.2, -0.1, 500).judge(PARAMS).rejected > 0.99
 
@@ -128,11 +128,11 @@ def test_mcnemar_is_the_sign_test(gained, lost):
     assert statistics.worse(gained, lost) == pytest.approx(one)
 
 
-def test_six_photos_gained_and_none_lost_are_the_fewest_that_mcnemar_calls_a_difference():
+def test_six_photos_gained_and_none_lost_are_the_fewest_significant_by_mcnemar():
     assert statistics.mcnemar(6, 0) < 0.05 < statistics.mcnemar(5, 0)
 
 
-def test_the_bootstrap_interval_is_that_of_photos_drawn_anew():
+def test_the_bootstrap_interval_equals_that_of_resampled_photos():
     n, gained, lost = 60, 9, 4
     signs = np.array([1] * gained + [-1] * lost + [0] * (n - gained - lost))
     rng = np.random.default_rng(1)
@@ -146,7 +146,7 @@ def test_the_bootstrap_interval_is_that_of_photos_drawn_anew():
 @pytest.mark.parametrize(
     ("n", "gained", "lost"), [(38, 0, 0), (48, 3, 2), (37, 2, 3), (1000, 50, 90)]
 )
-def test_as_many_photos_as_are_asked_for_would_do(n, gained, lost):
+def test_as_many_photos_as_needed_are_enough(n, gained, lost):
     needed = statistics.photos_needed(n, gained, lost, 0.05, LEVEL)
     assert needed is not None
     assert needed > n
@@ -159,14 +159,14 @@ def test_as_many_photos_as_are_asked_for_would_do(n, gained, lost):
     assert p(round(0.8 * needed)) > LEVEL
 
 
-def test_59_photos_named_alike_are_the_fewest_that_show_five_points():
+def test_59_photos_with_equal_predictions_are_the_fewest_that_show_five_points():
     """0.95 to the power of 59 is below 0.05: as few could all be alike by chance."""
     assert statistics.non_inferiority(59, 0, 0, 0.05) == pytest.approx(0.95**59)
     assert 59 <= (statistics.photos_needed(38, 0, 0, 0.05, LEVEL) or 0) <= 62
 
 
 @pytest.mark.parametrize(("gained", "lost", "margin"), [(0, 5, 0.05), (3, 9, 0.05), (0, 0, 0.0)])
-def test_no_number_of_photos_would_do_for_what_is_at_the_margin_or_beyond(gained, lost, margin):
+def test_no_number_of_photos_is_enough_at_the_margin_or_beyond(gained, lost, margin):
     assert statistics.photos_needed(100, gained, lost, margin, LEVEL) is None
 
 
@@ -181,5 +181,5 @@ def test_the_ends_of_what_params_yaml_allows_give_probabilities(level, margin):
             assert (needed is None) or needed >= 1
 
 
-def test_a_difference_that_a_million_photos_would_not_show_is_told_as_such():
+def test_more_than_a_million_photos_needed_is_none():
     assert statistics.photos_needed(100_000, 4_000, 8_999, 0.05, LEVEL) is None

@@ -1,9 +1,9 @@
-"""Which test photos a model has learned from, by the manifests of two runs."""
+"""Which test photos a model was trained on, by the manifests of two runs."""
 
 from __future__ import annotations
 
 from carbrand.photos.manifest import EXCLUDED, Row
-from carbrand.release.gate.learned import Manifests
+from carbrand.release.gate.manifests import Manifests
 from carbrand.scores.evaluation import PredictedPhoto
 
 
@@ -20,12 +20,12 @@ def predicted(path: str, leaked: bool) -> dict[str, PredictedPhoto]:
     return {path: PredictedPhoto(path, "a", "a", 1.0, leaked, (1.0,))}
 
 
-def test_a_photo_that_moved_from_train_to_test_was_learned_from():
+def test_a_photo_that_moved_from_train_to_test_was_trained_on():
     both = manifests(
         [row("train/a/1", "x"), row("train/a/2", "y"), row("test/a/9", "z")],
         [row("test/a/1", "x"), row("train/a/2", "y"), row("test/a/9", "z")],
     )
-    assert both.learned_by_old({}) & {"test/a/1", "test/a/9"} == {"test/a/1"}
+    assert both.trained_on_by_old({}) & {"test/a/1", "test/a/9"} == {"test/a/1"}
 
 
 def test_the_name_does_not_matter_but_the_pixels_do():
@@ -33,7 +33,7 @@ def test_the_name_does_not_matter_but_the_pixels_do():
         [row("train/a/1", "x"), row("test/a/1", "y")],
         [row("test/b/other", "x"), row("test/a/1", "replaced")],
     )
-    assert both.learned_by_old(predicted("test/a/1", leaked=True)) == {"test/b/other"}
+    assert both.trained_on_by_old(predicted("test/a/1", leaked=True)) == {"test/b/other"}
 
 
 def test_copies_that_either_run_knows_of_count_as_the_photo():
@@ -53,18 +53,18 @@ def test_copies_that_either_run_knows_of_count_as_the_photo():
         row("test/a/new", "saved anew", **cluster),
         row("test/b/new", "x", **cluster),
     ]
-    found = manifests(old, new).learned_by_old(predicted("test/a/4", leaked=True))
+    found = manifests(old, new).trained_on_by_old(predicted("test/a/4", leaked=True))
     assert found == {row.path for row in new} - {"test/a/5"}
 
 
-def test_a_photo_that_was_saved_anew_is_found_by_its_hash_and_one_like_it_is_not():
+def test_a_reencoded_photo_is_found_by_its_hash_and_a_similar_one_is_not():
     old = [row("train/a/1", "x", phash=f"{0:016x}")]
     new = [
         row("test/a/anew", "y", phash=f"{0b111111:016x}"),
         row("test/a/like", "z", phash=f"{0xFFFF:016x}"),
         row("test/a/broken", "", phash=""),
     ]
-    assert manifests(old, new).learned_by_old({}) == {"test/a/anew"}
+    assert manifests(old, new).trained_on_by_old({}) == {"test/a/anew"}
 
 
 def test_photos_are_the_same_by_their_pixels():
