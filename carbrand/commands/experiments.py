@@ -1,7 +1,7 @@
-"""`make experiments`: what DVC's experiments gave, by the photos held out of training.
+"""`make experiments`: DVC's experiments, ranked by held-out accuracy.
 
-One chooses by these numbers, never by the accuracy on test photos: a setting that was chosen by
-test photos has learned from them, and their accuracy says no longer what it promises.
+Settings are chosen by these numbers, never by the accuracy on test photos, which would then be
+optimistic.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _UNFINISHED = ("queued", "running", "failed")
 
 @dataclass(frozen=True)
 class Experiment:
-    """A state of the project with what training said there; numbers are None before it ended.
+    """A state of the project with its held-out metrics; they are None until training has ended.
 
-    log_loss: of held-out photos by the calibrated probabilities, so that settings that change how
-    sure a model is before it is calibrated, such as label_smoothing, can be compared.
+    log_loss: of the calibrated probabilities, so that settings that affect the calibration, such as
+    label_smoothing, can be compared.
     """
 
     name: str
@@ -43,20 +43,20 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A commit, and the experiments that began with it."""
+    """A commit and the experiments that are based on it."""
 
     commit: Experiment
     experiments: Sequence[Experiment]
 
 
 def show_experiments(arguments: Sequence[str]) -> list[Any]:
-    """What `dvc exp show` says, as JSON. Raises UserError where it says nothing."""
+    """The JSON of `dvc exp show`. Raises UserError if it fails."""
     done = query_dvc(Path(), ("dvc", "exp", "show", "--json", *arguments))
     if done.returncode != 0:
         if "Only supported for Git" in done.stderr:
             raise UserError(
-                "DVC keeps experiments in Git, and this folder is in no repository. `git init`, "
-                "then commit everything."
+                "DVC keeps experiments in Git, and this folder is not in a repository. Run "
+                "`git init`, then commit everything."
             )
         reason = one_line(done.stderr.replace("ERROR: ", ""))
         raise UserError(f"DVC cannot show its experiments: {reason}")
@@ -65,7 +65,7 @@ def show_experiments(arguments: Sequence[str]) -> list[Any]:
 
 
 def read_baselines(shown: Sequence[Mapping[str, Any]]) -> list[Baseline]:
-    """The commits in what DVC says, without the workspace, whose numbers may be older than it."""
+    """The commits, without the workspace, whose metrics may be out of date."""
     return [
         Baseline(
             _read(entry, "finished"),
@@ -89,7 +89,7 @@ def _read(entry: Mapping[str, Any], state: str) -> Experiment:
     return Experiment(
         name=entry["name"] or entry["rev"][:7],
         state="no result" if ended and not metrics else state,
-        # In the folder of one that runs lie the numbers of what ran there before.
+        # The folder of a running experiment has the metrics of the one before.
         accuracy=metrics.get("val_accuracy") if ended else None,
         log_loss=metrics.get("log_loss") if ended else None,
         params=dict(flatten(_content(data.get("params"), PARAMS))),
@@ -97,13 +97,13 @@ def _read(entry: Mapping[str, Any], state: str) -> Experiment:
 
 
 def _content(files: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
-    """What DVC read of a file; nothing where it could not."""
+    """The content of a file in DVC's output; empty if DVC could not read it."""
     content = ((files or {}).get(name) or {}).get("data")
     return content if isinstance(content, dict) else {}
 
 
-def changes(experiment: Experiment, commit: Experiment) -> list[str]:
-    """`train.l2=0.01` for each parameter that is another one than in the commit, sorted by name."""
+def changed_params(experiment: Experiment, commit: Experiment) -> list[str]:
+    """`train.l2=0.01` for each parameter that differs from the commit, sorted by name."""
     if not (experiment.params and commit.params):
         return ["(unknown)"]
     names = sorted(
@@ -124,23 +124,23 @@ def _as_yaml(value: Any) -> str:
 
 
 def best_first(experiments: Sequence[Experiment]) -> list[Experiment]:
-    """By falling accuracy, then by rising loss; those without numbers come last, by state."""
+    """By descending accuracy, then by ascending loss; those without metrics last, by state."""
 
-    def place(it: Experiment) -> tuple[Any, ...]:
+    def rank(it: Experiment) -> tuple[Any, ...]:
         if it.accuracy is None or it.log_loss is None:
             return (1, it.state, it.name)
         return (0, -it.accuracy, it.log_loss, it.name)
 
-    return sorted(experiments, key=place)
+    return sorted(experiments, key=rank)
 
 
 def table(baselines: Sequence[Baseline]) -> Iterator[str]:
-    """Lines of at most WIDTH columns, if no single parameter is longer."""
+    """The lines of the table, at most WIDTH columns wide unless a single parameter is longer."""
     yield _line("experiment", "held-out accuracy", "loss", "changed parameters")
     for baseline in baselines:
         yield from _rows(baseline.commit, "(the commit)")
         for experiment in best_first(baseline.experiments):
-            yield from _rows(experiment, *changes(experiment, baseline.commit))
+            yield from _rows(experiment, *changed_params(experiment, baseline.commit))
 
 
 def _rows(experiment: Experiment, *changed: str) -> Iterator[str]:
@@ -162,18 +162,18 @@ def _line(name: str, accuracy: str, loss: str, changed: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the table, and what to do where there is nothing to choose from."""
+    """Print the table, or how to make an experiment if there is none."""
     baselines = read_baselines(show_experiments(arguments))
     if not baselines:
         raise UserError(
-            "There is no commit yet, and DVC's experiments begin with one: commit first."
+            "There is no commit yet, and DVC's experiments are based on one. Commit first."
         )
     for line in table(baselines):
         print_line(line)
     if not any(baseline.experiments for baseline in baselines):
         print_lines(
-            "\nNo experiment began with this commit. `dvc exp run -S train.l2=0.01` makes one; "
-            '`make experiments\nARGS="--all-commits"` looks at other commits too.'
+            "\nNo experiment is based on this commit. `dvc exp run -S train.l2=0.01` makes one; "
+            '`make experiments\nARGS="--all-commits"` shows those of other commits too.'
         )
     return DONE
 

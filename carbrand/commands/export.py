@@ -1,4 +1,4 @@
-"""`carbrand export`: the model for other runtimes, checked against Keras."""
+"""`carbrand export`: write the model for other runtimes, checked against Keras."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from carbrand.node.terminal import print_line, print_note
 from carbrand.release.registry.find import find_model
 
 _FORMATS = ("savedmodel", "tflite", "tflite_int8", "onnx")
-_DISAGREES = 1
+_DISAGREEMENT = 1
 
 
 def add(commands: Any) -> None:
@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
         "--format",
         action="append",
         choices=_FORMATS,
-        help="may be given several times; without it, all whose packages are installed",
+        help="repeatable; default: all whose packages are installed",
     )
     add_model(parser)
     parser.add_argument("--output", type=Path, default=Path("export"), metavar="FOLDER")
@@ -36,13 +36,13 @@ def add(commands: Any) -> None:
         type=Path,
         default=Path("Datasets/train"),
         metavar="FOLDER",
-        help="training photos, for the check and for int8's scales",
+        help="training photos for the check and the int8 calibration",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """A line per format; 1 where one does not agree with Keras and was not kept."""
+    """Print a line per format; 1 if one was not kept as it disagrees with Keras."""
     from carbrand.export.export_model import export_model
     from carbrand.export.targets import FORMATS, choose_formats, why_left_out
 
@@ -57,5 +57,5 @@ def run(arguments: argparse.Namespace) -> int:
             print_line(outcome.in_words(), flush=True)
         else:
             print_note(f"error: {outcome.in_words()}")
-            status = _DISAGREES
+            status = _DISAGREEMENT
     return status

@@ -1,4 +1,4 @@
-"""`carbrand gate`: whether the model made here may take the place of another revision's."""
+"""`carbrand gate`: compare the model here with that of another Git revision."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "gate",
         help="compare with the model of a Git revision",
-        description="Judge the model made here by that of a Git revision, on the same test photos. "
+        description="Compare the model here with that of a Git revision on the same test photos. "
         "Exit status: 0 promote, 1 reject, 2 cannot be compared, 3 not enough evidence.",
     )
     add_against(parser)
     parser.add_argument(
         "--remeasure",
         action="store_true",
-        help="where the test photos are others, ask the old model about those that are here",
+        help="if the test photos differ, let the old model predict the current ones",
     )
     parser.add_argument(
         "--exit-zero",
         action="store_true",
-        help="exit with 0 whatever the verdict is, also where the two cannot be compared",
+        help="exit with 0 whatever the verdict is, also if the models cannot be compared",
     )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print one JSON object")
-    form.add_argument("--markdown", action="store_true", help="print a page for a pull request")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print one JSON object")
+    output.add_argument("--markdown", action="store_true", help="print a page for a pull request")
     parser.set_defaults(run=run)
 
 
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     from carbrand.release.gate.as_text import as_text
     from carbrand.release.gate.revision import check_results, find_revision
 
-    # Wrong whatever is compared, so never forgiven.
+    # Errors here exit with 2 even with --exit-zero.
     read_gate()
     revision = find_revision(Path(), arguments.against)
     check_up_to_date(Path())
@@ -65,13 +65,17 @@ def run(arguments: argparse.Namespace) -> int:
             raise
         print_lines(incomparable_as_markdown(error.problems))
         return DONE
-    write = as_json if arguments.json else as_markdown if arguments.markdown else as_text
-    print_lines(write(comparison))
+    if arguments.json:
+        print_lines(as_json(comparison))
+    elif arguments.markdown:
+        print_lines(as_markdown(comparison))
+    else:
+        print_lines(as_text(comparison))
     return DONE if arguments.exit_zero else comparison.verdict.exit_status
 
 
 def compare_here(against: str | None, remeasure: bool) -> Comparison:
-    """What lies in this folder, compared with a revision."""
+    """The comparison of this folder with a revision."""
     from carbrand.release.gate.comparison import compare_models
 
     return compare_models(Path(), against, read_gate(), files_of_project(), find_file_of, remeasure)
@@ -83,12 +87,12 @@ def read_gate() -> GateParams:
 
 
 def find_file_of(commit: str, path: Path) -> Path:
-    """A file of a commit, from DVC's cache or remote."""
+    """A commit's file from DVC's cache or remote."""
     return find_file(commit, Path(), path.as_posix())
 
 
 def files_of_project() -> GateFiles:
-    """Where the nodes of dvc.yaml put what is compared."""
+    """The paths of the files to compare, as in dvc.yaml."""
     from carbrand.release.gate.model_results import GateFiles
 
     return GateFiles(

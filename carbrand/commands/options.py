@@ -1,15 +1,15 @@
-"""Arguments that several commands have."""
+"""Arguments of several commands."""
 
 from __future__ import annotations
 
 import argparse
 
-# Where the pipeline writes the model, in every revision.
+# The path of the model in every revision.
 MODEL = "artifacts/train/model.h5"
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """--model: what `registry.find.find_model` takes."""
+    """--model, an argument for `registry.find.find_model`."""
     parser.add_argument(
         "--model",
         default=MODEL,
@@ -20,9 +20,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def add_against(parser: argparse.ArgumentParser) -> None:
-    """--against: the revision that a model is compared with."""
+    """--against, the revision to compare with."""
     parser.add_argument(
         "--against",
         metavar="REV",
-        help="branch, tag, commit or experiment; without it the main branch",
+        help="branch, tag, commit or experiment; default: the main branch",
     )

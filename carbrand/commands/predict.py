@@ -1,4 +1,4 @@
-"""`carbrand predict`: the brand of photos."""
+"""`carbrand predict`: predict the brands of photos."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from carbrand.photos.photo_limits import MAX_BYTES
 from carbrand.release.registry.find import find_model
 
 STDIN = "-"
-# Links may lead there too: those of the pipeline's own photos.
+# Links may point there too.
 OWN_PHOTOS = (Path("Datasets/train"), Path("Datasets/test"))
-# `C://` is a drive of Windows.
+# At least two letters: `C://` is a drive of Windows.
 _ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]+://|data:)", re.IGNORECASE)
 
 
@@ -33,21 +33,21 @@ def add(commands: Any) -> None:
     """Add the command to the parser's."""
     parser = commands.add_parser(
         "predict",
-        help="name the brand of photos",
-        description="Print the brands of photos and their probabilities. Exit status: 0 done, 2 "
-        "where a photo could not be read (the others are predicted all the same).",
+        help="predict the brands of photos",
+        description="Print the probabilities of the brands of photos. Exit status: 0 done, 2 if a "
+        "photo could not be read (the others are predicted nevertheless).",
     )
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="photo or folder, or - for a photo on stdin"
     )
     add_model(parser)
-    parser.add_argument("--top", type=_positive, metavar="K", help="only the K likeliest")
-    parser.add_argument("--json", action="store_true", help="print JSON, a record per photo")
+    parser.add_argument("--top", type=_positive, metavar="K", help="only the K most probable")
+    parser.add_argument("--json", action="store_true", help="print JSON with one record per photo")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """A line or a record per photo; those that cannot be read are named at the end."""
+    """Print a line or a record per photo, and the unreadable ones at the end."""
     found = _find_photos(arguments.paths)  # before anything heavy is imported
     if not found.photos:
         raise UserError(*found.left_out)
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         for record in records:
             print_line(_as_text(record))
     # One bad photo among a thousand does not cost the others.
-    problems = [*found.left_out, *(_describe(error) for error in unreadable)]
+    problems = [*found.left_out, *(_message(error) for error in unreadable)]
     if problems:
         raise UserError(*problems)
     return DONE
@@ -82,9 +82,7 @@ def _positive(text: str) -> int:
 
 @dataclass
 class _Found:
-    """`photos` to predict, in order; `read`, the bytes of those that are in no file; a line for
-    each that is `left_out`.
-    """
+    """photos: paths to predict, in order. read: contents of stdin. left_out: messages."""
 
     photos: list[str] = field(default_factory=list)
     read: dict[str, bytes] = field(default_factory=dict)
@@ -92,18 +90,18 @@ class _Found:
 
 
 def _find_photos(arguments: Sequence[str]) -> _Found:
-    """The files that are named, and what is named like a photo in the folders that are, sorted.
+    """The given files, and the files in the given folders that are named like photos, sorted.
 
-    Raises UserError with a line for every argument that names nothing to predict.
+    Raises UserError with a line for every argument without photos.
     """
-    problems = [problem for text in arguments if (problem := _why_nothing(text))]
+    problems = [problem for text in arguments if (problem := _find_problem(text))]
     if arguments.count(STDIN) > 1:
-        problems.append("`-` is named twice, but there is one standard input. Name it once.")
+        problems.append("`-` is given twice, but there is one standard input. Give it once.")
     found = _Found()
     folders = [Path(text) for text in arguments if text.strip(" -") and Path(text).is_dir()]
     for text in arguments:
         if Path(text) in folders:
-            problems += _look_into(Path(text), (*folders, *OWN_PHOTOS), found)
+            problems += _add_folder(Path(text), (*folders, *OWN_PHOTOS), found)
         else:
             found.photos.append(text if text == STDIN else Path(text).as_posix())
     if problems:
@@ -113,31 +111,33 @@ def _find_photos(arguments: Sequence[str]) -> _Found:
     return found
 
 
-def _why_nothing(text: str) -> str:
-    """What is wrong with an argument that names neither a file nor a folder; else empty."""
+def _find_problem(text: str) -> str:
+    """The problem with an argument that is neither a file nor a folder; otherwise empty."""
     if text == STDIN or (text and Path(text).exists()):
         return ""
     if not text.strip():
-        return "A path is empty. Name photos or folders of photos."
+        return "A path is empty. Give photos or folders of photos."
     if _ADDRESS.match(text):
-        return f"{text} is an address, and nothing is downloaded. Download it, then name the file."
+        return f"{text} is a URL, which is not supported. Download the photo and give the file."
     state = refusal_reason(text, None)
-    return f"{text} {f'is {state}' if state else 'does not exist'}. Name photos or folders of them."
+    return (
+        f"{text} {f'is {state}' if state else 'does not exist'}. Give photos or folders of photos."
+    )
 
 
-def _look_into(folder: Path, links_may_lead_to: Sequence[Path], found: _Found) -> list[str]:
-    """Add what is named like a photo in the folder, also in formats that are not read.
+def _add_folder(folder: Path, links_may_lead_to: Sequence[Path], found: _Found) -> list[str]:
+    """Add the folder's files that are named like photos, also of unsupported formats.
 
-    The problem where there is nothing of that kind.
+    Returns the problem if there are none.
     """
     files = find_files(folder, "")
     named = [file.path for file in files if _is_named_like_any_photo(file)]
     unfit = find_refused(folder, links_may_lead_to)
-    # Files of other names are no photos, whatever they lead to.
+    # Files with other names are ignored, wherever they link to.
     others = {file.path for file in files} - set(named)
     refused = {path: reason for path, reason in unfit.items() if path not in others}
     if not (named or refused):
-        return [f"{folder} holds no photo ({', '.join(sorted(SUFFIXES))})."]
+        return [f"{folder} has no photos ({', '.join(sorted(SUFFIXES))})."]
     found.photos += [path for path in named if path not in refused]
     found.left_out += describe_refused(refused)
     _note_others(folder, [file for file in files if not _is_named_like_any_photo(file)])
@@ -145,38 +145,38 @@ def _look_into(folder: Path, links_may_lead_to: Sequence[Path], found: _Found) -
 
 
 def _is_named_like_any_photo(file: FoundFile) -> bool:
-    # A file named .heic may hold a JPEG: its bytes decide.
+    # A file named .heic may be a JPEG: the content decides.
     return file.has_photo_suffix or file.has_unsupported_suffix
 
 
 def _note_others(folder: Path, files: Iterable[FoundFile]) -> None:
-    """Say which files are passed over: photos may lie there under other names."""
+    """Note which files are ignored, since photos may have other names."""
     endings = [file.suffix or "no ending" for file in files if not file.is_hidden]
     if endings:
         many = count(len(endings), "file")
         listed = ", ".join(sorted(set(endings))[:5])
-        print_note(f"note: {folder}: passed over {many} not named like photos ({listed}).")
+        print_note(f"note: {folder}: ignored {many} not named like photos ({listed}).")
 
 
 def _read_stdin() -> bytes:
-    """What is piped in. Raises UserError where nobody pipes."""
+    """The content of stdin. Raises UserError if it is a terminal."""
     if sys.stdin is None or sys.stdin.isatty():
         raise UserError("`-` reads a photo from a pipe: `carbrand predict - < photo.jpg`.")
-    # More than a photo may have is too much to hold; that it is more, shows in one byte.
+    # One byte more than allowed shows that it is too large.
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise UserError(
-            f"What is piped in is larger than {MAX_BYTES // 1_000_000} MB, which no photo is."
+            f"The data on stdin is larger than {MAX_BYTES // 1_000_000} MB. Pipe one photo."
         )
     return data
 
 
-def _describe(error: UnreadablePhoto) -> str:
+def _message(error: UnreadablePhoto) -> str:
     if error.path == STDIN:
-        return f"What is piped in is not a readable photo ({error.reason}). Pipe one photo."
+        return f"The data on stdin is not a readable photo ({error.reason}). Pipe one photo."
     return str(error)
 
 
 def _as_text(record: dict[str, Any]) -> str:
-    shares = [f"{brand} {share:.1%}" for brand, share in record["probabilities"].items()]
-    return f"{record['path']}: {', '.join(shares)}"
+    brands = [f"{brand} {p:.1%}" for brand, p in record["probabilities"].items()]
+    return f"{record['path']}: {', '.join(brands)}"

@@ -1,4 +1,4 @@
-"""`carbrand promote`: put the committed model into use, unless it is worse than the one in use."""
+"""`carbrand promote`: assign the committed model to a stage if it passes the gate."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ def add(commands: Any) -> None:
     """Add the command to the parser's."""
     parser = commands.add_parser(
         "promote",
-        help="register the committed model and put it into use",
-        description="Register the model of HEAD and put it into a stage, by tags in Git, if it "
-        "passes the gate against the one that is there. Exit status: 0 done, 1 worse, 2 cannot be "
-        "done, 3 the test photos cannot tell.",
+        help="register the committed model and assign it to a stage",
+        description="Register the model of HEAD and assign it to a stage, by Git tags, if it "
+        "passes the gate against the model in that stage. Exit status: 0 done, 1 rejected, 2 "
+        "error, 3 not enough evidence.",
     )
     parser.add_argument(
-        "--name", default="model", metavar="NAME", help="of the model in dvc.yaml's artifacts"
+        "--name", default="model", metavar="NAME", help="name in dvc.yaml's artifacts"
     )
-    parser.add_argument("--stage", default="prod", metavar="STAGE", help="without it, prod")
+    parser.add_argument("--stage", default="prod", metavar="STAGE", help="default: prod")
     parser.add_argument(
         "--accept",
         action="store_true",
-        help="promote also where the test photos cannot tell, where brands came or went, and where "
-        "files that the run read are in neither Git nor DVC",
+        help="promote also without enough evidence, with changed brands, or if files that the run "
+        "read are in neither Git nor DVC",
     )
     parser.add_argument("--push", action="store_true", help="push its tags to Git's remote")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare, tag, push; each does nothing where it was done before."""
+    """Compare, tag and push; idempotent."""
     from carbrand.pipeline.git import Repository
     from carbrand.pipeline.status import check_up_to_date
     from carbrand.release.gate.model_results import read_current
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     commit = _committed(repository)
     check_model(repository, commit, MODEL)
     check_up_to_date(Path())
-    read_current(Path(), files_of_project())  # also where there is no model yet to compare with
+    read_current(Path(), files_of_project())  # checks it also if there is no model to compare with
     _check_kept(arguments.accept)
     name = full_name(repository, arguments.name)
     in_use = in_stage(Path(), name, arguments.stage)
@@ -61,29 +61,29 @@ def run(arguments: argparse.Namespace) -> int:
         if status != DONE:
             return status
     promotion = promote(Path(), name, arguments.stage, commit)
-    said = "is in" if promotion.tags else "was in"
-    print_line(f"{name} {promotion.version} {said} {promotion.stage} ({commit[:12]})")
+    state = "is now in" if promotion.tags else "was already in"
+    print_line(f"{name} {promotion.version} {state} {promotion.stage} ({commit[:12]})")
     if arguments.push:
         repository.push_tags(f"{name.replace(':', '=')}[@#]*")
     return DONE
 
 
 def _committed(repository: Repository) -> str:
-    """HEAD, if what is promoted is what lies here."""
+    """The commit of HEAD. Raises UserError if there are uncommitted changes."""
     head = repository.find("HEAD")
     if head is None:
-        raise UserError("This is no Git repository with a commit. Run it in a clone.")
+        raise UserError("This is not a Git repository with a commit. Run this in a clone.")
     changed = repository.changed()
     if changed:
         raise UserError(
-            f"{changed[0]} is changed and not committed, so the model here is not that of the last "
+            f"{changed[0]} has uncommitted changes, so the model here is not that of the last "
             f"commit. Commit it, or `git stash`."
         )
     return head
 
 
 def _check_kept(accept: bool) -> None:
-    """Raise UserError where nobody else could make the model again, or say so if it is accepted."""
+    """Raise UserError if the model cannot be reproduced elsewhere; only print it if accepted."""
     from carbrand.release.kept import check_kept
 
     try:
@@ -95,12 +95,12 @@ def _check_kept(accept: bool) -> None:
 
 
 def _gate(in_use: str, accept: bool) -> int:
-    """Print how the model here compares with that of another commit; 0 if it may replace it."""
+    """Print the comparison with another commit's model; the exit status, 0 to replace it."""
     from carbrand.release.gate.as_text import as_text
     from carbrand.release.gate.decision import Verdict
     from carbrand.release.gate.revision import check_results, find_revision
 
-    # Whatever its params say, that model is in use.
+    # Its params are not checked: that model is in use in any case.
     check_results(Path(), find_revision(Path(), in_use), files_of_project(), check_params=False)
     comparison = compare_here(in_use, remeasure=True)
     print_lines(as_text(comparison))

@@ -15,37 +15,37 @@ from carbrand.node.processes import Stopped, raise_on_signals, restore_signals
 from carbrand.node.terminal import print_lines, print_note
 
 if TYPE_CHECKING:
-    from carbrand.release.retrain.loop import Outcome
+    from carbrand.release.retrain.loop import RetrainResult
 
 PHOTOS = "Datasets"
 WRITTEN = ("dvc.lock", "artifacts")
-# What the loop hands over; ignored by Git.
-HANDED_OVER = Path(".retrain")
+# The folder of the results; ignored by Git.
+RESULTS = Path(".retrain")
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser's."""
     parser = commands.add_parser(
         "retrain",
-        help="fetch photos, learn, compare, and propose a model that is no worse",
+        help="fetch photos, train, compare, and propose a model that is not worse",
         description="Fetch photos, run what changed, compare with the model of a Git revision, and "
-        "commit on a branch of its own what is not worse. The branch that is checked out stays as "
-        f"it is. {HANDED_OVER}/ gets report.md and result.json. Exit status: 0 a model that may be "
-        "promoted or nothing changed, 1 a worse model, 2 cannot be done, 3 not enough evidence.",
+        "commit a model that is not worse on a new branch. The current branch is not changed. "
+        f"Writes {RESULTS}/report.md and result.json. Exit status: 0 a model to promote or nothing "
+        "changed, 1 rejected, 2 error, 3 not enough evidence.",
     )
     add_against(parser)
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be done")
     parser.add_argument(
         "--force",
         action=argparse.BooleanOptionalAction,
         default=False,
-        help="run every node, also where nothing changed",
+        help="run every node, also if nothing changed",
     )
     parser.add_argument(
         "--bundle",
         type=Path,
         metavar="FILE",
-        help="write the branch into a Git bundle instead of pushing it",
+        help="write the branch to a Git bundle instead of pushing it",
     )
     parser.add_argument(
         "--exit-zero", action="store_true", help="exit with 0 whatever the verdict is"
@@ -54,9 +54,9 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the loop, or say what it would do; the exit status is the verdict's.
+    """Run the loop or its dry run; the exit status is the verdict's.
 
-    Told to stop, it lets the step that it is at put things in order.
+    On a signal, the current step cleans up before this ends.
     """
     try:
         raise_on_signals()
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     from carbrand.pipeline.git import Repository
-    from carbrand.release.retrain.loop import Plan, rehearse, retrain
+    from carbrand.release.retrain.loop import Plan, dry_run, retrain
 
     plan = Plan(
         project=Path(),
@@ -85,38 +85,38 @@ def _run(arguments: argparse.Namespace) -> int:
         push=arguments.bundle is None,
     )
     if arguments.dry_run:
-        rehearse(plan, _tell)
+        dry_run(plan, _log)
         return DONE
-    outcome = retrain(plan, _tell)
-    _hand_over(outcome)
-    if arguments.bundle and outcome.branch:
+    result = retrain(plan, _log)
+    _write_results(result)
+    if arguments.bundle and result.branch:
         arguments.bundle.parent.mkdir(parents=True, exist_ok=True)
-        Repository(plan.project).bundle(arguments.bundle, outcome.branch)
-    _tell(outcome.title)
-    if outcome.verdict is None or arguments.exit_zero:
+        Repository(plan.project).bundle(arguments.bundle, result.branch)
+    _log(result.title)
+    if result.verdict is None or arguments.exit_zero:
         return DONE
-    return outcome.verdict.exit_status
+    return result.verdict.exit_status
 
 
-def _tell(line: str) -> None:
+def _log(line: str) -> None:
     print_lines(f"retrain: {line}", flush=True)
 
 
-def _hand_over(outcome: Outcome) -> None:
-    """Write what came of it, for people and for the next step in CI."""
-    HANDED_OVER.mkdir(exist_ok=True)
-    (HANDED_OVER / "report.md").write_text(outcome.report, "utf-8", newline="\n")
-    verdict = outcome.verdict.value if outcome.verdict else "unchanged"
-    result = {
+def _write_results(result: RetrainResult) -> None:
+    """Write the results, for people and for the next step in CI."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "report.md").write_text(result.report, "utf-8", newline="\n")
+    verdict = result.verdict.value if result.verdict else "unchanged"
+    content = {
         "verdict": verdict,
-        "title": outcome.title,
-        "branch": outcome.branch,
-        "commit": outcome.commit,
+        "title": result.title,
+        "branch": result.branch,
+        "commit": result.commit,
     }
-    (HANDED_OVER / "result.json").write_text(
-        json.dumps(result, indent=2) + "\n", "utf-8", newline="\n"
+    (RESULTS / "result.json").write_text(
+        json.dumps(content, indent=2) + "\n", "utf-8", newline="\n"
     )
-    # Lines of NAME=VALUE, as CI systems read them.
+    # NAME=VALUE lines for CI systems.
     draft = "false" if verdict == "promote" else "true"
-    lines = (f"branch={outcome.branch or ''}", f"title={outcome.title}", f"draft={draft}")
-    (HANDED_OVER / "result.env").write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
+    lines = (f"branch={result.branch or ''}", f"title={result.title}", f"draft={draft}")
+    (RESULTS / "result.env").write_text("\n".join(lines) + "\n", "utf-8", newline="\n")

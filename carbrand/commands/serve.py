@@ -1,4 +1,4 @@
-"""`carbrand serve`: a local page and a JSON endpoint that name the brand of a photo."""
+"""`carbrand serve`: a local page and a JSON endpoint that predict the brand of a photo."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ def add(commands: Any) -> None:
     """Add the command to the parser's."""
     parser = commands.add_parser(
         "serve",
-        help="name the brand of photos on a local web page",
-        description="Serve a page to drop photos on, and POST /predict, which answers in JSON.",
+        help="predict the brands of photos on a local web page",
+        description="Serve a page to drop photos on, and POST /predict, which returns JSON.",
     )
     add_model(parser)
     parser.add_argument(
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
-        help="without it 127.0.0.1, within reach of this machine only",
+        help="default: 127.0.0.1, reachable from this machine only",
     )
     parser.add_argument(
-        "--port", type=_port, default=8000, metavar="N", help="without it 8000; 0 is any free one"
+        "--port", type=_port, default=8000, metavar="N", help="default: 8000; 0 for any free port"
     )
     parser.add_argument(
-        "--max-mb", type=_megabytes, default=20, metavar="N", help="of a photo; without it 20"
+        "--max-mb", type=_megabytes, default=20, metavar="N", help="the largest photo; default: 20"
     )
     parser.set_defaults(run=run)
 

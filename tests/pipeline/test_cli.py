@@ -80,7 +80,7 @@ def test_one_bad_photo_does_not_cost_the_others(finished):
     ("arguments", "said"),
     [
         (["predict", "nowhere.jpg"], "nowhere.jpg does not exist"),
-        (["predict", "stages"], "stages holds no photo"),
+        (["predict", "stages"], "stages has no photos"),
         (["predict", "Datasets/test", "--model", "none.h5"], "none.h5 does not exist"),
         (["predict", "Datasets/test", "--model", "README.md"], "is not a model that this project"),
         (["predict", "Datasets/test", "--top", "0"], "--top: must be a whole number of at least 1"),

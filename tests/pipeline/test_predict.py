@@ -74,7 +74,7 @@ def test_links_in_a_folder_are_followed_inside_it_and_named_else(predict, tmp_pa
     assert status == 2
     assert [line.split(":")[0] for line in said] == ["photos/a.png", "photos/inside.png"], errors
     assert [line.split(" (")[0] for line in errors] == [
-        "note: photos: passed over 1\N{NO-BREAK SPACE}file not named like photos",
+        "note: photos: ignored 1\N{NO-BREAK SPACE}file not named like photos",
         "error: photos/folder is a link to a folder, which is not followed",
         "error: photos/gone.png is a broken link",
         "error: photos/loop.png is a circular link",
@@ -101,20 +101,20 @@ def test_a_folder_of_nothing_but_links_needs_no_model(tmp_path, monkeypatch, cap
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
-        ("", "A path is empty. Name photos or folders of photos."),
-        ("  ", "A path is empty. Name photos or folders of photos."),
+        ("", "A path is empty. Give photos or folders of photos."),
+        ("  ", "A path is empty. Give photos or folders of photos."),
         (
             "https://example.com/a.jpg?x=1//y",
-            "https://example.com/a.jpg?x=1//y is an address, and nothing is downloaded. "
-            "Download it, then name the file.",
+            "https://example.com/a.jpg?x=1//y is a URL, which is not supported. "
+            "Download the photo and give the file.",
         ),
-        ("s3://bucket/a.jpg", "s3://bucket/a.jpg is an address, and"),
-        ("HTTP://EXAMPLE.COM/A.JPG", "HTTP://EXAMPLE.COM/A.JPG is an address, and"),
-        ("file:///tmp/a.jpg", "file:///tmp/a.jpg is an address, and"),
-        ("nowhere.jpg", "nowhere.jpg does not exist. Name photos or folders of them."),
+        ("s3://bucket/a.jpg", "s3://bucket/a.jpg is a URL, which is not supported."),
+        ("HTTP://EXAMPLE.COM/A.JPG", "HTTP://EXAMPLE.COM/A.JPG is a URL, which is not supported."),
+        ("file:///tmp/a.jpg", "file:///tmp/a.jpg is a URL, which is not supported."),
+        ("nowhere.jpg", "nowhere.jpg does not exist. Give photos or folders of photos."),
         ("no\x1b[2J\nwhere", r"no\x1b[2J\nwhere does not exist."),
         ("gone.jpg", "gone.jpg is a broken link."),
-        ("nothing", "nothing holds no photo (.apng, "),
+        ("nothing", "nothing has no photos (.apng, "),
     ],
 )
 def test_an_argument_that_names_nothing_is_one_line(predict, argument, said):
@@ -156,7 +156,7 @@ def test_what_is_no_photo_on_stdin_is_a_line(predict, monkeypatch, data, why):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     status, said, (line,) = predict("-")
     assert (status, said) == (2, [])
-    assert line.startswith(f"error: What is piped in is not a readable photo ({why}")
+    assert line.startswith(f"error: The data on stdin is not a readable photo ({why}")
 
 
 @pytest.mark.parametrize("stdin", [None, SimpleNamespace(isatty=lambda: True)])
@@ -202,5 +202,5 @@ def test_files_of_other_names_are_counted(predict):
     status, said, (line,) = predict("photos")
     assert (status, len(said)) == (0, 1)
     assert line.replace("\N{NO-BREAK SPACE}", " ") == (
-        "note: photos: passed over 2 files not named like photos (.txt, no ending)."
+        "note: photos: ignored 2 files not named like photos (.txt, no ending)."
     )

@@ -84,14 +84,16 @@ def test_a_file_is_a_file_whatever_it_is_called(project: Path, monkeypatch: pyte
     "name", ["model@prod", "other@prod", "model@v9.9.9", "nothing", "-h", "a b@c d", "model@"]
 )
 def test_a_name_that_says_no_model_is_told_in_one_line(project: Path, name: str):
-    with pytest.raises(UserError, match=r"neither a file, nor a revision, nor NAME@STAGE") as told:
+    with pytest.raises(UserError, match=r"is not a file, a revision, or NAME@STAGE") as told:
         find_model(name, project, MODEL)
     assert len(told.value.problems) == 1
 
 
 def test_a_model_that_is_in_no_cache_and_on_no_remote_is_told_in_one_line(project: Path):
     shutil.rmtree(project / ".dvc" / "cache")
-    with pytest.raises(UserError, match=r"The model of HEAD \(\w{12}\) could not be had") as told:
+    with pytest.raises(
+        UserError, match=r"The model of HEAD \(\w{12}\) could not be fetched"
+    ) as told:
         find_model("HEAD", project, MODEL)
     assert "\n" not in str(told.value)
     assert not list((project / ".dvc" / "tmp" / "models").iterdir())
@@ -141,7 +143,7 @@ def test_promoting_again_changes_nothing(project: Path):
     before = git(project, "show-ref")
     again = carbrand(project, "promote")
     assert again.returncode == 0
-    assert "was in prod" in again.stdout
+    assert "was already in prod" in again.stdout
     assert git(project, "show-ref") == before
 
 
@@ -150,7 +152,7 @@ def test_a_model_no_worse_replaces_the_one_in_use_as_the_next_version(project: P
     change_model(project)
     done = carbrand(project, "promote")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "model v0.0.2 is in prod" in done.stdout
+    assert "model v0.0.2 is now in prod" in done.stdout
     head = git(project, "rev-parse", "HEAD").strip()
     assert git(project, "rev-parse", "model@v0.0.2^{commit}").strip() == head
     assert in_stage(project, "model", "prod") == head
@@ -161,7 +163,7 @@ def test_a_commit_with_the_model_that_is_in_use_is_no_new_version(project: Path)
     git(project, "commit", "-q", "--allow-empty", "-m", "documents")
     done = carbrand(project, "promote")
     assert done.returncode == 0
-    assert "was in prod" in done.stdout
+    assert "was already in prod" in done.stdout
     assert tags(project) == ["model#prod#1", "model@v0.0.1"]
 
 
@@ -193,7 +195,7 @@ def test_only_what_is_committed_is_promoted(project: Path):
     (project / "artifacts" / "evaluate" / "metrics.json").write_text("{}", "utf-8")
     done = carbrand(project, "promote")
     assert done.returncode == 2
-    assert "artifacts/evaluate/metrics.json is changed and not committed" in done.stderr
+    assert "artifacts/evaluate/metrics.json has uncommitted changes" in done.stderr
     assert tags(project) == []
 
 
@@ -207,7 +209,7 @@ def test_a_commit_that_names_no_model_gets_no_tags(project: Path, lock: str | No
     done = carbrand(project, "promote")
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert f"names no {MODEL}" in line
+    assert f"has no {MODEL}" in line
     assert "`make repro`" in line
     assert tags(project) == []
 

@@ -23,7 +23,7 @@ from carbrand.node.params import read_section
 from carbrand.pipeline.locks import held_once_free, is_held
 from carbrand.release.gate.gate_params import GateParams
 from carbrand.release.retrain.dvc_commands import Dvc
-from carbrand.release.retrain.forecast import Fate
+from carbrand.release.retrain.forecast import NodeAction
 from carbrand.release.retrain.loop import Plan, check_unchanged
 from tests.conftest import (
     ROOT,
@@ -356,7 +356,7 @@ def cached(done: subprocess.CompletedProcess[str]) -> list[str]:
 def test_a_dry_run_foresees_what_the_run_does_with_each_node(world: World):
     project = world.wise_clone()
     said, nodes = foreseen(project)
-    assert nodes[Fate.UNCHANGED.value] == NODES
+    assert nodes[NodeAction.UNCHANGED.value] == NODES
     assert said.endswith("nothing would change: there would be no new model and no branch\n")
     assert "git push" not in said
     done = retrain(project)
@@ -367,16 +367,16 @@ def test_a_dry_run_foresees_what_the_run_does_with_each_node(world: World):
     add_photos(project)  # with what comes of them in the cache, but for the figures
     said, nodes = foreseen(project)
     done = retrain(project)
-    assert (nodes[Fate.CACHED.value], nodes[Fate.RUNS.value]) == (NODES[:-1], ["plot"])
+    assert (nodes[NodeAction.CACHED.value], nodes[NodeAction.RUNS.value]) == (NODES[:-1], ["plot"])
     assert (cached(done), ran(done)) == (NODES[:-1], ["plot"])
 
     edit_params(project, train__l2=0.02)  # nobody knows what comes of it
     git(project, "add", "-A")
     git(project, "commit", "-qm", "another penalty, and what was learned before")
     said, nodes = foreseen(project)
-    assert nodes[Fate.UNCHANGED.value] == ["validate", "features"]
-    assert nodes[Fate.RUNS.value] == ["train"]
-    assert nodes[Fate.OPEN.value] == ["evaluate", "plot"]
+    assert nodes[NodeAction.UNCHANGED.value] == ["validate", "features"]
+    assert nodes[NodeAction.RUNS.value] == ["train"]
+    assert nodes[NodeAction.UNKNOWN.value] == ["evaluate", "plot"]
     done = retrain(project)
     assert (cached(done), ran(done)) == ([], ["train", "evaluate", "plot"])
 
@@ -417,7 +417,7 @@ def test_imported_photos_are_brought_up_to_date_first(world: World, tmp_path: Pa
     photos = len(list(collected.rglob("*.png")))  # all: the clone has none of them yet
     assert f"would fetch {photos} photos of Datasets/train.dvc" in said
     done = retrain(clone)
-    assert cached(done) == nodes.get(Fate.CACHED.value, [])
+    assert cached(done) == nodes.get(NodeAction.CACHED.value, [])
     assert done.returncode == 0, done.stdout + done.stderr
     assert "$ dvc update Datasets/train.dvc" in done.stdout
     assert (clone / "Datasets" / "train" / "asta" / "new.png").exists()

@@ -58,7 +58,7 @@ def test_an_experiment_is_a_revision_like_any_other(project: Path):
     assert find_revision(project, "muddy-seal").commit == wanted
     for name in ("muddy-seal~1", "muddy-seal^", "v1", "v2~1", "main^", first[:8], "main@{1}"):
         assert commit_of(project, name) == first, name
-    with pytest.raises(UserError, match=f"of muddy-seal .{wanted[:12]}. names no {MODEL}"):
+    with pytest.raises(UserError, match=f"of muddy-seal .{wanted[:12]}. has no {MODEL}"):
         find_model("muddy-seal", project, MODEL)
 
 
@@ -132,5 +132,7 @@ def test_of_many_names_the_nearest_three_are_listed_and_the_others_counted(proje
 
 def test_a_model_by_name_outside_of_git_is_one_line(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    with pytest.raises(UserError, match=r"^main is no file, and there is no Git repository here"):
+    with pytest.raises(
+        UserError, match=r"^main is not a file, and there is no Git repository here"
+    ):
         find_model("main", tmp_path, MODEL)

@@ -17,7 +17,7 @@ from carbrand.export.run_record import read_record
 from carbrand.node.dvc_lock import DvcLock, StaleFile
 from carbrand.node.errors import UserError
 from carbrand.release.gate.comparison import compare_models
-from carbrand.release.registry.find import KEPT, find_model
+from carbrand.release.registry.find import FETCHED, find_model
 from tests.conftest import git, relock, run
 from tests.pipeline.test_gate import (
     FILES,
@@ -170,7 +170,7 @@ def test_a_file_counts_only_where_dvc_lock_names_it_and_it_is_there(project, pat
         said = "predictions.csv here cannot be used (no dvc.lock names it)"
     problem = refused(project)
     assert said in problem
-    assert problem.endswith("`make repro` makes it.")
+    assert problem.endswith("Run `make repro`.")
 
 
 def lock_of(**entry: str) -> DvcLock:
@@ -226,13 +226,13 @@ def test_a_damaged_model_in_the_cache_is_not_handed_out(ran: Path):
     )
     cached.chmod(0o644)
     cached.write_bytes(wanted[:-1] + b"!")
-    shutil.rmtree(ran / KEPT)
+    shutil.rmtree(ran / FETCHED)
     with pytest.raises(UserError, match=r"The model of HEAD .* is damaged .*MD5") as told:
         find_model("HEAD", ran, MODEL)
-    assert f"Delete {cached}: then `dvc pull`" in str(told.value)
-    assert list((ran / KEPT).iterdir()) == []
+    assert f"Delete {cached}, then run `dvc pull`" in str(told.value)
+    assert list((ran / FETCHED).iterdir()) == []
     cached.unlink()
-    with pytest.raises(UserError, match="could not be had"):
+    with pytest.raises(UserError, match="could not be fetched"):
         find_model("HEAD", ran, MODEL)
 
 
@@ -241,7 +241,7 @@ def test_a_revision_whose_lock_names_no_model_has_none(ran: Path):
     lock.write_text(lock.read_text("utf-8").replace(f"path: {MODEL}", "path: other.h5"), "utf-8")
     git(ran, "add", "-f", MODEL)
     git(ran, "commit", "-qam", "a model that no run made")
-    with pytest.raises(UserError, match=rf"dvc\.lock of HEAD .* names no {MODEL}"):
+    with pytest.raises(UserError, match=rf"dvc\.lock of HEAD .* has no {MODEL}"):
         find_model("HEAD", ran, MODEL)
 
 

@@ -784,7 +784,7 @@ MUTANTS = (
         "retraining",
         "what was changed while it ran is committed with the rest",
         "carbrand/release/retrain/loop.py",
-        "        check_unchanged(plan, dvc, made)\n",
+        "        check_unchanged(plan, dvc, lock)\n",
         "",
         _test("retrain", "what_is_changed_during_the_run_is_in_no_commit[photos]"),
     ),

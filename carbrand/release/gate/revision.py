@@ -42,8 +42,8 @@ def find_revision(project: Path, name: str | None) -> Revision:
         if commit is None:
             raise UserError(
                 f"{one_line(name)!r} is not a commit or experiment of this repository. "
-                f"{describe_known(repository, name)} In a shallow clone, run `git fetch --unshallow`; "
-                f"`dvc exp pull` fetches experiments."
+                f"{describe_known(repository, name)} In a shallow clone, run `git fetch "
+                f"--unshallow`; `dvc exp pull` fetches experiments."
             )
         return Revision(name, commit)
     for branch in MAIN_BRANCHES:  # not a tag of that name

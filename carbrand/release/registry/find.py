@@ -1,4 +1,4 @@
-"""From what a user calls a model to a file: a path, NAME@STAGE, NAME@VERSION, or a revision."""
+"""Find the file of a model given by path, NAME@STAGE, NAME@VERSION, or revision."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ from carbrand.pipeline.dvc_settings import private_site_cache
 from carbrand.pipeline.git import GitFailed, Repository
 from carbrand.release.revisions import describe_known, find_commit
 
-# Files of models that were asked for, by commit: ignored by Git and DVC, safe to delete.
-KEPT = Path(".dvc/tmp/models")
+# Fetched files by commit: ignored by Git and DVC, safe to delete.
+FETCHED = Path(".dvc/tmp/models")
 LOCK = "dvc.lock"
 SUFFIXES = (".h5", ".hdf5")
 _VERSION = re.compile(r"v\d+(\.\d+)*")
 
 
 def find_model(wanted: str, project: Path, model: str) -> Path:
-    """The file of the model: `wanted` itself where that is a file, or else fetched through DVC.
+    """The file of the model: `wanted` itself if it is a file, otherwise fetched by DVC.
 
-    model: where the model of a revision lies in the project. Raises UserError.
+    model: the path of a revision's model in the project. Raises UserError.
     """
     path = Path(wanted)
     if path.exists() or path.suffix in SUFFIXES:
         return path
     repository = Repository(project)
     _check_inside(repository, wanted)
-    name, at, rest = wanted.rpartition("@")
-    commit = (at and _registered(repository, name, rest)) or find_commit(repository, wanted)
+    name, at, stage = wanted.rpartition("@")
+    commit = (at and _find_registered(repository, name, stage)) or find_commit(repository, wanted)
     if commit is None:
         raise UserError(
-            f"{one_line(wanted)} is neither a file, nor a revision, nor NAME@STAGE or NAME@VERSION "
-            f"of a registered model. {describe_known(repository, wanted)} `git fetch --tags` gets "
+            f"{one_line(wanted)} is not a file, a revision, or NAME@STAGE or NAME@VERSION of a "
+            f"registered model. {describe_known(repository, wanted)} `git fetch --tags` fetches "
             f"new tags, `dvc exp pull` experiments."
         )
     return _fetch(project, commit, model, one_line(wanted))
 
 
 def full_name(repository: Repository, name: str) -> str:
-    """What GTO and DVC call an artifact: with the folder of dvc.yaml, `ml/cars:model`.
+    """The full name of an artifact in GTO and DVC, with the folder of dvc.yaml: `ml/cars:model`.
 
-    Without it, where the project is the root of its repository, or where the name has one.
+    Just the name if the project is the root of its repository, or if the name has a folder already.
     """
     return f"{repository.prefix}:{name}" if repository.prefix and ":" not in name else name
 
 
 def find_file(commit: str, project: Path, path: str) -> Path:
-    """A file that a commit's pipeline wrote, fetched through DVC. Raises UserError."""
+    """An output of a commit's pipeline, fetched by DVC. Raises UserError."""
     return _fetch(project, commit, path, "the revision")
 
 
 def in_stage(project: Path, name: str, stage: str) -> str | None:
-    """The commit of the version that is in a stage, or None."""
+    """The commit of the version in a stage, or None."""
     import gto.api
     from gto.exceptions import GTOException
     from scmrepo.exceptions import SCMError
@@ -75,57 +75,56 @@ def _check_inside(repository: Repository, wanted: str) -> None:
         repository.run("rev-parse", "--git-dir")
     except GitFailed as failed:
         raise UserError(
-            f"{one_line(wanted)} is no file, and there is no Git repository here to look it up in "
-            f"({one_line(failed.reason)}). Name a file, or run this in a clone."
+            f"{one_line(wanted)} is not a file, and there is no Git repository here to find it in "
+            f"({one_line(failed.reason)}). Give a file, or run this in a clone."
         ) from None
 
 
-def _registered(repository: Repository, name: str, rest: str) -> str | None:
-    if not _VERSION.fullmatch(rest):
-        return in_stage(repository.project, name, rest)
-    # GTO writes the `:` of a name as `=`, since Git allows no `:` in a tag.
+def _find_registered(repository: Repository, name: str, stage: str) -> str | None:
+    if not _VERSION.fullmatch(stage):
+        return in_stage(repository.project, name, stage)
+    # GTO replaces `:` in a name by `=`, since Git allows no `:` in a tag.
     tag = full_name(repository, name).replace(":", "=")
-    return repository.find(f"refs/tags/{tag}@{rest}^{{commit}}")
+    return repository.find(f"refs/tags/{tag}@{stage}^{{commit}}")
 
 
 def _fetch(project: Path, commit: str, path: str, wanted: str) -> Path:
-    """The file that dvc.lock of the commit names, byte by byte."""
+    """The file that the commit's dvc.lock names, checked by its MD5."""
     lock = DvcLock.parse(Repository(project).read(commit, LOCK))
     md5 = lock.md5(path)
     if md5 is None:
         raise UserError(
-            f"{LOCK} of {wanted} ({commit[:12]}) names no {path}, so no run made one there. Name a "
-            f"commit in which the pipeline ran."
+            f"{LOCK} of {wanted} ({commit[:12]}) has no {path}. Give a commit in "
+            f"which the pipeline ran."
         )
-    kept = project / KEPT / f"{commit}-{path.replace('/', '-')}"
+    fetched = project / FETCHED / f"{commit}-{path.replace('/', '-')}"
     with contextlib.suppress(StaleFile):
-        lock.check(path, kept)
-        return kept
+        lock.check(path, fetched)
+        return fetched
     # DVC reads it in this process, when it is imported.
     os.environ.update(private_site_cache(project))
     from dvc.repo import Repo
 
     what = "The model" if path.endswith(SUFFIXES) else path
     name = f"{what} of {wanted} ({commit[:12]})"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    # A whole file or none: an interrupted copy must not pass for a model.
-    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+    fetched.parent.mkdir(parents=True, exist_ok=True)
+    # Atomic, so that an interrupted copy is not taken for a model.
+    with tempfile.TemporaryDirectory(dir=fetched.parent) as folder:
         file = Path(folder) / "model.h5"
         try:
-            # Not DVCFileSystem(rev=…): it looks for the project in the root of the repository only.
+            # Not DVCFileSystem(rev=…), which finds the project only in the repository's root.
             with Repo(str(project)) as dvc, dvc.switch(commit):
                 dvc.dvcfs.get_file(f"/{path}", str(file))
                 cached = Path(dvc.cache.local.oid_to_path(md5))
         except Exception as error:  # each kind of storage has errors of its own
             reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             raise UserError(
-                f"{name} could not be had: {reason}. It is in the "
-                f"DVC cache or remote where it was trained: `dvc push` it there, and see that "
-                f"`dvc pull` works here."
+                f"{name} could not be fetched: {reason}. Run `dvc push` where it was trained, and "
+                f"make sure that `dvc pull` works here."
             ) from None
         _check_fetched(lock, path, file, cached, name)
-        file.replace(kept)
-    return kept
+        file.replace(fetched)
+    return fetched
 
 
 def _check_fetched(lock: DvcLock, path: str, file: Path, cached: Path, name: str) -> None:
@@ -133,8 +132,8 @@ def _check_fetched(lock: DvcLock, path: str, file: Path, cached: Path, name: str
         lock.check(path, file)
     except StaleFile as error:
         mend = (
-            f"Delete {cached}: then `dvc pull` gets it from a remote, or `make repro` makes it."
+            f"Delete {cached}, then run `dvc pull` or `make repro`."
             if cached.exists()
-            else "Push it to the remote once more, from where it was trained."
+            else "Push it to the remote again from where it was trained."
         )
         raise UserError(f"{name} is damaged in DVC's storage ({error}). {mend}") from None

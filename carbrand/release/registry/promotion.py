@@ -1,4 +1,4 @@
-"""Which version of the model is in use: registered and staged by Git tags that GTO writes."""
+"""Registering a model as a version and assigning it to a stage, by GTO's Git tags."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from carbrand.release.registry.find import in_stage
 
 @dataclass(frozen=True)
 class Promotion:
-    """A version in a stage, and the new tags that say so: none where that was so before."""
+    """A version in a stage, and the new tags; none if it was there before."""
 
     version: str
     stage: str
@@ -21,24 +21,24 @@ class Promotion:
 
 
 def same_model(repository: Repository, one: str, other: str, model: str) -> bool:
-    """Whether the files `model` of two commits are the same, by what dvc.lock says of them."""
+    """Whether the file `model` is the same in two commits, by their dvc.lock."""
     hashes = {_hash(repository, commit, model) for commit in (one, other)}
     return len(hashes) == 1 and None not in hashes
 
 
 def check_model(repository: Repository, commit: str, model: str) -> None:
-    """Raise UserError where the commit has no file `model`: tags would stand for nothing."""
+    """Raise UserError if the commit's dvc.lock has no file `model`."""
     if _hash(repository, commit, model) is None:
         raise UserError(
-            f"dvc.lock of {commit[:12]} names no {model}, so there is no model to put into use. "
-            f"`make repro` makes one: commit dvc.lock after it."
+            f"dvc.lock of {commit[:12]} has no {model}, so there is no model to promote. Run "
+            f"`make repro` and commit dvc.lock."
         )
 
 
 def promote(project: Path, name: str, stage: str, commit: str) -> Promotion:
-    """Register the model of `commit` as the next version, and put it into the stage.
+    """Register the model of `commit` as the next version, and assign it to the stage.
 
-    name: the full one. Done again, it changes nothing. Raises UserError.
+    name: the full name. Idempotent. Raises UserError.
     """
     import gto.api
     from gto.exceptions import GTOException
@@ -55,12 +55,12 @@ def promote(project: Path, name: str, stage: str, commit: str) -> Promotion:
             tags.append(given.tag)
     except GTOException as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{name} could not be put into {stage}: {reason}") from None
+        raise UserError(f"{name} could not be assigned to {stage}: {reason}") from None
     return Promotion(str(version), stage, tuple(tags))
 
 
 def _version_of(project: Path, name: str, commit: str) -> str | None:
-    """The newest version that is registered of the commit's model."""
+    """The newest registered version of the commit's model, or None."""
     import gto.api
     from gto.exceptions import ArtifactNotFound
 

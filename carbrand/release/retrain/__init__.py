@@ -1,4 +1,5 @@
 """Scheduled retraining: from new photos to a branch that a person may merge.
 
-`loop.retrain` is the whole of it; `dvc.py` is what it asks of DVC, `report.py` what it says.
+Begin with `loop.retrain`. `forecast` is its dry run, `dvc_commands` runs DVC, `summary` is the text
+of the pull request.
 """

@@ -1,4 +1,4 @@
-"""What the loop asks of DVC."""
+"""The DVC commands of the loop."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from carbrand.pipeline.subprocesses import run_to_its_end, terminate
 
 @dataclass(frozen=True)
 class Dvc:
-    """DVC in a project, through its command line; what it prints is shown to the user."""
+    """DVC's command line in a project; its output is shown to the user."""
 
     project: Path
 
     def run(self, *command: str) -> None:
-        """A command such as `dvc push`, to its end. Raises UserError where it fails."""
+        """Run a command such as `dvc push`. Raises UserError if it fails."""
         sys.stdout.flush()
         done = run_to_its_end(
             [sys.executable, "-m", *command], self.project, environment(self.project), terminate
@@ -30,20 +30,20 @@ class Dvc:
             raise KeyboardInterrupt
         if done.status != 0:
             raise UserError(
-                f"`{' '.join(command)}` failed with status {done.status}: what it says is above. "
-                f"Nothing was committed or pushed to Git; mend it and run this again."
+                f"`{' '.join(command)}` failed with status {done.status}; its messages are above. "
+                f"Nothing was committed or pushed to Git. Fix the problem and run this again."
             )
 
     def changed(self) -> set[str]:
-        """What nodes depend on and that is not as dvc.lock says; also what is not here."""
+        """Dependencies that differ from dvc.lock or are missing."""
         return {found.path for found in read_status(self.project) if not found.written}
 
     def has_remote(self) -> bool:
-        """Whether there is a default remote to push to and to pull from."""
+        """Whether DVC has a default remote."""
         done = query_dvc(self.project, ("dvc", "config", "core.remote"))
         return done.returncode == 0 and bool(done.stdout.strip())
 
 
-def imported(project: Path, files: Sequence[str]) -> list[str]:
-    """Those of the .dvc files whose photos come from somewhere else, by `dvc import-url` or so."""
+def find_imported(project: Path, files: Sequence[str]) -> list[str]:
+    """The .dvc files whose photos are imported, as by `dvc import-url`."""
     return [file for file in files if read_dvc_file(project / file).get("deps")]

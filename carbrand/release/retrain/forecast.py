@@ -1,8 +1,8 @@
-"""What a run would do with each node, decided as DVC does, while no node runs.
+"""A dry run: what a run would do with each node, decided as DVC does.
 
-DVC's own `repro --dry` takes the inputs of every node for what lies here now, and so says `cached`
-of one node and `running` of the next. Here the nodes are followed in order: the hash of what stays
-as it is or comes from the cache is known, and with it the next node is looked up.
+DVC's own `repro --dry` takes the current files as the inputs of every node, and so reports `cached`
+for one node and `running` for the next. Here the nodes are visited in order: the output hashes of a
+node that is unchanged or cached are known, and the next node is looked up by them.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 
-class Fate(Enum):
-    """What becomes of a node."""
+class NodeAction(Enum):
+    """What a run would do with a node."""
 
     UNCHANGED = "nodes that would stay as they are"
     CACHED = "nodes that would come from the cache"
     RUNS = "nodes that would run"
-    OPEN = "nodes that would run, come from the cache or stay, by what comes before them"
+    UNKNOWN = "nodes that would run, come from the cache or stay, depending on earlier nodes"
 
 
 @dataclass(frozen=True)
-class Fetched:
-    """Photos that would be brought here first: how many, of which .dvc file.
+class Fetch:
+    """Photos of a .dvc file that would be fetched first.
 
-    hash: of the folder as it will be; None where only the fetching tells. changed: whether the
-    .dvc file will say another one.
+    photos, gone: the numbers of new and of removed photos. hash: of the folder afterwards; None if
+    unknown before fetching. changed: whether the .dvc file would get another hash.
     """
 
     file: str
@@ -49,47 +49,46 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What becomes of all nodes, in their order, and of photos that are kept elsewhere."""
+    """What a run would do with all nodes, in their order, and which photos it would fetch."""
 
-    fates: Mapping[str, Fate]
-    fetched: Sequence[Fetched]
+    actions: Mapping[str, NodeAction]
+    fetched: Sequence[Fetch]
 
-    def of(self, fate: Fate) -> list[str]:
-        """The nodes that share it."""
-        return [node for node, found in self.fates.items() if found is fate]
+    def of(self, action: NodeAction) -> list[str]:
+        """The nodes with this action."""
+        return [node for node, found in self.actions.items() if found is action]
 
 
-def is_nothing(forecast: Forecast) -> bool:
-    """Whether everything stays as it is."""
-    return not any(each.hash is None or each.changed for each in forecast.fetched) and not any(
-        fate is not Fate.UNCHANGED for fate in forecast.fates.values()
-    )
+def changes_nothing(forecast: Forecast) -> bool:
+    """Whether a run would change nothing."""
+    fetches = any(each.hash is None or each.changed for each in forecast.fetched)
+    return not fetches and set(forecast.actions.values()) <= {NodeAction.UNCHANGED}
 
 
 def describe_forecast(forecast: Forecast) -> Iterator[str]:
-    """A line for each kind of thing that would happen."""
-    yield from map(_describe_fetched, forecast.fetched)
-    for fate in Fate:
-        nodes = forecast.of(fate)
+    """A line for each fetch and each kind of action."""
+    yield from map(_describe_fetch, forecast.fetched)
+    for action in NodeAction:
+        nodes = forecast.of(action)
         if nodes:
-            yield f"{fate.value}: {', '.join(nodes)}"
+            yield f"{action.value}: {', '.join(nodes)}"
 
 
-def _describe_fetched(fetched: Fetched) -> str:
-    if not fetched.photos and not fetched.gone:
-        return f"would fetch what changed of the photos of {fetched.file}"
-    photos = f"{fetched.photos:,} photo{'s' * (fetched.photos != 1)}"
-    gone = f", and leave out {fetched.gone:,} that are gone there" if fetched.gone else ""
-    return f"would fetch {photos} of {fetched.file}{gone}"
+def _describe_fetch(fetch: Fetch) -> str:
+    if not fetch.photos and not fetch.gone:
+        return f"would fetch changed photos of {fetch.file}"
+    photos = f"{fetch.photos:,} photo{'s' * (fetch.photos != 1)}"
+    gone = f", and remove {fetch.gone:,} that are gone there" if fetch.gone else ""
+    return f"would fetch {photos} of {fetch.file}{gone}"
 
 
 def make_forecast(
     project: Path, updated: Iterable[str], pulled: Iterable[str], remote: bool, force: bool
 ) -> Forecast:
-    """Look, without running or fetching anything but DVC's notes of earlier runs on the remote.
+    """The forecast of a run. Only DVC's run cache is fetched from the remote.
 
-    updated, pulled: .dvc files that are brought up to date, or whose photos are fetched. remote:
-    whether a run takes results from there. force: whether every node runs. Raises UserError.
+    updated, pulled: .dvc files that would be updated, or whose photos would be pulled. remote:
+    whether a run pulls results. force: whether every node runs. Raises UserError.
     """
     # DVC reads it in this process, when it is imported.
     os.environ.update(private_site_cache(project))
@@ -98,19 +97,19 @@ def make_forecast(
 
     try:
         with Repo(str(project)) as repo:
-            fetched = [*_look_elsewhere(repo, updated), *_missing(repo, pulled)]
+            fetched = [*_changed_imports(repo, updated), *_missing_photos(repo, pulled)]
             if remote and not force:
-                # A run does the same. What another machine computed is known by it.
+                # As a run does: it knows what other machines have computed.
                 with contextlib.suppress(Exception):
                     repo.stage_cache.pull(None)
-            walk = _Walk(repo, remote, force, {each.file: each.hash for each in fetched})
-            return Forecast(walk.follow(), fetched)
+            nodes = _Nodes(repo, remote, force, {each.file: each.hash for each in fetched})
+            return Forecast(nodes.classify(), fetched)
     except DvcException as error:
-        raise UserError(f"DVC cannot say what would run: {' '.join(str(error).split())}") from None
+        raise UserError(f"DVC cannot plan the run: {' '.join(str(error).split())}") from None
 
 
-def _look_elsewhere(repo: Repo, files: Iterable[str]) -> Iterator[Fetched]:
-    """Of imported photos, those that changed where they come from since the last `dvc update`."""
+def _changed_imports(repo: Repo, files: Iterable[str]) -> Iterator[Fetch]:
+    """Imported photos whose source has changed since the last `dvc update`."""
     for file in files:
         for stage in repo.stage.load_file(file):
             (source,), (out,) = stage.deps, stage.outs
@@ -122,26 +121,26 @@ def _look_elsewhere(repo: Repo, files: Iterable[str]) -> Iterator[Fetched]:
             except Exception as error:  # each kind of storage has errors of its own
                 reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
                 raise UserError(
-                    f"{source} cannot be looked at: {reason}. `dvc update {file}`."
+                    f"{source} cannot be read: {reason}. Try `dvc update {file}`."
                 ) from None
             here = {out.fs.relpath(p, out.fs_path) for p in out.fs.find(out.fs_path)}
             if now != source.hash_info or not here:
                 known = now.value if now.name == "md5" else None
-                yield Fetched(
+                yield Fetch(
                     file, len(there - here), len(here - there), known, now != source.hash_info
                 )
 
 
-def _missing(repo: Repo, files: Iterable[str]) -> Iterator[Fetched]:
+def _missing_photos(repo: Repo, files: Iterable[str]) -> Iterator[Fetch]:
     for file in files:
         for stage in repo.stage.load_file(file):
             (out,) = stage.outs
-            yield Fetched(file, out.meta.nfiles or 1, 0, out.hash_info.value, False)
+            yield Fetch(file, out.meta.nfiles or 1, 0, out.hash_info.value, False)
 
 
 @dataclass
-class _Walk:
-    """From node to node. `hashes` are those of files as they will be; `open` will be anything."""
+class _Nodes:
+    """The nodes in order. hashes: of paths after the run; unknown: paths without a known hash."""
 
     repo: Repo
     remote: bool
@@ -149,57 +148,60 @@ class _Walk:
     fetched: Mapping[str, str | None]
     hashes: dict[str, str] = field(default_factory=dict)
     locked: dict[str, str] = field(default_factory=dict)
-    open: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
-    def follow(self) -> dict[str, Fate]:
-        """What becomes of each node."""
+    def classify(self) -> dict[str, NodeAction]:
+        """The action of each node."""
         import networkx
 
         for file, known in self.fetched.items():
             place = file.removesuffix(".dvc")
             if known is None:
-                self.open.append(place)
+                self.unknown.append(place)
             else:
                 self.hashes[place] = known
         order = reversed(list(networkx.topological_sort(self.repo.index.graph)))
         return {stage.addressing: self._decide(stage) for stage in order if stage.cmd}
 
-    def _decide(self, stage: Any) -> Fate:
-        fate, outs = self._look(stage)
+    def _decide(self, stage: Any) -> NodeAction:
+        action, outs = self._classify(stage)
         for out in stage.outs:
             path = out.def_path
             self.locked[path] = _value(out)
             if outs is None:
-                self.open.append(path)
+                self.unknown.append(path)
             else:
                 self.hashes[path] = outs[path]
-        return fate
+        return action
 
-    def _look(self, stage: Any) -> tuple[Fate, dict[str, str] | None]:
-        """What becomes of it, and the hashes of what it will have written, if they are known."""
+    def _classify(self, stage: Any) -> tuple[NodeAction, dict[str, str] | None]:
+        """The action, and the hashes of the outputs after it, or None if unknown."""
         if self.force:
-            return Fate.RUNS, None
-        if any(is_inside(dep.def_path, self.open) or self._holds_open(dep) for dep in stage.deps):
-            return Fate.OPEN, None
+            return NodeAction.RUNS, None
+        if any(
+            is_inside(dep.def_path, self.unknown) or self._contains_unknown(dep)
+            for dep in stage.deps
+        ):
+            return NodeAction.UNKNOWN, None
         now = [self._hash(dep) for dep in stage.deps]
-        if None in now:  # a file within a folder that comes from the cache of another machine
-            return Fate.OPEN, None
+        if None in now:  # a file in a folder from another machine's cache
+            return NodeAction.UNKNOWN, None
         same = not stage.changed_stage() and now == [dep.hash_info for dep in stage.deps]
-        if same and not any(map(self._is_missed, stage.outs)):
-            return Fate.UNCHANGED, {out.def_path: _value(out) for out in stage.outs}
+        if same and not any(map(self._is_missing, stage.outs)):
+            return NodeAction.UNCHANGED, {out.def_path: _value(out) for out in stage.outs}
         for dep, info in zip(stage.deps, now, strict=True):
-            dep.hash_info, dep.meta.md5 = info, None  # or the one in dvc.lock would go on counting
+            dep.hash_info, dep.meta.md5 = info, None  # otherwise the one of dvc.lock is used
         entry = self._find_entry(stage, same)
         if entry is None:
-            return Fate.RUNS, None
-        return Fate.CACHED, {out["path"]: out["md5"] for out in entry["outs"]}
+            return NodeAction.RUNS, None
+        return NodeAction.CACHED, {out["path"]: out["md5"] for out in entry["outs"]}
 
-    def _holds_open(self, dep: Any) -> bool:
-        """Whether it is a folder of which a part will be another one."""
-        return any(is_inside(place, [dep.def_path]) for place in self.open)
+    def _contains_unknown(self, dep: Any) -> bool:
+        """Whether it is a folder with a part of unknown hash."""
+        return any(is_inside(place, [dep.def_path]) for place in self.unknown)
 
     def _hash(self, dep: Any) -> Any:
-        """The HashInfo of what the node will read; None where that is not known."""
+        """The HashInfo of a dependency at the time of the run, or None if unknown."""
         from dvc_data.hashfile.hash_info import HashInfo
 
         path = dep.def_path
@@ -215,24 +217,24 @@ class _Walk:
         return dep.get_hash() if dep.exists else None
 
     def _within(self, place: str, path: str) -> Any:
-        """The hash of a file in a folder that is in the cache."""
+        """The hash of a file in a cached folder."""
         from dvc_data.hashfile.hash_info import HashInfo
         from dvc_data.hashfile.tree import Tree
 
         try:
             tree = Tree.load(self.repo.cache.local, HashInfo("md5", self.hashes[place]))
-        except Exception:  # it is not in this cache, or was damaged there
+        except Exception:  # not in this cache, or damaged
             return None
         found = tree.get(tuple(path.removeprefix(f"{place}/").split("/")))
         return found[1] if found else None
 
-    def _is_missed(self, out: Any) -> bool:
-        """Whether a run would see to this output, though all that is read stayed the same."""
+    def _is_missing(self, out: Any) -> bool:
+        """Whether a run would recreate this output although its inputs are unchanged."""
         state = out.status().get(str(out))
         return bool(state) and not (self.remote and state in ("deleted", "not in cache"))
 
     def _find_entry(self, stage: Any, same: bool) -> Any:
-        """What DVC noted of a run with just these inputs, if what it wrote can be had."""
+        """DVC's run-cache entry for these inputs, if its outputs are available."""
         from dvc.stage.cache import _get_cache_hash
         from dvc.stage.serialize import to_single_stage_lockfile
 
