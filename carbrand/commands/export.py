@@ -44,18 +44,18 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print a line per format; 1 if one was not kept as it disagrees with Keras."""
     from carbrand.export.export_model import export_model
-    from carbrand.export.targets import FORMATS, choose_formats, why_left_out
+    from carbrand.export.targets import FORMATS, choose_formats, explain_missing
 
     formats = choose_formats(arguments.format or ())
     for format in FORMATS.values():
         if not arguments.format and format.missing:
-            print_note(why_left_out(format))
+            print_note(explain_missing(format))
     model = find_model(arguments.model, Path(), MODEL)
     status = DONE
-    for outcome in export_model(model, formats, arguments.output, arguments.photos):
-        if outcome.kept:
-            print_line(outcome.in_words(), flush=True)
+    for result in export_model(model, formats, arguments.output, arguments.photos):
+        if result.kept:
+            print_line(result.in_words(), flush=True)
         else:
-            print_note(f"error: {outcome.in_words()}")
+            print_note(f"error: {result.in_words()}")
             status = _DISAGREEMENT
     return status

@@ -1,4 +1,4 @@
-"""From model.h5 to folders in other formats, of which none is kept unless it agrees with Keras."""
+"""Export model.h5 to other formats; an export is kept only if it agrees with Keras."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _BATCH = 8
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one format; `kept` is whether `folder` now holds it."""
+class ExportResult:
+    """The export of one format; `kept` is whether `folder` has it now."""
 
     format: Format
     folder: Path
@@ -45,26 +45,26 @@ class Outcome:
     bytes: int
 
     def in_words(self) -> str:
-        """One line: where it is and what was measured, or why it is not there."""
-        measured = self.agreement.in_words()
+        """One line: the file and its agreement, or why it was not kept."""
+        agreement = self.agreement.in_words()
         if self.kept:
             size = f"{self.bytes / 1e6:.1f} MB, {self.seconds:.0f} s"
-            return f"{self.folder / self.format.file}: {size}; {measured}"
+            return f"{self.folder / self.format.file}: {size}; {agreement}"
         return (
-            f"{self.format.name} does not agree with the Keras model: {measured}; demanded: "
+            f"{self.format.name} does not agree with the Keras model: {agreement}; required: "
             f"{self.format.tolerance.in_words()}. It was not kept. Export another format, or a "
-            "model that is surer of its photos."
+            "model with a higher confidence."
         )
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What all formats share: the model, what is known of it, and the photos with the answers that
-    Keras gives for them, (n, brands).
+    """The input of all formats: the model, its metadata and run, and photos with the probabilities
+    (n, brands) that Keras predicts for them.
     """
 
     source: Source
-    about: Mapping[str, Any]
+    metadata: Mapping[str, Any]
     record: RunRecord
     photos: Path
     expected: np.ndarray
@@ -72,12 +72,11 @@ class _Job:
 
 def export_model(
     model: Path, formats: Sequence[Format], output: Path, photos: Path
-) -> Iterator[Outcome]:
-    """Each format in a folder of its own below `output`, as soon as it is done.
+) -> Iterator[ExportResult]:
+    """Export each format to a folder of its own in `output`.
 
-    Each holds the model, labels.txt, preprocessing.json and MODEL_CARD.md. One that does not agree
-    with Keras on photos of the folder `photos` is thrown away, and what was in its place stays.
-    Raises UserError.
+    The folder has the model, labels.txt, preprocessing.json and MODEL_CARD.md. It is replaced only
+    if the export agrees with Keras on photos of the folder `photos`. Raises UserError.
     """
     for format in formats:
         _check_replaceable(output / format.name)
@@ -87,41 +86,43 @@ def export_model(
 
 
 def _check_replaceable(target: Path) -> None:
-    """Raise UserError where `target` holds what no export wrote."""
+    """Raise UserError if `target` is not an export."""
     if target.exists() and not (target / CARD).is_file():
         raise UserError(
-            f"{target} is there and holds no {CARD}, so it is no export. Move it away, or name "
-            "another folder with --output."
+            f"{target} exists and has no {CARD}, so it is not an export. Move it, or give another "
+            "folder with --output."
         )
 
 
 @contextmanager
 def _prepared(model: Path, photos: Path) -> Iterator[_Job]:
-    about, record = read_metadata(model), read_record(model)
-    network = _read_network(model, about)
-    # The manifest's paths are those below the project's folder.
+    metadata, record = read_metadata(model), read_record(model)
+    network = _read_network(model, metadata)
+    # Paths of the manifest are relative to the project's folder.
     chosen = choose_photos(photos, record.rows, root=model.parent.parent.parent)
     with tempfile.TemporaryDirectory(prefix="carbrand-") as folder:
         scratch = Path(folder)
-        seen, representative = (
-            write_photos(paths, about["size_px"], about["resize"], scratch / f"{name}.npy")
-            for name, paths in (("seen", chosen.check), ("representative", chosen.representative))
+        size_px, policy = metadata["size_px"], metadata["resize"]
+        check_file = scratch / "check.npy"
+        check = write_photos(chosen.check, size_px, policy, check_file)
+        representative = write_photos(
+            chosen.representative, size_px, policy, scratch / "representative.npy"
         )
         keras_model = import_keras().models.load_model(model, compile=False)
         files = TensorFlowFiles(keras_model, scratch)
-        source = Source(network, files, representative, describe_input(about))
-        yield _Job(source, about, record, scratch / "seen.npy", _predict(keras_model, seen))
+        source = Source(network, files, representative, describe_input(metadata))
+        yield _Job(source, metadata, record, check_file, _predict(keras_model, check))
 
 
-def _read_network(model: Path, about: Mapping[str, Any]) -> NetworkFile:
-    """The network in the file. Raises NotAModel unless it fits what the file says of itself."""
+def _read_network(model: Path, metadata: Mapping[str, Any]) -> NetworkFile:
+    """The network in the file. Raises NotAModel unless it fits the metadata."""
     try:
         network = read_network(model)
     except NotANetwork:
         raise NotAModel(model) from None
-    size_px, last = about["size_px"], network.layers[network.output]
-    answers = last.weights.get("bias", np.empty(0)).shape
-    if network.input_shape != (size_px, size_px, 3) or answers != (len(about["brands"]),):
+    size_px, last = metadata["size_px"], network.layers[network.output]
+    outputs = last.weights.get("bias", np.empty(0)).shape
+    if network.input_shape != (size_px, size_px, 3) or outputs != (len(metadata["brands"]),):
         raise NotAModel(model)
     return network
 
@@ -132,7 +133,7 @@ def _predict(keras_model: Any, photos: np.ndarray) -> np.ndarray:
     return np.concatenate([keras_model.predict_on_batch(np.asarray(batch)) for batch in batches])
 
 
-def _export(job: _Job, format: Format, folder: Path) -> Outcome:
+def _export(job: _Job, format: Format, folder: Path) -> ExportResult:
     started = time.perf_counter()
     with temporary_folder(folder) as new:
         file = new / format.file
@@ -141,14 +142,14 @@ def _export(job: _Job, format: Format, folder: Path) -> Outcome:
         size = _size(file)
         kept = agreement.keeps(format.tolerance)
         if kept:
-            _describe(new, job, Exported(job.about, format, size, agreement))
+            _write_documents(new, job, Exported(job.metadata, format, size, agreement))
             replace_folder(folder, new)
-    return Outcome(format, folder, agreement, kept, time.perf_counter() - started, size)
+    return ExportResult(format, folder, agreement, kept, time.perf_counter() - started, size)
 
 
-def _describe(folder: Path, job: _Job, exported: Exported) -> None:
-    """Put beside a model what somebody needs to use it."""
-    labels = "".join(f"{one_line(brand)}\n" for brand in job.about["brands"])
+def _write_documents(folder: Path, job: _Job, exported: Exported) -> None:
+    """Write labels.txt, preprocessing.json and the model card."""
+    labels = "".join(f"{one_line(brand)}\n" for brand in job.metadata["brands"])
     (folder / "labels.txt").write_text(labels, encoding="utf-8", newline="\n")
     text = json.dumps(job.source.metadata, indent=2, ensure_ascii=False)
     (folder / "preprocessing.json").write_text(text + "\n", encoding="utf-8", newline="\n")
@@ -156,21 +157,19 @@ def _describe(folder: Path, job: _Job, exported: Exported) -> None:
 
 
 def _run(format: Format, file: Path, photos: Path) -> np.ndarray:
-    """Probabilities (n, brands) as the format's own runtime gives them, in a process of its own
-    that knows neither Keras nor this project.
-    """
+    """Probabilities (n, brands) by the format's runtime, in a process without Keras or carbrand."""
     program = str(format.runner.__file__)
     with tempfile.TemporaryDirectory(prefix="carbrand-") as folder:
-        answers = Path(folder, "answers.npy")
-        command = [sys.executable, "-I", program, *map(str, (file, photos, answers))]
+        probabilities = Path(folder, "probabilities.npy")
+        command = [sys.executable, "-I", program, *map(str, (file, photos, probabilities))]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
-        if ended.returncode or not answers.is_file():
-            said = ended.stderr.strip().splitlines() or [f"status {ended.returncode}"]
+        if ended.returncode or not probabilities.is_file():
+            lines = ended.stderr.strip().splitlines() or [f"status {ended.returncode}"]
             raise UserError(
-                f"{format.name}: what was written does not run ({one_line(said[-1])}). Nothing was "
-                "kept. Install what exports need anew: `pip install -e '.[export]'`."
+                f"{format.name}: the exported model does not run ({one_line(lines[-1])}) and was "
+                "not kept. Reinstall the packages: `pip install -e '.[export]'`."
             )
-        return np.load(answers, allow_pickle=False)
+        return np.load(probabilities, allow_pickle=False)
 
 
 def _size(file: Path) -> int:

@@ -1,4 +1,4 @@
-"""MODEL_CARD.md: what a model is, what it learned from, how good it is, and where it ends.
+"""MODEL_CARD.md: a model's use, limits, training data, evaluation and licence.
 
 Markdown with YAML in front, under the headings that Hugging Face gives model cards
 (Mitchell et al. 2019, arXiv:1810.03993).
@@ -35,16 +35,16 @@ _NOT_KNOWN = "Not known."
 
 @dataclass(frozen=True)
 class Exported:
-    """One export: what its model.h5 says of itself, how large it is, and what was measured."""
+    """One export: the metadata of its model.h5, its size, and its agreement with Keras."""
 
-    about: Mapping[str, Any]
+    metadata: Mapping[str, Any]
     format: Format
     bytes: int
     agreement: Agreement
 
 
 def write_card(path: Path, exported: Exported, record: RunRecord) -> None:
-    """Write the card; what the record does not hold is said to be missing."""
+    """Write the card; it names what is missing in the record."""
     sections = {
         "": _summary(exported, record),
         "How to use it": _usage(exported),
@@ -57,7 +57,7 @@ def write_card(path: Path, exported: Exported, record: RunRecord) -> None:
         "Licence": _licence(record),
     }
     parts = ["---\n" + _front_matter(exported, record) + "---\n"]
-    title = f"# {_plain(', '.join(exported.about['brands']))}: which one is in a photo"
+    title = f"# {_plain(', '.join(exported.metadata['brands']))}: which one is in a photo"
     for heading, lines in sections.items():
         parts.append("\n".join([f"## {heading}" if heading else title, "", *lines]) + "\n")
     path.write_text("\n".join(parts), encoding="utf-8", newline="\n")
@@ -83,12 +83,12 @@ def _front_matter(exported: Exported, record: RunRecord) -> str:
 
 
 def _summary(exported: Exported, record: RunRecord) -> Iterator[str]:
-    brands = exported.about["brands"]
+    brands = exported.metadata["brands"]
     backbone = _backbone(record)
     yield (
         f"Names one of {count(len(brands), 'brand')} for a photo, with probabilities. A frozen "
         f"{backbone or 'backbone'}, learned from ImageNet, with a linear head on its pooled maps; "
-        f"the probabilities are calibrated (temperature {exported.about['temperature']:.3g}, "
+        f"the probabilities are calibrated (temperature {exported.metadata['temperature']:.3g}, "
         "already inside)."
     )
     if record.missing:
@@ -97,18 +97,18 @@ def _summary(exported: Exported, record: RunRecord) -> Iterator[str]:
 
 
 def _usage(exported: Exported) -> Iterator[str]:
-    size = exported.about["size_px"]
+    size = exported.metadata["size_px"]
     yield f"Input: `photos`, (n, {size}, {size}, 3) float32, RGB, 0…255; the scaling is inside."
     yield "Output: probabilities (n, brands) in the order of `labels.txt`."
     yield ""
     yield "How a file becomes an input (`preprocessing.json` says the same to programs):"
     yield ""
-    for place, step in enumerate(STEPS[exported.about["resize"]], 1):
+    for place, step in enumerate(STEPS[exported.metadata["resize"]], 1):
         yield f"{place}. {step.format(size=size)}"
-    if exported.about["test_views"] != "plain":
+    if exported.metadata["test_views"] != "plain":
         yield ""
         yield (
-            f"`carbrand predict` averages over the views `{exported.about['test_views']}` of a "
+            f"`carbrand predict` averages over the views `{exported.metadata['test_views']}` of a "
             "photo; whoever runs this file has to do so too for the numbers below."
         )
     yield ""
@@ -141,11 +141,11 @@ def _data(record: RunRecord) -> Iterator[str]:
     if not record.rows:
         yield _NOT_KNOWN
         return
-    learned = Counter(row.brand for row in record.learned_from)
+    trained = Counter(row.brand for row in record.training_photos)
     measured = {brand: scores["support"] for brand, scores in record.metrics["brand"].items()}
     yield "Photos learned from, and photos that the metrics below count:"
     yield ""
-    rows = [(_plain(brand), f"{learned[brand]:,}", f"{measured[brand]:,}") for brand in measured]
+    rows = [(_plain(brand), f"{trained[brand]:,}", f"{measured[brand]:,}") for brand in measured]
     yield from _table(("brand", "training", "test"), rows)
     yield ""
     yield "What `validate` found and kept, copies that only vectors show still among it:"
@@ -205,7 +205,7 @@ def _evaluation(record: RunRecord) -> Iterator[str]:
     held_out = record.training.get("val_accuracy")
     if held_out is not None:
         yield ""
-        yield f"Cross-validated on the training photos, {percent(held_out)} were named right."
+        yield f"Held-out accuracy on the training photos (cross-validation): {percent(held_out)}."
 
 
 def _brand_row(brand: str, scores: Mapping[str, Any]) -> tuple[str, ...]:
@@ -227,7 +227,7 @@ def _making(exported: Exported, record: RunRecord) -> Iterator[str]:
             continue
         parameters = ", ".join(f"{key}: {value}" for key, value in origin.parameters.items())
         yield f"- `{node}`: {_plain(parameters)}"
-    versions = dict(exported.about["versions"])
+    versions = dict(exported.metadata["versions"])
     for origin in record.origins.values():
         versions |= origin.versions
     listed = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
@@ -247,7 +247,7 @@ def _export(exported: Exported) -> Iterator[str]:
         ("", "measured", "demanded"),
         [
             (
-                "same brand named",
+                "same predicted brand",
                 f"{percent(share)} ({agreement.same_brand:,} of {agreement.photos:,})",
                 f"at least {percent(tolerance.same_brand)}",
             ),

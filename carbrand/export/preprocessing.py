@@ -1,4 +1,4 @@
-"""How a file becomes what an exported model takes, for people and for programs."""
+"""The preprocessing of an exported model's input, for people and for programs."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ STEPS = {
 }
 
 
-def describe_input(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What preprocessing.json holds, made of what model.h5 says of itself."""
-    size_px = about["size_px"]
+def describe_input(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of preprocessing.json, from the metadata of model.h5."""
+    size_px = metadata["size_px"]
     return {
-        "labels": about["brands"],
+        "labels": metadata["brands"],
         "preprocessing": {
             "width_px": size_px,
             "height_px": size_px,
-            "resize": about["resize"],
+            "resize": metadata["resize"],
             "resample": "bicubic",
-            "pad_colour": list(PAD_COLOUR) if about["resize"] == "pad" else None,
+            "pad_colour": list(PAD_COLOUR) if metadata["resize"] == "pad" else None,
             "exif_orientation": "apply",
             "colour_order": "RGB",
             "layout": "NHWC",
             "dtype": "float32",
             "range": [0, 255],
             "scaling": "inside the model",
-            "test_views": about["test_views"],
+            "test_views": metadata["test_views"],
         },
     }

@@ -1,4 +1,4 @@
-"""What the run that made a model left about it: photos, leaks, metrics, parameters, versions."""
+"""The run that made a model: photos, leaks, metrics, parameters, versions."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ NODES = ("validate", "features", "train", "evaluate")
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What is there of it; empty where it is not.
+    """The record of a run; fields without a file are empty.
 
-    missing says in words why something is not: for the card.
+    missing: why the run is missing, for the model card.
     """
 
     rows: tuple[Row, ...] = ()
@@ -37,18 +37,17 @@ class RunRecord:
     missing: str = ""
 
     @property
-    def learned_from(self) -> list[Row]:
-        """The training photos that the head was learned from."""
+    def training_photos(self) -> list[Row]:
+        """The photos that the head was trained on."""
         out = excluded_paths(self.train_copies, self.rules) if self.rules else set()
         return [row for row in kept_training_photos(self.rows) if row.path not in out]
 
 
 def read_record(model: Path) -> RunRecord:
-    """The record of the run in whose folder `train` the model lies.
+    """The record of the run with the model in its folder `train`.
 
-    Nothing is taken from a run that made another model: dvc.lock, where it lies beside the run's
-    folder, must say that `evaluate` saw these very bytes. Raises UserError for a damaged file, and
-    for one that is not as that dvc.lock says.
+    Empty if, by dvc.lock, `evaluate` has read another model. Raises UserError if a file is damaged
+    or differs from dvc.lock.
     """
     folder = model.parent.parent
     if model.parent.name != "train" or not (folder / "evaluate" / "metrics.json").is_file():
@@ -57,7 +56,7 @@ def read_record(model: Path) -> RunRecord:
     lock = DvcLock.read(lock_file) if lock_file.is_file() else None
     run, artifacts = RunReader(folder.parent, lock), Path(folder.name)
     if lock and not _was_evaluated(lock, model, artifacts / "train" / model.name):
-        return RunRecord(missing="The run that lay beside the model evaluated another one.")
+        return RunRecord(missing="The run in the model's folder evaluated another model.")
     metrics = run.read(artifacts / "evaluate/metrics.json", read_metrics)
     training = run.read_optional(artifacts / "train/summary.json", read_metrics)
     origins = {
@@ -76,14 +75,14 @@ def read_record(model: Path) -> RunRecord:
 
 
 def _was_evaluated(lock: DvcLock, model: Path, path: Path) -> bool:
-    """Whether `evaluate` saw these bytes of the model, as far as the lock says."""
+    """Whether `evaluate` has read this model, as far as dvc.lock records it."""
     seen = lock.dependency_hash("evaluate", path.as_posix())
     digest = hashlib.md5(model.read_bytes(), usedforsecurity=False).hexdigest()
     return seen in (None, digest)
 
 
 def _rules(run: RunReader, file: Path, origin: Origin | None) -> CopySeverities | None:
-    """How severe copies were in the run, or None where that is not here. Raises UserError."""
+    """The run's rules for copies, or None if unknown. Raises UserError."""
     with run.as_user_error(file):
         return severities_of_run(origin.parameters) if origin else None
 
@@ -91,7 +90,7 @@ def _rules(run: RunReader, file: Path, origin: Origin | None) -> CopySeverities 
 def _check_evaluation(
     run: RunReader, folder: Path, metrics: Mapping[str, Any], origin: Origin | None
 ) -> None:
-    """Raise UserError unless the metrics follow from the predictions, where these are here."""
+    """Raise UserError unless the metrics follow from the predictions, if these exist."""
     file = folder / "predictions.csv"
     predicted = run.read_optional(file, read_predictions)
     if predicted:

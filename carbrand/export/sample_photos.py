@@ -1,4 +1,4 @@
-"""The photos that an export is made with and checked on."""
+"""The photos for the calibration and the check of an export."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from carbrand.photos.manifest import KEPT, Row
 from carbrand.photos.photo import read_photo
 from carbrand.photos.resizing import ResizePolicy
 
-# Of each half. More tell calibration and check little, and take minutes at 448 px.
-MOST = 48
+# Photos for either use. More would hardly change the result, and take minutes at 448 px.
+MAX_PHOTOS = 48
 
 
 @dataclass(frozen=True)
 class ChosenPhotos:
-    """Paths: those that say how large an int8 model's numbers get, and those it is checked on.
+    """Paths of photos for the int8 calibration (`representative`) and for the check.
 
-    No photo is in both, unless there is only one of each brand.
+    They are disjoint, except for brands with a single photo.
     """
 
     representative: tuple[str, ...]
@@ -34,22 +34,24 @@ class ChosenPhotos:
 
 
 def choose_photos(folder: Path, rows: Sequence[Row], root: Path) -> ChosenPhotos:
-    """At most MOST photos for either use, spread evenly over the brands' folders and inside them.
+    """At most MAX_PHOTOS photos for either use, evenly spread over the brands and within them.
 
-    Files that the manifest `rows` knows, whose paths are below `root`, must be training photos that
-    it keeps: nothing is ever chosen by a test photo. Files that it does not know are taken as they
-    are. The same folder and rows give the same photos. Raises UserError where there is none.
+    Files in the manifest `rows`, with paths relative to `root`, are used only if they are kept
+    training photos, never test photos; other files are used as they are. Deterministic. Raises
+    UserError if there is no photo.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder. Name one with photos: --photos FOLDER.")
-    usable = {_whole(root / row.path): row.status == KEPT and row.split == "train" for row in rows}
+        raise UserError(f"{folder} is not a folder. Give one with photos: --photos FOLDER.")
+    usable = {
+        _absolute(root / row.path): row.status == KEPT and row.split == "train" for row in rows
+    }
     by_brand: defaultdict[str, list[str]] = defaultdict(list)
     for file in find_files(folder, ""):
-        if file.has_photo_suffix and usable.get(_whole(file.path), True):
+        if file.has_photo_suffix and usable.get(_absolute(file.path), True):
             by_brand[file.brand].append(file.path)
     if not by_brand:
         raise UserError(
-            f"{folder} holds no training photo that the manifest keeps. Name a folder of training "
+            f"{folder} has no training photo that the manifest keeps. Give a folder of training "
             "photos with --photos."
         )
     brands = [by_brand[brand] for brand in sorted(by_brand)]
@@ -58,28 +60,26 @@ def choose_photos(folder: Path, rows: Sequence[Row], root: Path) -> ChosenPhotos
     return ChosenPhotos(_spread(representative), _spread(check))
 
 
-def _whole(path: Path | str) -> str:
+def _absolute(path: Path | str) -> str:
     return os.path.abspath(path)  # noqa: PTH100 — `resolve` would follow links
 
 
 def _spread(brands: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """About MOST, at least one of each brand: the first of each, then the second of each, …"""
-    each = -(-MOST // len(brands))
-    thinned = [
-        [paths[index * len(paths) // each] for index in range(each)]
-        if len(paths) > each
-        else list(paths)
-        for paths in brands
-    ]
+    """About MAX_PHOTOS, at least one per brand: the first of each, then the second of each, …"""
+    per_brand = -(-MAX_PHOTOS // len(brands))
+    thinned = []
+    for paths in brands:
+        count = min(len(paths), per_brand)
+        thinned.append([paths[index * len(paths) // count] for index in range(count)])
     return tuple(path for path in chain.from_iterable(zip_longest(*thinned)) if path is not None)
 
 
 def write_photos(
     paths: Sequence[str], size_px: int, policy: ResizePolicy, target: Path
 ) -> np.ndarray:
-    """What the model sees of `paths`, as an array (n, s, s, 3) uint8 in the .npy file `target`.
+    """Write the preprocessed photos to the .npy file `target`.
 
-    It is mapped, not held. Raises UnreadablePhoto.
+    Returns the memory-mapped array, (n, s, s, 3) uint8. Raises UnreadablePhoto.
     """
     shape = (len(paths), size_px, size_px, 3)
     photos = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)

@@ -1,4 +1,4 @@
-"""TensorFlow's converters write dozens of lines of their inner life; nobody is helped by them."""
+"""Suppress the output of TensorFlow's converters, which write dozens of irrelevant lines."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def held_back() -> Iterator[None]:
-    """Drop what is written to stdout and stderr inside, by Python and by whatever is below it.
-
-    What goes wrong is raised, and passes.
-    """
+def silenced() -> Iterator[None]:
+    """Discard stdout and stderr inside the block, also of native code. Exceptions pass."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     with contextlib.ExitStack() as stack:
@@ -26,7 +23,7 @@ def held_back() -> Iterator[None]:
         for descriptor in (1, 2):
             try:
                 kept = os.dup(descriptor)
-            except OSError:  # none at all, as in a daemon
+            except OSError:  # there is none, as in a daemon
                 continue
             stack.callback(os.close, kept)
             stack.callback(os.dup2, kept, descriptor)

@@ -1,4 +1,4 @@
-"""The formats of an export: what writes each, what runs it, how near to Keras it must stay."""
+"""The formats of an export: their writers, runtimes and tolerances."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ import numpy as np
 
 from carbrand.export import run_litert, run_onnx, run_savedmodel
 from carbrand.export.agreement import Tolerance
-from carbrand.export.tensorflow_files import TensorFlowFiles, quantise
+from carbrand.export.tensorflow_files import TensorFlowFiles, quantize
 from carbrand.network.network_file import NetworkFile
 from carbrand.network.onnx_network import for_export
 from carbrand.node.errors import UserError
 
-# A hundred times what was measured, a hundredth of what anybody can see.
+# A hundred times the measured differences, and still far below a visible one.
 EXACT = Tolerance(same_brand=1.0, largest=1e-4, mean=1e-5)
 QUANTISED = Tolerance(same_brand=0.95, largest=0.25, mean=0.03)
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a format may be made of.
+    """The input of an export.
 
-    tensorflow: the Keras model in TensorFlow's formats; representative: training photos
-    (n, s, s, 3) uint8; metadata: what a file may say of itself.
+    tensorflow: the Keras model in TensorFlow's formats. representative: training photos
+    (n, s, s, 3) uint8 for calibration. metadata: to be embedded in the file.
     """
 
     network: NetworkFile
@@ -40,8 +40,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Format:
-    """One of them. `file` is what `write` makes in an empty folder; `runner` is the program that
-    the check runs, for which `modules` must be installed.
+    """A format. `write` writes `file`; `runner` is the program that the check runs, which needs the
+    packages `modules`.
     """
 
     name: str
@@ -67,7 +67,7 @@ def _write_tflite(source: Source, path: Path) -> None:
 
 
 def _write_int8(source: Source, path: Path) -> None:
-    quantise(source.tensorflow.tflite, source.representative, path)
+    quantize(source.tensorflow.tflite, source.representative, path)
 
 
 def _write_onnx(source: Source, path: Path) -> None:
@@ -75,9 +75,9 @@ def _write_onnx(source: Source, path: Path) -> None:
 
 
 def write_onnx(network: NetworkFile, path: Path, metadata: Mapping[str, Any]) -> None:
-    """Write a file that ONNX's own check accepts; the same arguments give the same bytes.
+    """Write a file that passes ONNX's checker; deterministic to the byte.
 
-    `metadata` goes into the file, each value as JSON. Raises NotANetwork.
+    `metadata` is embedded, each value as JSON. Raises NotANetwork.
     """
     import onnx
 
@@ -130,25 +130,25 @@ FORMATS = {
 
 
 def choose_formats(names: Sequence[str]) -> list[Format]:
-    """Those named, each once; without a name, all whose packages are installed, if any.
+    """The named formats, each once; without names, all whose packages are installed.
 
-    Raises UserError where a package that is needed is not installed.
+    Raises UserError if a required package is missing, or the packages of all formats are.
     """
     if names:
         chosen = [FORMATS[name] for name in dict.fromkeys(names)]
-        lacking = [format for format in chosen if format.missing]
+        unusable = [format for format in chosen if format.missing]
     else:
         chosen = [format for format in FORMATS.values() if not format.missing]
-        lacking = [] if chosen else list(FORMATS.values())
-    if lacking:
-        raise UserError(*(why_left_out(format) for format in lacking))
+        unusable = [] if chosen else list(FORMATS.values())
+    if unusable:
+        raise UserError(*(explain_missing(format) for format in unusable))
     return chosen
 
 
-def why_left_out(format: Format) -> str:
-    """A line for a format whose packages are not all installed."""
+def explain_missing(format: Format) -> str:
+    """A message for a format with missing packages."""
     extras = "cpu,export" if "tensorflow" in format.missing else "export"
     return (
-        f"{format.name} is left out: {', '.join(format.missing)} not installed. Install what it "
-        f"needs, `pip install -e '.[{extras}]'`."
+        f"{format.name} is left out: {', '.join(format.missing)} not installed. Run "
+        f"`pip install -e '.[{extras}]'`."
     )

@@ -1,4 +1,4 @@
-"""What is made of a Keras model through TensorFlow: a SavedModel, and LiteRT files."""
+"""Conversion of a Keras model by TensorFlow: SavedModel and LiteRT files."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from carbrand.export.silence import held_back
+from carbrand.export.silence import silenced
 
 SIGNATURE, INPUT, OUTPUT = "serving_default", "photos", "probabilities"
-# What int8 is for: nearly all of the arithmetic and of the weights. Maxima, means and the head stay
-# in floats: one scale for all pooled maps would drown the small ones (LOG.md).
+# The layers with nearly all of the arithmetic and weights. Poolings and the head stay in float32:
+# one scale for all pooled maps would lose the small ones (LOG.md).
 _IN_INT8 = ("CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "PAD", "MAX_POOL_2D")
 
 
 class TensorFlowFiles:
-    """The model in TensorFlow's formats, each made when it is first asked for, inside `folder`."""
+    """The model in TensorFlow's formats, converted on first access, in `folder`."""
 
     def __init__(self, model: Any, folder: Path) -> None:
         self._model = model
@@ -25,8 +25,8 @@ class TensorFlowFiles:
 
     @cached_property
     def savedmodel(self) -> Path:
-        """A folder whose signature `serving_default` takes `photos` (n, s, s, 3) float32 in 0…255
-        and gives `probabilities` (n, brands). Keras's own `model.export` stores every weight twice.
+        """A SavedModel with the signature `serving_default` from `photos` (n, s, s, 3) float32 in
+        0…255 to `probabilities` (n, brands). Keras's `model.export` would store every weight twice.
         """
         import tensorflow as tf
 
@@ -39,31 +39,31 @@ class TensorFlowFiles:
             input_signature=[photos],
             autograph=False,
         )
-        with held_back():
+        with silenced():
             tf.saved_model.save(module, str(path), signatures={SIGNATURE: module.serve})
         return path
 
     @cached_property
     def tflite(self) -> Path:
-        """A file that computes in float32; input and output as those of the SavedModel."""
+        """A float32 LiteRT file with the inputs and outputs of the SavedModel."""
         import tensorflow as tf
 
         path = self._folder / "model.tflite"
-        with held_back():
+        with silenced():
             converter = tf.lite.TFLiteConverter.from_saved_model(str(self.savedmodel))
             path.write_bytes(converter.convert())
         return path
 
 
-def quantise(tflite: Path, representative: np.ndarray, target: Path) -> None:
-    """Write the float file `tflite` with the network's convolutions and sums in int8.
+def quantize(tflite: Path, representative: np.ndarray, target: Path) -> None:
+    """Quantize the layers _IN_INT8 of the float32 file `tflite`; input and output stay float32.
 
-    Weights have a scale per channel, maps one each, which follows from the photos `representative`,
-    (n, s, s, 3) uint8. Input and output stay float32.
+    Weights have a scale per channel, activations one per tensor, calibrated on the photos
+    `representative`, (n, s, s, 3) uint8.
     """
     from ai_edge_quantizer import qtyping, quantizer
 
-    with held_back():
+    with silenced():
         recipe = quantizer.Quantizer(str(tflite))
         for operation in _IN_INT8:
             recipe.add_static_config(

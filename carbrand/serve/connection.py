@@ -1,6 +1,6 @@
-"""A connection: what a client gets that speaks no proper HTTP, and what is never said of requests.
+"""Responses to malformed requests and HTTP errors, without quoting requests.
 
-Names of photos are in headers and addresses, and what aiohttp says of an error quotes those.
+aiohttp's own messages quote headers and URLs, which may have names of photos.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from aiohttp import web
 
 from carbrand.serve.guard import HEADERS
 
-_GARBLED = "This is no HTTP request that can be read. POST a photo to /predict, or GET /."
+_MALFORMED = "This is not a valid HTTP request. POST a photo to /predict, or GET /."
 
 
 class Connection(web.RequestHandler):
-    """Answers also what cannot be parsed in JSON, and quotes nothing of it."""
+    """Responds in JSON also to requests that cannot be parsed, without quoting them."""
 
     def handle_error(
         self,
@@ -26,10 +26,10 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,  # noqa: ARG002 — quotes the request, as `message` does
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
-        """The answer to a request that got to no handler; the connection is closed after it."""
+        """The response to a request that reached no handler; the connection is closed after it."""
         if request.writer.output_size:
-            raise ConnectionError("an answer has begun already")
-        response = json_answer(status, {"error": _GARBLED})
+            raise ConnectionError("a response was sent already")
+        response = json_response(status, {"error": _MALFORMED})
         response.headers.update(HEADERS)
         response.headers["Server"] = "carbrand"
         response.force_close()
@@ -38,37 +38,37 @@ class Connection(web.RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer; where aiohttp itself gives one, in our words."""
+        """Send a response; those of aiohttp itself in our words."""
         if isinstance(resp, web.HTTPException):
-            resp = answer_http_error(resp)
+            resp = http_error_response(resp)
         return await super().finish_response(request, resp, start_time)
 
 
-def answer_http_error(error: web.HTTPException) -> web.Response:
-    """What aiohttp says of an address, a method or a header, without quoting it."""
+def http_error_response(error: web.HTTPException) -> web.Response:
+    """The response to an unknown URL, a wrong method or a wrong header, without quoting it."""
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        response = json_answer(405, {"error": f"That is not possible here, but {allowed} is."})
+        response = json_response(405, {"error": f"Method not allowed. Use {allowed}."})
         response.headers["Allow"] = allowed
         return response
     if error.status == 404:
-        words = "There is nothing here. POST a photo to /predict, or GET /."
-        return json_answer(404, {"error": words})
-    return json_answer(error.status, {"error": f"{error.reason}."})
+        message = "Not found. POST a photo to /predict, or GET /."
+        return json_response(404, {"error": message})
+    return json_response(error.status, {"error": f"{error.reason}."})
 
 
-def json_answer(status: int, content: dict[str, Any]) -> web.Response:
-    """An answer in JSON."""
+def json_response(status: int, content: dict[str, Any]) -> web.Response:
+    """A JSON response."""
     text = json.dumps(content, indent=2) + "\n"
     return web.Response(status=status, text=text, content_type="application/json")
 
 
-def where_it_failed(error: BaseException) -> str:
-    """A traceback without the messages of the errors: they may quote what a client sent."""
+def format_traceback(error: BaseException) -> str:
+    """A traceback without the errors' messages, which may quote a request."""
     parts: list[str] = []
-    earlier: BaseException | None = error
-    while earlier:
-        frames = "".join(traceback.format_tb(earlier.__traceback__))
-        parts.insert(0, f"{frames}{type(earlier).__name__}")
-        earlier = earlier.__cause__ or earlier.__context__
+    current: BaseException | None = error
+    while current:
+        frames = "".join(traceback.format_tb(current.__traceback__))
+        parts.insert(0, f"{frames}{type(current).__name__}")
+        current = current.__cause__ or current.__context__
     return "\n".join(parts)

@@ -1,4 +1,4 @@
-"""Who may ask: a server on one's own machine is still within reach of every page one visits."""
+"""Access checks: web pages of other sites can reach a server on the user's machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiohttp import web
 
 from carbrand.serve.refusal import Refusal
 
-# For every answer. The page adds a policy of its own.
+# Of every response. The page has a policy of its own.
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -21,7 +21,7 @@ HEADERS = {
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine goes by that name or address."""
+    """Whether it is a name or address of this machine only."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -29,24 +29,21 @@ def is_loopback(host: str) -> bool:
 
 
 def check_host(request: web.Request) -> None:
-    """Raise Refusal unless this machine was asked for by a name that is its own.
-
-    Against DNS rebinding: another site's name that has come to mean 127.0.0.1.
-    """
+    """Raise Refusal unless the Host header is a loopback name, against DNS rebinding."""
     if not is_loopback(_name(request.headers.get("Host", ""))):
-        raise Refusal(403, "This server answers to localhost only. Open it under that name.")
+        raise Refusal(403, "This server accepts requests to localhost only. Use that name.")
 
 
 def check_origin(request: web.Request) -> None:
-    """Raise Refusal when a browser asks for another site's page, and says so."""
+    """Raise Refusal if a browser sends the request for a page of another site."""
     origin = request.headers.get("Origin")
-    # `//host:port` of either: beyond a proxy that speaks HTTPS, the schemes differ.
-    same = origin is None or urlsplit(origin).netloc.lower() == _asked(request)
+    # Without the scheme, which differs behind a proxy for HTTPS.
+    same = origin is None or urlsplit(origin).netloc.lower() == _host_header(request)
     if not same or request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
         raise Refusal(403, "Another site may not send photos here. Open this server's own page.")
 
 
-def _asked(request: web.Request) -> str:
+def _host_header(request: web.Request) -> str:
     return request.headers.get("Host", "").lower()
 
 

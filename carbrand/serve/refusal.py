@@ -1,10 +1,10 @@
-"""The one way a request is turned down: an HTTP status, and a sentence that says what to do."""
+"""Refusals of requests: an HTTP status and a message that says what to do."""
 
 from __future__ import annotations
 
 
 class Refusal(Exception):
-    """What the client did, and how to mend it; `status` is the HTTP status that it gets."""
+    """A refused request. status: of HTTP. message: the problem and what to do."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -13,7 +13,7 @@ class Refusal(Exception):
 
 
 class Busy(Refusal):
-    """More is asked than can be done at once; asking again helps."""
+    """Too many requests at once; the client may retry."""
 
     def __init__(self) -> None:
-        super().__init__(503, "The server has too many photos to look at. Try again in a second.")
+        super().__init__(503, "The server has too many photos to process. Try again in a second.")

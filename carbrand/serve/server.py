@@ -1,4 +1,4 @@
-"""The server: three addresses, and how it starts and ends."""
+"""The server: its three routes, startup and shutdown."""
 
 from __future__ import annotations
 
@@ -18,70 +18,74 @@ from aiohttp import web
 
 from carbrand.node.errors import DONE, UserError
 from carbrand.node.terminal import print_line, print_note
-from carbrand.serve.answer import Answerer
-from carbrand.serve.connection import Connection, answer_http_error, json_answer, where_it_failed
+from carbrand.serve.connection import (
+    Connection,
+    format_traceback,
+    http_error_response,
+    json_response,
+)
 from carbrand.serve.guard import HEADERS, check_host, check_origin, is_loopback
 from carbrand.serve.refusal import Busy, Refusal
+from carbrand.serve.responder import Responder
 from carbrand.serve.start_page import Page, render_page
 from carbrand.serve.upload import MEGABYTE, Uploads
 from carbrand.serve.workers import Workers
 
-# A connection that asks for nothing is closed, and so is one whose photo nobody wants.
+# Idle connections are closed after IDLE_S, those with a refused upload after UNWANTED_S.
 IDLE_S, UNWANTED_S = 20.0, 5.0
-# What is being answered when the server is told to end has so long.
-LAST_ANSWERS_S = 1.0
+# Requests in progress at shutdown may take so long.
+SHUTDOWN_S = 1.0
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = logging.getLogger(__name__)
 
 
 def serve(model: Path, host: str, port: int, max_mb: float) -> int:
-    """Answer until told to end; the exit status. Port 0 is any that is free.
+    """Serve until a signal; the exit status. Port 0 is any free port.
 
-    Raises UserError when there is nothing to serve or nowhere to listen, and KeyboardInterrupt
-    when Ctrl-C ended it.
+    Raises UserError if the model or the address cannot be used, and KeyboardInterrupt on Ctrl-C.
     """
     with _bind(host, port) as listening:  # before the model, which takes longer to fail
-        _keep_quiet()
+        _silence_logs()
         local = is_loopback(listening.getsockname()[0])
         if not local:
             print_note(
-                f"warning: whoever reaches {_address(listening)} can use the model: there is no "
-                "password, and nothing is encrypted"
+                f"warning: anyone who can reach {_address(listening)} can use the model: there is "
+                "no password and no encryption"
             )
-        answerer, workers = Answerer(model), Workers()
-        application = build(
-            answerer.answer,
-            render_page(answerer.brands, max_mb),
+        responder, workers = Responder(model), Workers()
+        application = build_application(
+            responder.respond,
+            render_page(responder.brands, max_mb),
             Uploads(round(max_mb * MEGABYTE)),
             workers,
             local=local,
         )
         try:
-            ended_by = asyncio.run(_run(application, listening, model))
+            received = asyncio.run(_run(application, listening, model))
         finally:
             workers.stop()
-    if ended_by == signal.SIGINT:
+    if received == signal.SIGINT:
         raise KeyboardInterrupt
     return DONE
 
 
-def _keep_quiet() -> None:
-    """Let no library print what it makes of a request: it would quote names of photos."""
+def _silence_logs() -> None:
+    """Silence library logs, which would quote requests with names of photos."""
     warnings.simplefilter("ignore")  # of aiohttp, about headers
     for name in ("aiohttp", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def build(
-    answer: Callable[[bytes], dict[str, Any]],
+def build_application(
+    respond: Callable[[bytes], dict[str, Any]],
     page: Page,
     uploads: Uploads,
     workers: Workers,
     *,
     local: bool,
 ) -> web.Application:
-    """The addresses: `/`, `/predict` and `/health`. `local`: only this machine may ask."""
+    """The routes `/`, `/predict` and `/health`. local: only this machine may send requests."""
 
     async def show_page(_request: web.Request) -> web.Response:
         headers = {"Content-Security-Policy": page.policy}
@@ -89,16 +93,16 @@ def build(
             body=page.html, content_type="text/html", charset="utf-8", headers=headers
         )
 
-    async def say_healthy(_request: web.Request) -> web.Response:
-        return json_answer(200, {"status": "ok"})
+    async def show_health(_request: web.Request) -> web.Response:
+        return json_response(200, {"status": "ok"})
 
     async def predict(request: web.Request) -> web.Response:
         check_origin(request)
         async with uploads.receive(request) as photo:
             began = time.perf_counter()
-            record = await workers.run(answer, photo)
+            record = await workers.run(respond, photo)
         milliseconds = round(1000 * (time.perf_counter() - began), 1)
-        return json_answer(200, record | {"milliseconds": milliseconds})
+        return json_response(200, record | {"milliseconds": milliseconds})
 
     @web.middleware
     async def refuse(request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -107,24 +111,24 @@ def build(
                 check_host(request)
             return await handler(request)
         except Refusal as refusal:
-            response = json_answer(refusal.status, {"error": refusal.message})
+            response = json_response(refusal.status, {"error": refusal.message})
             if isinstance(refusal, Busy):
                 response.headers["Retry-After"] = "1"
             return response
         except web.HTTPException as error:
-            return answer_http_error(error)
-        except ConnectionError:  # the client has gone away, and aiohttp knows what to do
+            return http_error_response(error)
+        except ConnectionError:  # the client has disconnected, which aiohttp handles
             raise
         except Exception as error:
-            where = where_it_failed(error)
-            _log.error("The server failed on a request, which is its own fault:\n%s", where)
-            return json_answer(500, {"error": "The server failed; its terminal says why."})
+            trace = format_traceback(error)
+            _log.error("Internal error while handling a request:\n%s", trace)
+            return json_response(500, {"error": "Internal error; see the terminal of the server."})
 
     application = web.Application(middlewares=[refuse])
     application.add_routes(
         [
             web.get("/", show_page),
-            web.get("/health", say_healthy),
+            web.get("/health", show_health),
             web.post("/predict", predict),
         ]
     )
@@ -135,26 +139,26 @@ def build(
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    response.headers["Server"] = "carbrand"  # and no versions
+    response.headers["Server"] = "carbrand"  # without versions
 
 
 async def _run(application: web.Application, listening: socket.socket, model: Path) -> int:
-    """Listen until a signal ends it; that signal."""
-    async with answering(application, listening):
-        ended = _ended()
-        print_line(f"Serving {model} on {_address(listening)} (Ctrl-C ends it)", flush=True)
-        return await ended
+    """Serve until a signal; returns the signal."""
+    async with serving(application, listening):
+        stopped = _on_signal()
+        print_line(f"Serving {model} on {_address(listening)} (press Ctrl-C to stop)", flush=True)
+        return await stopped
 
 
 @asynccontextmanager
-async def answering(application: web.Application, listening: socket.socket) -> AsyncIterator[None]:
-    """Answer who connects to the socket while the block runs. Nothing of a request is logged."""
+async def serving(application: web.Application, listening: socket.socket) -> AsyncIterator[None]:
+    """Accept connections on the socket while the block runs. No request is logged."""
     silent = logging.getLogger(f"{__name__}.protocol")
-    silent.setLevel(logging.CRITICAL)  # it would give a traceback for each garbled request
+    silent.setLevel(logging.CRITICAL)  # it logs a traceback for each malformed request
     runner = web.AppRunner(
         application,
-        handler_cancellation=True,  # who has gone away needs no answer
-        shutdown_timeout=LAST_ANSWERS_S,
+        handler_cancellation=True,  # disconnected clients need no response
+        shutdown_timeout=SHUTDOWN_S,
     )
     await runner.setup()
     options: dict[str, Any] = {
@@ -167,7 +171,7 @@ async def answering(application: web.Application, listening: socket.socket) -> A
     loop = asyncio.get_running_loop()
 
     def connect() -> Connection:
-        assert runner.server  # since `setup`
+        assert runner.server  # set by `setup`
         return Connection(
             runner.server,
             loop=loop,
@@ -184,38 +188,38 @@ async def answering(application: web.Application, listening: socket.socket) -> A
         await runner.cleanup()
 
 
-def _ended() -> asyncio.Future[int]:
-    """Done when a signal tells the process to end. On Windows, Ctrl-C raises by itself."""
+def _on_signal() -> asyncio.Future[int]:
+    """A future of the signal that stops the process. On Windows, Ctrl-C raises by itself."""
     loop = asyncio.get_running_loop()
-    ended: asyncio.Future[int] = loop.create_future()
+    received: asyncio.Future[int] = loop.create_future()
 
-    def end(by: int) -> None:
-        if not ended.done():
-            ended.set_result(by)
+    def receive(number: int) -> None:
+        if not received.done():
+            received.set_result(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):
-            loop.add_signal_handler(number, end, number)
-    return ended
+            loop.add_signal_handler(number, receive, number)
+    return received
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """A socket that has the port, and does not listen yet. Raises UserError."""
+    """A socket bound to the port, not listening yet. Raises UserError."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
-        raise UserError(f"There is no host {host} here. Give --host an address of it.") from None
+        raise UserError(f"{host} is not an address of this machine. Give another --host.") from None
     family, kind, protocol, _, address = found[0]
     listening = socket.socket(family, kind, protocol)
     try:
-        if sys.platform != "win32":  # there it would let two servers share a port
+        if sys.platform != "win32":  # where it would let two servers share a port
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
     except OSError as error:
         listening.close()
         reason = (error.strerror or str(error)).lower()
         raise UserError(
-            f"{host} port {port} cannot be listened on ({reason}). Give another --port or --host."
+            f"Cannot listen on {host} port {port} ({reason}). Give another --port or --host."
         ) from None
     return listening
 

@@ -1,4 +1,4 @@
-"""The page: one HTML file that needs no other, and the policy that lets nothing else run in it."""
+"""The page: a self-contained HTML file, and its Content-Security-Policy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 _HERE = Path(__file__).parent
-# The report's look, and what only this page has.
+# The report's style, and the page's own.
 _STYLES = (_HERE.parent / "report" / "templates" / "style.css", _HERE / "page.css")
 _SCRIPT = _HERE / "page.js"
 
@@ -26,7 +26,7 @@ class Page:
 
 
 def render_page(brands: Sequence[str], max_mb: float) -> Page:
-    """The page of a model that knows `brands`, for photos of at most `max_mb` megabytes."""
+    """The page for a model of these brands and photos of at most `max_mb` megabytes."""
     style = "".join(path.read_text("utf-8") for path in _STYLES)
     script = _SCRIPT.read_text("utf-8")
     environment = jinja2.Environment(

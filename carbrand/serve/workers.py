@@ -1,4 +1,4 @@
-"""A few threads that look at photos, and a queue before them that has an end."""
+"""A thread pool for predictions with a bounded queue."""
 
 from __future__ import annotations
 
@@ -10,46 +10,45 @@ from typing import Any, TypeVar
 from carbrand.parallel.batches import usable_cores
 from carbrand.serve.refusal import Busy
 
-# Each may hold a photo of the most pixels.
+# Each may hold a photo with the most pixels.
 MAX_THREADS = 4
-# Photos that may wait: the last of them waits for a few seconds.
-WAITING = 32
+# The length of the queue, a few seconds of work.
+QUEUE_LENGTH = 32
 
 Result = TypeVar("Result")
 
 
 class Workers:
-    """As many threads as cores, MAX_THREADS at most. Only for the event loop's own thread."""
+    """As many threads as cores, at most MAX_THREADS. Only for the event loop's own thread."""
 
-    def __init__(self, threads: int | None = None, waiting: int = WAITING) -> None:
+    def __init__(self, threads: int | None = None, queue_length: int = QUEUE_LENGTH) -> None:
         threads = threads or min(usable_cores(), MAX_THREADS)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="photo")
-        self._most = threads + waiting
-        self._taken = 0
+        self._capacity = threads + queue_length
+        self._pending = 0
 
     async def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """The function's result, when a thread had time for it. Raises Busy.
+        """The function's result from a thread. Raises Busy if the queue is full.
 
-        Cancelled while it waits, it is never begun; cancelled later, it keeps its place until the
-        thread is free again.
+        Cancelled in the queue, it never runs; cancelled later, it occupies its thread to the end.
         """
-        if self._taken >= self._most:
+        if self._pending >= self._capacity:
             raise Busy
         loop = asyncio.get_running_loop()
-        self._taken += 1
+        self._pending += 1
         future = self._threads.submit(function, *arguments)
-        future.add_done_callback(lambda done: _tell(loop, self._leave, done))
+        future.add_done_callback(lambda done: _call_in_loop(loop, self._release, done))
         return await asyncio.wrap_future(future)
 
     def stop(self) -> None:
-        """Begin nothing more; what runs comes to its end unheard."""
+        """Cancel the queue without waiting for running functions."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _leave(self, _done: Future[Any]) -> None:
-        self._taken -= 1
+    def _release(self, _done: Future[Any]) -> None:
+        self._pending -= 1
 
 
-def _tell(
+def _call_in_loop(
     loop: asyncio.AbstractEventLoop, what: Callable[[Future[Any]], None], done: Future[Any]
 ) -> None:
     if not loop.is_closed():

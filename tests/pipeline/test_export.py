@@ -170,7 +170,7 @@ def test_an_error_midway_leaves_what_was_there(finished, monkeypatch):
     old.mkdir(parents=True)
     (old / "MODEL_CARD.md").write_text("of before", "utf-8")
     half = replace(FORMATS["onnx"], write=write_half)
-    with pytest.raises(UserError, match=r"onnx: what was written does not run \(.*\)\. Nothing"):
+    with pytest.raises(UserError, match=r"the exported model does not run \(.*\) and was not"):
         list(export_model(MODEL, [half], Path("export"), Path("Datasets/train")))
     assert files(Path("export")) == {"onnx/MODEL_CARD.md": b"of before"}
 
@@ -180,7 +180,7 @@ def test_a_folder_that_is_no_export_is_left_alone(finished, monkeypatch):
     mine = Path("export/onnx/thesis.txt")
     mine.parent.mkdir(parents=True)
     mine.write_text("mine", "utf-8")
-    with pytest.raises(UserError, match=r"export/onnx is there and holds no MODEL_CARD\.md"):
+    with pytest.raises(UserError, match=r"export/onnx exists and has no MODEL_CARD\.md"):
         carbrand_export("--format", "onnx")
     assert files(Path("export")) == {"onnx/thesis.txt": b"mine"}
 
@@ -202,8 +202,7 @@ def test_what_is_not_installed_is_one_line_with_its_mend(monkeypatch):
     with pytest.raises(UserError) as told:
         choose_formats(["onnx", "tflite"])
     assert told.value.problems == (
-        "onnx is left out: onnx not installed. Install what it needs, "
-        "`pip install -e '.[export]'`.",
+        "onnx is left out: onnx not installed. Run `pip install -e '.[export]'`.",
     )
     assert [format.name for format in choose_formats([])] == ["savedmodel", "tflite", "tflite_int8"]
     for module in ("tensorflow", "ai_edge_litert"):

@@ -84,7 +84,7 @@ def test_no_number_of_another_model_is_told(finished):
     lock.write_text(lock.read_text("utf-8").replace(digest, "f" * 32), "utf-8")
     record = read_record(model)
     assert record == RunRecord(missing=record.missing)
-    assert "evaluated another one" in card_of(finished)
+    assert "evaluated another model" in card_of(finished)
 
 
 def test_a_lone_model_has_a_card_that_claims_nothing(finished, tmp_path):

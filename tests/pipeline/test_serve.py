@@ -23,7 +23,7 @@ from carbrand.model.classifier import Classifier
 from carbrand.model.heatmap import align_with_photo
 from carbrand.photos.photo import open_photo
 from carbrand.report.thumbnail import heat_overlay
-from carbrand.serve.answer import MAX_PIXELS, Answerer
+from carbrand.serve.responder import MAX_PIXELS, Responder
 from tests.conftest import PAINTS, draw_photo, run
 from tests.support.serving import MODEL, PATIENCE_S, a_photo, as_bytes, serving, start
 
@@ -96,7 +96,7 @@ def test_a_form_is_answered_like_the_bare_photo(server):
 def test_the_heat_map_over_the_grey_photo_is_the_picture_of_the_report(project, tmp_path, size):
     draw_photo((30, 60, 200), 5, size).save(tmp_path / "a.png")
     photo = open_photo(tmp_path / "a.png")
-    answer = Answerer(project / MODEL).answer((tmp_path / "a.png").read_bytes())
+    answer = Responder(project / MODEL).respond((tmp_path / "a.png").read_bytes())
     png = base64.b64decode(answer["heatmap"].removeprefix("data:image/png;base64,"))
     small = photo.resize((224, 224))
     laid_over = small.convert("L").convert("RGBA")
@@ -160,7 +160,7 @@ def claims_to_be(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        (b"", 400, "holds no photo"),
+        (b"", 400, "has no photo"),
         (b"not a photo", 415, "none of JPEG, PNG"),
         (b"%PDF-1.7 " * 20, 415, "PDF"),
         (b"\x00\x00\x00\x18ftypheic" + bytes(40), 415, "HEIC"),
@@ -334,7 +334,7 @@ def refused(project: Path, *arguments: str) -> str:
 
 def test_a_port_in_use_is_one_line(server, project):
     line = refused(project, "--port", str(server.port))
-    assert line.startswith(f"error: 127.0.0.1 port {server.port} cannot be listened on (")
+    assert line.startswith(f"error: Cannot listen on 127.0.0.1 port {server.port} (")
     assert "another --port" in line
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import pytest
 
-from carbrand.serve.upload import MOST_PARTS
+from carbrand.serve.upload import MAX_PARTS
 from tests.support.serving import Server, a_photo, serving
 
 SECRET = "secret-holiday"
@@ -93,49 +93,49 @@ def test_a_field_without_a_chosen_file_is_passed_over(server):
 
 
 REFUSED: dict[str, tuple[bytes, int, str]] = {
-    "no file": (post(form(TEXT)), 400, "The form holds no file. Send the photo"),
-    "no part": (post(b"--cut--\r\n"), 400, "holds no file"),
-    "an empty file": (post(form(file_part(b""))), 400, "holds no photo"),
+    "no file": (post(form(TEXT)), 400, "The form has no file. Send the photo"),
+    "no part": (post(b"--cut--\r\n"), 400, "has no file"),
+    "an empty file": (post(form(file_part(b""))), 400, "has no photo"),
     "a file that is no photo": (post(form(file_part(b"x"))), 415, "none of JPEG"),
     "another form": (
         post(form(b"Content-Type: multipart/mixed; boundary=in\r\n\r\n--in--")),
-        *(400, "holds another form"),
+        *(400, "has a nested form"),
     ),
     "a long part header": (
         post(form(file_part(b"x", NAMED + b"; x=" + b"y" * 9000))),
-        *(400, "The request is garbled"),
+        *(400, "The request is malformed"),
     ),
     "a long name": (
         post(form(file_part(b"x", b'A: b; filename="' + b"secret-holiday" * 700 + b'"'))),
-        *(400, "The request is garbled"),
+        *(400, "The request is malformed"),
     ),
-    "many part headers": (post(form(file_part(b"x", b"A: b\r\n" * 200 + NAMED))), 400, "garbled"),
-    "many parts": (post(form(*[TEXT] * (MOST_PARTS + 1))), 400, "more than 100 parts"),
-    "a header without a colon": (post(form(file_part(b"x", b"secret-holiday"))), 400, "garbled"),
-    "no boundary": (post(form(file_part(b"x")), "multipart/form-data"), 400, "garbled"),
-    "a long boundary": (post(b"x", f"multipart/form-data; boundary={'b' * 99}"), 400, "garbled"),
-    "another boundary": (post(b"--secret-holiday\r\n\r\nx"), 400, "garbled"),
+    "many part headers": (post(form(file_part(b"x", b"A: b\r\n" * 200 + NAMED))), 400, "malformed"),
+    "many parts": (post(form(*[TEXT] * (MAX_PARTS + 1))), 400, "more than 100 parts"),
+    "a header without a colon": (post(form(file_part(b"x", b"secret-holiday"))), 400, "malformed"),
+    "no boundary": (post(form(file_part(b"x")), "multipart/form-data"), 400, "malformed"),
+    "a long boundary": (post(b"x", f"multipart/form-data; boundary={'b' * 99}"), 400, "malformed"),
+    "another boundary": (post(b"--secret-holiday\r\n\r\nx"), 400, "malformed"),
     "no end": (post(b"--cut\r\n" + NAMED + b"\r\n\r\nxyz"), 415, "none of JPEG"),
     "a charset": (
         post(form(b'Content-Disposition: form-data; name="_charset_"\r\n\r\n\xff' + b"x" * 40)),
-        *(400, "garbled"),
+        *(400, "malformed"),
     ),
     "base64": (
         post(form(file_part(b"eA==", NAMED + b"\r\nContent-Transfer-Encoding: base64"))),
         *(415, "packed"),
     ),
     "a packed body": (post(b"x", head=b"Content-Encoding: gzip\r\n"), 415, "packed"),
-    "no HTTP": (b"\x16\x03\x01 secret-holiday\r\n\r\n", 400, "no HTTP request"),
+    "no HTTP": (b"\x16\x03\x01 secret-holiday\r\n\r\n", 400, "not a valid HTTP request"),
     "a long address": (
         b"GET /" + b"secret-holiday" * 1000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        *(400, "no HTTP request"),
+        *(400, "not a valid HTTP request"),
     ),
     "a long header": (post(b"x", head=b"X: " + b"secret-holiday" * 700 + b"\r\n"), 400, "no HTTP"),
-    "a broken header": (post(b"x", head=b"secret-holiday\r\n"), 400, "no HTTP request"),
-    "two lengths": (post(b"x", head=b"Content-Length: 99\r\n"), 400, "no HTTP request"),
+    "a broken header": (post(b"x", head=b"secret-holiday\r\n"), 400, "not a valid HTTP request"),
+    "two lengths": (post(b"x", head=b"Content-Length: 99\r\n"), 400, "not a valid HTTP request"),
     "a strange length": (
         b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: secret-holiday\r\n\r\n",
-        *(400, "no HTTP request"),
+        *(400, "not a valid HTTP request"),
     ),
     "a broken chunk": (
         b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -145,15 +145,15 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "an expectation": (post(b"x", head=b"Expect: secret-holiday\r\n"), 417, "Expectation Failed"),
     "an address in percent": (
         b"GET /%73ecret-holiday%0aerror%1b HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        *(404, "nothing here"),
+        *(404, "Not found"),
     ),
     "a method": (
         b"SECRET-HOLIDAY / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        *(400, "no HTTP request"),
+        *(400, "not a valid HTTP request"),
     ),
     "a method that is not here": (
         b"DELETE /secret-holiday HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        *(404, "nothing here"),
+        *(404, "Not found"),
     ),
     "an expectation elsewhere": (
         b"GET /secret-holiday HTTP/1.1\r\nHost: localhost\r\nExpect: secret-holiday\r\n\r\n",

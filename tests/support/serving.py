@@ -21,7 +21,7 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 
-from carbrand.serve.server import build
+from carbrand.serve.server import build_application
 from carbrand.serve.start_page import render_page
 from carbrand.serve.upload import Uploads
 from carbrand.serve.workers import Workers
@@ -124,7 +124,7 @@ def visit(uploads: Uploads, workers: Workers, talk: Callable[[TestClient, Answer
     async def main() -> None:
         answering = Answering()
         page = render_page(["asta"], 1)
-        application = build(answering, page, uploads, workers, local=True)
+        application = build_application(answering, page, uploads, workers, local=True)
         server = TestServer(application)
         try:
             async with server:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from carbrand.export.sample_photos import MOST, choose_photos, write_photos
+from carbrand.export.sample_photos import MAX_PHOTOS, choose_photos, write_photos
 from carbrand.node.errors import UserError
 from carbrand.photos.manifest import EXCLUDED, KEPT, Row
 from carbrand.photos.photo import read_photo
@@ -61,7 +61,7 @@ def test_photos_that_were_left_out_are_not_used(datasets):
 def test_test_photos_are_refused_however_their_folder_is_named(datasets, absolute):
     folder = datasets / "test"
     named = folder if absolute else folder.relative_to(datasets.parent)
-    with pytest.raises(UserError, match=r"holds no training photo that the manifest keeps\. Name"):
+    with pytest.raises(UserError, match=r"has no training photo that the manifest keeps\. Give"):
         choose_photos(named, rows(datasets), datasets.parent)
 
 
@@ -83,7 +83,7 @@ def test_of_many_photos_some_are_taken_from_everywhere(tmp_path):
         for number in range(200):
             (tmp_path / brand / f"{number:03}.jpg").touch()
     chosen = choose_photos(tmp_path, [], tmp_path)
-    assert len(chosen.check) == len(chosen.representative) == MOST
+    assert len(chosen.check) == len(chosen.representative) == MAX_PHOTOS
     numbers = [int(path[-7:-4]) for path in chosen.check if "asta" in path]
     assert max(np.diff(numbers)) <= 10
     assert numbers[-1] > 190

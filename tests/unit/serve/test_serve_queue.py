@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from carbrand.serve.connection import where_it_failed
+from carbrand.serve.connection import format_traceback
 from carbrand.serve.start_page import render_page
-from carbrand.serve.upload import PHOTOS_HELD, Uploads
+from carbrand.serve.upload import MAX_PHOTOS_HELD, Uploads
 from carbrand.serve.workers import Workers
 from tests.support.serving import Answering, until, visit
 
@@ -39,7 +39,7 @@ def test_when_the_queue_is_full_the_next_is_told_to_come_back_later():
         assert [(await task).status for task in waiting] == [200, 200]
         assert (await client.post("/predict", data=b"later")).status == 200
 
-    visit(Uploads(100), Workers(threads=1, waiting=1), talk)
+    visit(Uploads(100), Workers(threads=1, queue_length=1), talk)
 
 
 def test_who_goes_away_while_waiting_is_never_begun_and_leaves_their_place():
@@ -59,7 +59,7 @@ def test_who_goes_away_while_waiting_is_never_begun_and_leaves_their_place():
         assert (await (await first).json())["brand"] == "first"
         assert answering.begun == [b"first", b"last"]
 
-    visit(Uploads(100), Workers(threads=1, waiting=1), talk)
+    visit(Uploads(100), Workers(threads=1, queue_length=1), talk)
 
 
 def test_a_photo_that_does_not_come_in_is_given_up():
@@ -76,15 +76,15 @@ def test_photos_that_come_in_may_not_fill_the_memory_and_free_it_again():
     async def talk(client: TestClient, answering: Answering) -> None:
         asked = [
             asyncio.create_task(client.post("/predict", data=b"%d" % n * 100))
-            for n in range(PHOTOS_HELD)
+            for n in range(MAX_PHOTOS_HELD)
         ]
-        await until(lambda: len(answering.begun) == PHOTOS_HELD)
+        await until(lambda: len(answering.begun) == MAX_PHOTOS_HELD)
         assert (await client.post("/predict", data=b"x")).status == 503
         answering.may.set()
         assert {(await task).status for task in asked} == {200}
         assert (await client.post("/predict", data=b"x" * 100)).status == 200
 
-    visit(Uploads(100), Workers(PHOTOS_HELD), talk)
+    visit(Uploads(100), Workers(MAX_PHOTOS_HELD), talk)
 
 
 def test_a_fault_of_the_server_is_told_and_costs_one_request(caplog):
@@ -132,7 +132,7 @@ def test_a_traceback_names_places_and_kinds_only():
     try:
         raise web.HTTPBadRequest(text=SECRET)
     except web.HTTPException as error:
-        said = where_it_failed(error)
+        said = format_traceback(error)
     assert said.endswith("HTTPBadRequest")
     assert "test_serve_queue.py" in said
     assert f'"{SECRET}"' not in said

@@ -100,9 +100,9 @@ def test_the_photos_of_a_fold_do_not_affect_its_temperature():
 def test_the_confidence_that_label_smoothing_takes_is_restored():
     """Logits of a third of the calibrated ones get the temperature 1/3."""
     logits, labels = draw(1.0)
-    held_back = logits / 3
-    temperature = fit_temperature(held_back, labels)
+    silenced = logits / 3
+    temperature = fit_temperature(silenced, labels)
     assert temperature == pytest.approx(1 / 3, rel=0.06)
-    before, after = log_loss(held_back, labels), log_loss(held_back / temperature, labels)
+    before, after = log_loss(silenced, labels), log_loss(silenced / temperature, labels)
     assert after < before
     assert after == pytest.approx(log_loss(logits, labels), rel=5e-3)
