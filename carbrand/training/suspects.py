@@ -42,7 +42,7 @@ _BATCH_ROWS = 2048
 def find_suspects(features: Features) -> list[Suspect]:
     """All of cleanlab's issues, and further photos up to LISTED; the most suspicious first."""
     labels, brands = features.labels, features.brands
-    probabilities = predict_held_out(
+    probabilities = predict_leave_one_out(
         features.vectors, labels, features.groups, len(brands), features.recipe.widths
     )
     issues, quality = _find_issues(labels, probabilities)
@@ -66,7 +66,7 @@ def find_suspects(features: Features) -> list[Suspect]:
 
 
 @one_thread()
-def predict_held_out(
+def predict_leave_one_out(
     vectors: np.ndarray,
     labels: np.ndarray,
     groups: Sequence[str],

@@ -23,7 +23,7 @@ if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[1])])
 import numpy as np
 from carbrand.training.head import HeadParams, assign_folds, balance, train_head
-from carbrand.training.suspects import predict_held_out
+from carbrand.training.suspects import predict_leave_one_out
 
 def draw(photos, views, width, seed):
     labels = np.arange(photos) % 3
@@ -43,7 +43,7 @@ def learn(photos, views, width, seed, solver, epochs):
 def believed(photos, views, width):
     vectors, labels = draw(photos, views, width, 0)
     alone = [str(number) for number in range(photos)]
-    yield predict_held_out(vectors, labels, alone, 3, [width]).tobytes()
+    yield predict_leave_one_out(vectors, labels, alone, 3, [width]).tobytes()
 
 def say(what, parts):
     print(what, hashlib.sha256(b"".join(parts)).hexdigest())

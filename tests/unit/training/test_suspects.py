@@ -20,7 +20,7 @@ from carbrand.training.suspects import (
     PENALTY,
     SCORE_TEMPERATURE,
     find_suspects,
-    predict_held_out,
+    predict_leave_one_out,
 )
 from carbrand.vectors.array_file import open_rows, write_rows
 from carbrand.vectors.feature_store import Features, Recipe
@@ -64,6 +64,7 @@ def found_on_top(features: Features, planted: np.ndarray, top: int) -> int:
 @pytest.fixture(scope="session")
 def sample(
     sample_in_place: None,  # noqa: ARG001 (skips where it is not)
+    on_tensorflow: None,  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Features:
     """The committed sample as the default network sees it, small: seconds on 2 cores."""
@@ -168,7 +169,7 @@ def test_closed_form_leave_one_out_equals_leaving_out_one_by_one(photos):
             scores = (rows[left_out] @ kernel).mean(axis=0) / SCORE_TEMPERATURE
             expected[left_out] = np.exp(scores) / np.exp(scores).sum()
         label_probabilities = expected[np.arange(photos), labels]
-    assert np.allclose(predict_held_out(vectors, labels, groups, 3, [40]), expected, atol=1e-5)
+    assert np.allclose(predict_leave_one_out(vectors, labels, groups, 3, [40]), expected, atol=1e-5)
 
 
 def test_copies_are_held_out_together():
@@ -176,8 +177,8 @@ def test_copies_are_held_out_together():
     vectors[1] = vectors[0]
     labels = labels.copy()
     labels[1] = labels[0] = 2  # a wrong brand, twice
-    apart = predict_held_out(vectors, labels, [str(n) for n in range(60)], 3, [40])
-    together = predict_held_out(
+    apart = predict_leave_one_out(vectors, labels, [str(n) for n in range(60)], 3, [40])
+    together = predict_leave_one_out(
         vectors, labels, ["0", "0", *(str(n) for n in range(2, 60))], 3, [40]
     )
     assert together[0, 2] < apart[0, 2]
@@ -187,9 +188,9 @@ def test_copies_are_held_out_together():
 def test_the_batch_size_changes_nothing_but_rounding(monkeypatch, photos):
     vectors, labels = clouds(photos=photos, spread=1.5)
     groups = [f"{number % (photos - 4)}" for number in range(photos)]
-    whole = predict_held_out(vectors, labels, groups, 3, [40])
+    whole = predict_leave_one_out(vectors, labels, groups, 3, [40])
     monkeypatch.setattr(suspects_module, "_BATCH_ROWS", 5)
-    assert np.allclose(predict_held_out(vectors, labels, groups, 3, [40]), whole, atol=1e-6)
+    assert np.allclose(predict_leave_one_out(vectors, labels, groups, 3, [40]), whole, atol=1e-6)
 
 
 @pytest.mark.parametrize("photos", [15, 60])
@@ -198,7 +199,7 @@ def test_vectors_in_a_file_give_the_same_bits_as_in_memory(tmp_path, photos):
     write_rows([tmp_path / "v.npy"], ((row,) for row in vectors), photos)
     groups = [str(number) for number in range(photos)]
     here, there = (
-        predict_held_out(each, labels, groups, 3, [40])
+        predict_leave_one_out(each, labels, groups, 3, [40])
         for each in (vectors, open_rows(tmp_path / "v.npy"))
     )
     assert here.tobytes() == there.tobytes()
