@@ -54,7 +54,7 @@ def iterate_lbfgs(objective: Objective, start: np.ndarray, max_steps: int) -> It
     for _ in range(max_steps):
         if not active.any():
             return
-        directions = np.where(active[:, None], hessian.unit_vectors(current.gradients), 0.0)
+        directions = np.where(active[:, None], hessian.directions(current.gradients), 0.0)
         following = _line_search(objective, current, directions)
         hessian.update(following.point - current.point, following.gradients - current.gradients)
         size = np.maximum(1.0, np.maximum(np.abs(current.values), np.abs(following.values)))
