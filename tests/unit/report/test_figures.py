@@ -8,7 +8,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,38 +41,42 @@ RUNS = {
     ),
     "33 brands": MadeUpRun(brands=tuple(f"{n:02} {LONG}"[: 3 + n] for n in range(33)), right=1),
 }
-FIGURES: dict[str, Callable[[Results], bytes]] = {
-    "loss": lambda run: charts.loss_curves(run, DPI).png,
-    "accuracy": lambda run: charts.accuracy_curves(run, DPI).png,
-    "confusion": lambda run: figures.confusion_matrix(run, DPI),
-    "brands": lambda run: figures.brand_metrics(run, DPI),
-    "reliability": lambda run: charts.reliability(run, DPI).png,
-    "map": lambda run: embedding_map(run, DPI),
-    "photos": lambda run: photo_page(run, DPI, photos=4),
-}
-
-
 CHARTS: dict[str, Callable[[Results], canvas.Chart]] = {
     "loss": lambda run: charts.loss_curves(run, DPI),
     "accuracy": lambda run: charts.accuracy_curves(run, DPI),
     "reliability": lambda run: charts.reliability(run, DPI),
 }
+PICTURES: dict[str, Callable[[Results], bytes]] = {
+    "confusion": lambda run: figures.confusion_matrix(run, DPI),
+    "brands": lambda run: figures.brand_metrics(run, DPI),
+    "map": lambda run: embedding_map(run, DPI),
+    "photos": lambda run: photo_page(run, DPI, photos=4),
+}
+FIGURES: dict[str, Callable[[Results], Any]] = {**CHARTS, **PICTURES}
+
+
+def png_of(figure: bytes | canvas.Chart) -> bytes:
+    return figure.png if isinstance(figure, canvas.Chart) else figure
 
 
 @pytest.fixture(scope="module", params=RUNS.values(), ids=list(RUNS))
-def folder(request, tmp_path_factory):
-    return request.param.write(tmp_path_factory.mktemp("run"))
+def drawn(request, tmp_path_factory):
+    """`drawn(name)`: that figure of the run, drawn once for all tests."""
+    folder = request.param.write(tmp_path_factory.mktemp("run"))
+    run = read_run(folder)
 
+    @cache
+    def draw(name: str) -> bytes | canvas.Chart:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            return FIGURES[name](run)
 
-@pytest.fixture
-def run(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    return read_run(folder)
+    return draw
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_no_figure_is_clipped_empty_or_huge(run, name):
-    figure = np.asarray(Image.open(io.BytesIO(FIGURES[name](run))).convert("L"))
+def test_no_figure_is_clipped_empty_or_huge(drawn, name):
+    figure = np.asarray(Image.open(io.BytesIO(png_of(drawn(name)))).convert("L"))
     height, width = figure.shape
     assert max(height, width) <= 22 * DPI
     inner = figure[3:-3, 3:-3]
@@ -87,9 +93,7 @@ def test_a_figure_is_the_same_file_every_time_and_holds_no_date(tmp_path, monkey
     for draw in FIGURES.values():
         first = draw(run)
         assert draw(run) == first
-        assert set(Image.open(io.BytesIO(first)).info) == {"dpi"}
-    for draw_chart in CHARTS.values():
-        assert draw_chart(run).svg == draw_chart(run).svg
+        assert set(Image.open(io.BytesIO(png_of(first))).info) == {"dpi"}
 
 
 def test_a_users_matplotlibrc_changes_no_figure(tmp_path, monkeypatch):
@@ -195,8 +199,8 @@ def test_only_few_bins_have_their_counts_written(tmp_path):
 
 
 @pytest.mark.parametrize("name", CHARTS)
-def test_a_chart_in_a_page_is_small_and_follows_the_colours_of_the_page(run, name):
-    svg = CHARTS[name](run).svg
+def test_a_chart_in_a_page_is_small_and_follows_the_colours_of_the_page(drawn, name):
+    svg = drawn(name).svg
     assert len(svg) < 20_000
     assert "#" not in re.sub(r' href="#\w+"', "", svg)  # every colour is a variable
     assert not re.search(r"xmlns|font-family|url\(|<style", svg)
@@ -205,8 +209,8 @@ def test_a_chart_in_a_page_is_small_and_follows_the_colours_of_the_page(run, nam
     assert min(sizes) * 343 / float(width) >= 10
 
 
-def test_ids_of_the_charts_in_a_page_are_unique(run):
-    ids = [id_ for draw in CHARTS.values() for id_ in re.findall(r' id="([^"]*)"', draw(run).svg)]
+def test_ids_of_the_charts_in_a_page_are_unique(drawn):
+    ids = [id_ for name in CHARTS for id_ in re.findall(r' id="([^"]*)"', drawn(name).svg)]
     assert len(ids) == len(set(ids)) > 0
 
 
