@@ -62,7 +62,7 @@ test: $(TOOLS)  ## prove it
 	@$(RUN) python -m pytest -n auto --dist worksteal $(ARGS)
 
 torture: $(TOOLS)  ## hold the promises to the full, and print the figures (takes long)
-	@$(RUN) TORTURE=1 python -m pytest tests/promises $(ARGS)
+	@$(RUN) TORTURE=1 python -m pytest tests/promises tests/unit $(ARGS)
 
 lint: $(TOOLS)  ## ruff and mypy
 	@$(RUN) ruff check .

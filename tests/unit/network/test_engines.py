@@ -19,6 +19,7 @@ from carbrand.network.network_file import read_network
 from carbrand.network.pooling import add_pooling
 from carbrand.node.errors import UserError
 from carbrand.parallel.batches import BATCH_SIZE, usable_cores
+from tests.support.running import in_torture
 from tests.support.small_networks import (
     SIZE_PX,
     SMALL_OUTPUTS,
@@ -63,9 +64,37 @@ def randomise(model: Any) -> None:
         layer.set_weights(weights)
 
 
+def build_small_resnet() -> Any:
+    """Every kind of layer that ResNet50 has, around one block."""
+    keras = import_keras()
+    layers = keras.layers
+    photos = keras.Input((SIZE_PX, SIZE_PX, 3), name="photos")
+    x = layers.Rescaling(1.0, offset=[-123.68, -116.779, -103.939], name="minus_mean")(photos)
+    x = layers.ZeroPadding2D(3, name="conv1_pad")(x)
+    x = layers.Conv2D(8, 7, strides=2, name="conv1")(x)
+    x = layers.BatchNormalization(epsilon=1.001e-5, name="conv1_bn")(x)
+    x = layers.Activation("relu", name="conv1_relu")(x)
+    x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
+    first = x = layers.MaxPooling2D(3, strides=2, name="pool1")(x)
+    x = layers.Conv2D(16, 3, padding="same", name="conv2")(x)
+    x = layers.BatchNormalization(epsilon=1.001e-5, name="conv2_bn")(x)
+    shortcut = layers.Conv2D(16, 1, name="shortcut")(first)
+    x = layers.Add(name="add")([shortcut, x])
+    return keras.Model(photos, layers.Activation("relu", name="out")(x), name=SMALL_RESNET)
+
+
+SMALL_RESNET = "small_resnet"
+# The others take seconds each and have no layers but those of these three.
+QUICK = ("efficientnet_lite0", "vgg16", SMALL_RESNET)
+
+
 def build_of_random_weights(name: str, tmp_path: Path) -> Any:
     """A backbone; those whose weights are a download, from a file of random ones."""
     keras = import_keras()
+    if name == SMALL_RESNET:
+        backbone = build_small_resnet()
+        randomise(backbone)
+        return backbone
     if name.startswith("efficientnet"):
         backbone = build_backbone(name, SIZE_PX, "imagenet")
         randomise(backbone)
@@ -78,11 +107,18 @@ def build_of_random_weights(name: str, tmp_path: Path) -> Any:
 
 
 @needs_openvino
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=in_torture)
+        for name in (*BACKBONES, SMALL_RESNET)
+    ],
+)
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_engines_agree_on_maps_and_vectors_of_every_backbone(name: str, tmp_path: Path) -> None:
     backbone = build_of_random_weights(name, tmp_path)
-    last, levels = backbone.layers[-1].name, levels_of(name)
+    last = backbone.layers[-1].name
+    levels = ("conv2_bn", "pool1") if name == SMALL_RESNET else levels_of(name)
     network, widths = add_pooling(backbone, "levels", levels)
     network.save(tmp_path / "network.h5")
     file = read_network(tmp_path / "network.h5")
@@ -108,7 +144,14 @@ def test_the_engines_agree_on_maps_and_vectors_of_every_backbone(name: str, tmp_
 
 
 @needs_openvino
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "efficientnet_lite0",
+        pytest.param("efficientnet_lite1", marks=in_torture),
+        pytest.param("efficientnet_lite2", marks=in_torture),
+    ],
+)
 def test_the_engines_agree_on_the_weights_that_people_use(name: str, tmp_path: Path) -> None:
     backbone = build_backbone(name, SIZE_PX, "imagenet")
     add_pooling(backbone, "avg_max", ())[0].save(tmp_path / "network.h5")
