@@ -61,7 +61,7 @@ merge-drivers: $(READY)
 test: $(TOOLS)  ## prove it
 	@$(RUN) python -m pytest -n auto --dist worksteal $(ARGS)
 
-torture: $(TOOLS)  ## hold the promises to the full, and print the figures (takes long)
+torture: $(TOOLS)  ## hold promises and units to the full, print the figures (takes long)
 	@$(RUN) TORTURE=1 python -m pytest tests/promises tests/unit $(ARGS)
 
 lint: $(TOOLS)  ## ruff and mypy

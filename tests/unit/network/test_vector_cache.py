@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import sqlite3
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -148,9 +148,13 @@ def rows(tmp_path) -> list[Row]:
     return found
 
 
+# Compiled once for all tests.
+open_network = cache(features.open_network)
+
+
 def look(rows, network: Path, params, folder: Path) -> tuple[np.ndarray, ...]:
     """Vectors and thumbnails of the photos."""
-    engine = features.open_network(network, params)
+    engine = open_network(network, params)
     extract_photos = partial(features.extract_photos, network=engine, params=params)
     with VectorCache(folder / "vectors.sqlite", features.cache_recipe(network, params)) as kept:
         looks = load_or_extract(rows, extract_photos, kept)

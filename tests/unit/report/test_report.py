@@ -7,7 +7,9 @@ import html
 import re
 import subprocess
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -34,11 +36,22 @@ HOSTILE = ("<script>alert(1)", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }} & 
 ARTICLE = r'<article class="prediction large misclassified">.*?</article>'
 
 
-def render(run: Results, confusion_png: bytes = b"PNG", **limits: int) -> str:
-    loss, accuracy, diagram = (
-        draw(run, dpi=50).svg
-        for draw in (charts.loss_curves, charts.accuracy_curves, charts.reliability)
-    )
+def draw_charts(run: Results) -> list[str]:
+    draws = (charts.loss_curves, charts.accuracy_curves, charts.reliability)
+    return [draw(run, dpi=50).svg for draw in draws]
+
+
+@cache
+def usual_charts() -> list[str]:
+    """For pages of which no test asks what their charts show: to draw them takes half a second."""
+    with TemporaryDirectory() as folder:
+        return draw_charts(read_run(MadeUpRun().write(Path(folder))))
+
+
+def render(
+    run: Results, confusion_png: bytes = b"PNG", svgs: list[str] | None = None, **limits: int
+) -> str:
+    loss, accuracy, diagram = svgs or usual_charts()
     page = render_report(
         ReportInput(
             run,
@@ -276,7 +289,7 @@ def test_the_fingerprint_is_what_sha256sum_says(tmp_path):
 def test_names_are_shown_as_text_and_never_become_markup(tmp_path, monkeypatch):
     issue = Row("Datasets/<b>", "<i>", "<u>", status="<s>", issues=("<em>",))
     run = make(MadeUpRun(brands=HOSTILE, other_issues=(issue,)), tmp_path, monkeypatch)
-    page = render(run)
+    page = render(run, svgs=draw_charts(run))
     for tag in ("<script", "<img src=x", "<b>alert", "<i>", "<u>", "<s>", "<em>"):
         assert tag not in page.lower().replace("<i style", "")
     for name in HOSTILE:
@@ -342,7 +355,15 @@ def test_ten_thousand_photos_make_less_than_20_mb(tmp_path, monkeypatch):
             for n, name in enumerate(names)
         ),
     )
-    page = render(many, photos=12, mistakes=60, pairs=50, suspects=15, thumbnail_px=320)
+    page = render(
+        many,
+        svgs=draw_charts(many),
+        photos=12,
+        mistakes=60,
+        pairs=50,
+        suspects=15,
+        thumbnail_px=320,
+    )
     assert 5_000_000 < len(page) < 20_000_000
     text = text_of(page)
     assert "9,940 more misclassified photos not shown" in text
