@@ -61,8 +61,8 @@ merge-drivers: $(READY)
 test: $(TOOLS)  ## prove it
 	@$(RUN) python -m pytest -n auto --dist worksteal $(ARGS)
 
-torture: $(TOOLS)  ## hold promises and units to the full, print the figures (takes long)
-	@$(RUN) TORTURE=1 python -m pytest tests/promises tests/unit $(ARGS)
+torture: $(TOOLS)  ## hold the promises to the full, and print the figures (takes long)
+	@$(RUN) TORTURE=1 python -m pytest tests/promises tests/unit tests/pipeline $(ARGS)
 
 lint: $(TOOLS)  ## ruff and mypy
 	@$(RUN) ruff check .

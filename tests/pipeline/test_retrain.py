@@ -20,11 +20,13 @@ from carbrand.commands.gate import files_of_project, find_file_of
 from carbrand.commands.retrain import PHOTOS, WRITTEN
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_section
+from carbrand.pipeline.git import Repository
 from carbrand.pipeline.locks import held_once_free, is_held
 from carbrand.release.gate.gate_params import GateParams
 from carbrand.release.retrain.dvc_commands import Dvc
 from carbrand.release.retrain.forecast import NodeAction
-from carbrand.release.retrain.loop import Plan, check_unchanged
+from carbrand.release.retrain.loop import Plan, check_unchanged, judge
+from carbrand.release.retrain.summary import describe
 from tests.conftest import (
     ROOT,
     change_test_photos,
@@ -35,9 +37,9 @@ from tests.conftest import (
     remember,
     run,
 )
-from tests.support.running import Run, await_that, bits, leftovers
+from tests.support.running import Run, await_that, bits, in_torture, leftovers
+from tests.support.toy import MODEL, PAUSE, make_toy
 
-NODES = ["validate", "features", "train", "evaluate", "plot"]
 RETRAIN = ("-m", "carbrand.cli", "retrain")
 
 # A model that has them wrong, and one that has learned from the right folders.
@@ -45,9 +47,47 @@ SWAPPED = {"asta": "bolt", "bolt": "cirro", "cirro": "asta"}
 
 
 @dataclass(frozen=True)
+class Kind:
+    """A pipeline. nodes: in the order in which they run.
+
+    finer, another: params which the nodes `drawn` and `learned` read, with values of which nobody
+    knows what comes of them. model: which DVC keeps. make: a project in which nothing ever ran.
+    """
+
+    nodes: list[str]
+    drawn: str
+    finer: dict[str, object]
+    learned: str
+    another: dict[str, object]
+    model: str
+    make: Callable[[Path], object]
+
+
+REAL = Kind(
+    nodes=["validate", "features", "train", "evaluate", "plot"],
+    drawn="plot",
+    finer={"plot__dpi": 60},
+    learned="train",
+    another={"train__l2": 0.02},
+    model="artifacts/train/model.h5",
+    make=make_project,
+)
+TOY = Kind(
+    nodes=["collect", "fit", "evaluate", "show"],
+    drawn="show",
+    finer={"show__width": 60},
+    learned="fit",
+    another={"fit__l2": 0.02},
+    model=MODEL,
+    make=lambda target: make_toy(target, judged=True),
+)
+
+
+@dataclass(frozen=True)
 class World:
     """Where branches and artifacts are pushed to, a folder for clones, a project with more runs."""
 
+    kind: Kind
     origin: Path
     store: Path
     clones: Path
@@ -75,39 +115,92 @@ class World:
         return git(self.origin, "rev-parse", "main").strip()
 
 
-@pytest.fixture(scope="module")
-def start(_finished: Path, made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
-    """A bare repository and a DVC remote in which the pipeline ran on main.
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 
-    Its gate is one that 9 test photos can satisfy. The project beside them ran with the changes
-    that the tests make, too, which it told nobody.
+
+def push_all(folder: Path, project: Path) -> None:
+    """In `folder`, a bare repository and a DVC remote in which the pipeline ran on main.
+
+    Its gate is one that 9 test photos can satisfy.
     """
+    git(folder, "init", "-q", "--bare", "-b", "main", "origin")
+    edit_params(project, gate__margin=0.4, gate__min_support=3, gate__floor=0.0)
+    run_dvc(project, "remote", "add", "-d", "store", "../store")
+    finish(project)
+    git(project, "push", "-q", str(folder / "origin"), "main")
 
+
+def learn_more(project: Path) -> None:
+    """Run with the changes that the tests make, too, and tell nobody."""
+    for change in (add_photos, swap_brands):
+        change(project)
+        run_pipeline(project)
+        git(project, "reset", "-q", "--hard")
+        git(project, "clean", "-qfd", "Datasets")
+
+
+@pytest.fixture(scope="module")
+def real_start(_finished: Path, made_once: MadeOnce) -> Path:
     def make(folder: Path) -> None:
         folder.mkdir()
-        git(folder, "init", "-q", "--bare", "-b", "main", "origin")
-        project = Path(shutil.copytree(_finished, folder / "project", symlinks=True))
-        edit_params(project, gate__margin=0.4, gate__min_support=3, gate__floor=0.0)
-        run_dvc(project, "remote", "add", "-d", "store", "../store")
-        finish(project)
-        git(project, "push", "-q", str(folder / "origin"), "main")
-        for change in (add_photos, swap_brands):
-            change(project)
-            run_pipeline(project)
-            git(project, "reset", "-q", "--hard")
-            git(project, "clean", "-qfd", "Datasets")
+        push_all(folder, Path(shutil.copytree(_finished, folder / "project", symlinks=True)))
 
-    return made_once("start", make)
+    return made_once("real-start", make)
+
+
+@pytest.fixture(scope="module")
+def wise_start(real_start: Path, made_once: MadeOnce) -> Path:
+    def make(folder: Path) -> None:
+        shutil.copytree(real_start, folder, symlinks=True)
+        learn_more(folder / "project")
+
+    return made_once("wise-start", make)
+
+
+@pytest.fixture(scope="module")
+def toy_start(made_once: MadeOnce) -> Path:
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        push_all(folder, make_toy(folder / "project", judged=True))
+        learn_more(folder / "project")
+
+    return made_once("toy-start", make)
+
+
+def copy_world(kind: Kind, start: Path, target: Path) -> World:
+    """A copy of the start of one's own."""
+    for name in ("origin", "store"):
+        shutil.copytree(start / name, target / name)
+    return World(kind, target / "origin", target / "store", target, start / "project")
 
 
 @pytest.fixture
-def world(start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A copy of the start of one's own."""
+def _no_git_config(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
         monkeypatch.setenv(name, os.devnull)
-    for name in ("origin", "store"):
-        shutil.copytree(start / name, tmp_path / name)
-    return World(tmp_path / "origin", tmp_path / "store", tmp_path, start / "project")
+
+
+@pytest.fixture
+def real_world(real_start: Path, tmp_path: Path, _no_git_config: None) -> World:
+    """The real pipeline, of which nobody knows another run."""
+    return copy_world(REAL, real_start, tmp_path)
+
+
+@pytest.fixture(params=["toy", pytest.param("real", marks=in_torture)])
+def world(request: pytest.FixtureRequest, tmp_path: Path, _no_git_config: None) -> World:
+    """The toy, and with `make torture` the real pipeline too."""
+    if request.param == "toy":
+        return copy_world(TOY, request.getfixturevalue("toy_start"), tmp_path)
+    return copy_world(REAL, request.getfixturevalue("wise_start"), tmp_path)
+
+
+@pytest.fixture
+def ran(world: World) -> Path:
+    """A project in which the pipeline ran, and which has no remote of DVC or Git."""
+    project = Path(shutil.copytree(world.learned, world.clones / "ran", symlinks=True))
+    run_dvc(project, "remote", "remove", "store")
+    git(project, "commit", "-qam", "no store")
+    return project
 
 
 def run_dvc(project: Path, *arguments: str) -> str:
@@ -137,7 +230,7 @@ def result(project: Path) -> dict[str, str]:
     return json.loads((project / ".retrain" / "result.json").read_text("utf-8"))
 
 
-def ran(done: subprocess.CompletedProcess[str]) -> list[str]:
+def nodes_run(done: subprocess.CompletedProcess[str]) -> list[str]:
     """The nodes that DVC ran."""
     prefix = "Running stage '"
     return [
@@ -170,20 +263,28 @@ def commit_bad_model(world: World) -> None:
 
 def test_nothing_new_runs_no_node_and_leaves_no_branch(world: World):
     project = world.clone()
+    said, nodes = foreseen(project)
+    assert nodes[NodeAction.UNCHANGED.value] == world.kind.nodes
+    assert said.endswith("nothing would change: there would be no new model and no branch\n")
+    assert "git push" not in said
     done = retrain(project)
     assert done.returncode == 0, done.stderr
-    assert ran(done) == []
+    assert (nodes_run(done), cached(done)) == ([], [])
     assert result(project)["verdict"] == "unchanged"
     assert world.branches() == {}
     assert git(project, "status", "--porcelain") == ""
 
 
-def test_new_photos_and_a_model_no_worse_become_a_branch_that_anybody_can_check_out(world: World):
+def test_new_photos_and_a_model_no_worse_become_a_branch_that_anybody_can_check_out(
+    real_world: World,
+):
+    world = real_world
     project, before = world.clone(), world.main()
-    add_photos(project, seed=79)  # nobody has seen it
+    add_photos(project)  # nobody has seen it
+    assert_dry_run_does_nothing(world, project)
     done = retrain(project)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert ran(done) == ["validate", "features", "train", "evaluate", "plot"]
+    assert nodes_run(done) == world.kind.nodes
     said = result(project)
     assert said["verdict"] == "promote"
     assert world.branches() == {said["branch"]: said["commit"]}
@@ -197,21 +298,10 @@ def test_new_photos_and_a_model_no_worse_become_a_branch_that_anybody_can_check_
     assert git(other, "log", "-1", "--format=%s").strip() == said["title"]
     pulled = run([sys.executable, "-m", "dvc", "repro", "--pull"], other)
     assert pulled.returncode == 0, pulled.stderr
-    assert ran(pulled) == []
-    model = Path("artifacts/train/model.h5")
+    assert nodes_run(pulled) == []
+    model = world.kind.model
     assert (other / model).read_bytes() == (project / model).read_bytes()
     assert git(other, "status", "--porcelain") == ""
-
-
-def test_run_again_it_finds_what_it_proposed_before(world: World):
-    project = world.wise_clone()
-    add_photos(project)
-    assert retrain(project).returncode == 0
-    branches = world.branches()
-    again = retrain(project)
-    assert again.returncode == 0
-    assert ran(again) == []
-    assert world.branches() == branches
 
 
 def test_a_worse_model_is_pushed_nowhere(world: World):
@@ -264,9 +354,10 @@ def test_what_the_test_photos_cannot_tell_is_left_to_a_person_and_may_be_pushed_
     assert world.branches() == {said["branch"]: said["commit"]}
 
 
-def test_a_first_model_is_left_to_a_person(start: Path, tmp_path: Path):
-    project = make_project(tmp_path / "project")
-    remember(project, start / "project")
+def test_a_first_model_is_left_to_a_person(world: World):
+    project = world.clones / "project"
+    world.kind.make(project)
+    remember(project, world.learned)
     done = retrain(project)
     assert done.returncode == 3, done.stdout + done.stderr
     branch = result(project)["branch"]
@@ -274,7 +365,7 @@ def test_a_first_model_is_left_to_a_person(start: Path, tmp_path: Path):
     assert git(project, "symbolic-ref", "--short", "HEAD").strip() == "main"
 
 
-def test_two_at_once_come_to_one_branch(world: World):
+def test_two_at_once_come_to_one_branch_which_another_run_finds_again(world: World):
     clones = [world.wise_clone("one"), world.wise_clone("two")]
     for project in clones:
         add_photos(project)
@@ -287,7 +378,12 @@ def test_two_at_once_come_to_one_branch(world: World):
         said, _ = process.communicate(timeout=300)
         assert process.returncode == 0, said.decode()
     assert len(world.branches()) == 1
-    assert {result(project)["branch"] for project in clones} == set(world.branches())
+    branches = world.branches()
+    assert {result(project)["branch"] for project in clones} == set(branches)
+    again = retrain(clones[0])
+    assert again.returncode == 0
+    assert nodes_run(again) == []
+    assert world.branches() == branches
 
 
 def test_a_push_that_fails_midway_is_finished_by_the_next_run(world: World):
@@ -305,7 +401,7 @@ def test_a_push_that_fails_midway_is_finished_by_the_next_run(world: World):
     hook.unlink()
     again = retrain(project)
     assert again.returncode == 0, again.stderr
-    assert ran(again) == []
+    assert nodes_run(again) == []
     assert list(world.branches()) == [result(project)["branch"]]
 
 
@@ -321,9 +417,8 @@ def test_without_the_store_of_dvc_nothing_goes_to_git(world: World):
     assert git(project, "branch", "--list", "retrain/*") == ""
 
 
-def test_a_dry_run_says_it_all_and_does_nothing(world: World):
-    project = world.clone()
-    add_photos(project)
+def assert_dry_run_does_nothing(world: World, project: Path) -> None:
+    """It says all that would be done."""
     before = git(project, "status", "--porcelain")
     done = retrain(project, "--dry-run")
     assert done.returncode == 0, done.stderr
@@ -333,10 +428,10 @@ def test_a_dry_run_says_it_all_and_does_nothing(world: World):
         "git push origin retrain/",
     ):
         assert f"would run: {words}" in done.stdout
-    assert "retrain: nodes that would run: validate\n" in done.stdout
+    assert f"retrain: nodes that would run: {world.kind.nodes[0]}\n" in done.stdout
     assert git(project, "status", "--porcelain") == before
     assert not (project / ".retrain").exists()
-    assert not (project / "artifacts" / "train" / "model.h5").exists()
+    assert not (project / world.kind.model).exists()
     assert world.branches() == {}
 
 
@@ -354,52 +449,59 @@ def cached(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 
 def test_a_dry_run_foresees_what_the_run_does_with_each_node(world: World):
-    project = world.wise_clone()
-    said, nodes = foreseen(project)
-    assert nodes[NodeAction.UNCHANGED.value] == NODES
-    assert said.endswith("nothing would change: there would be no new model and no branch\n")
-    assert "git push" not in said
-    done = retrain(project)
-    assert (ran(done), cached(done), result(project)["verdict"]) == ([], [], "unchanged")
-
-    edit_params(project, plot__dpi=60)
+    kind, project = world.kind, world.wise_clone()
+    others = [node for node in kind.nodes if node != kind.drawn]
+    edit_params(project, **kind.finer)
     git(project, "commit", "-qam", "finer")
     add_photos(project)  # with what comes of them in the cache, but for the figures
-    said, nodes = foreseen(project)
+    _, nodes = foreseen(project)
     done = retrain(project)
-    assert (nodes[NodeAction.CACHED.value], nodes[NodeAction.RUNS.value]) == (NODES[:-1], ["plot"])
-    assert (cached(done), ran(done)) == (NODES[:-1], ["plot"])
+    assert (nodes[NodeAction.CACHED.value], nodes[NodeAction.RUNS.value]) == (others, [kind.drawn])
+    assert (cached(done), nodes_run(done)) == (others, [kind.drawn])
 
-    edit_params(project, train__l2=0.02)  # nobody knows what comes of it
+    edit_params(project, **kind.another)  # nobody knows what comes of it
     git(project, "add", "-A")
     git(project, "commit", "-qm", "another penalty, and what was learned before")
-    said, nodes = foreseen(project)
-    assert nodes[NodeAction.UNCHANGED.value] == ["validate", "features"]
-    assert nodes[NodeAction.RUNS.value] == ["train"]
-    assert nodes[NodeAction.UNKNOWN.value] == ["evaluate", "plot"]
+    _, nodes = foreseen(project)
+    place = kind.nodes.index(kind.learned)
+    assert nodes[NodeAction.UNCHANGED.value] == kind.nodes[:place]
+    assert nodes[NodeAction.RUNS.value] == [kind.learned]
+    assert nodes[NodeAction.UNKNOWN.value] == kind.nodes[place + 1 :]
     done = retrain(project)
-    assert (cached(done), ran(done)) == ([], ["train", "evaluate", "plot"])
+    assert (cached(done), nodes_run(done)) == ([], kind.nodes[place:])
 
 
 def test_changes_that_are_not_committed_stop_it_before_anything_runs(world: World):
     project = world.clone()
-    edit_params(project, train__l2=0.5)
+    edit_params(project, **world.kind.another)
     done = retrain(project)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "params.yaml" in done.stderr
-    assert ran(done) == []
+    assert nodes_run(done) == []
 
 
-def test_new_test_photos_are_put_to_the_old_model_too(world: World, other_photos: Path):
-    project = world.clone()
+def assert_old_model_was_asked(report: str) -> None:
+    assert "by 10 leak-free test photos" in report
+    assert "the old model has predicted them now" in report
+
+
+@in_torture
+def test_new_test_photos_are_put_to_the_old_model_too(real_world: World, other_photos: Path):
+    project = real_world.clone()
     change_test_photos(project)
     remember(project, other_photos)
     done = retrain(project)
     assert done.returncode in (0, 3), done.stdout + done.stderr
-    report = (project / ".retrain" / "report.md").read_text("utf-8")
-    assert "by 10 leak-free test photos" in report
-    assert "the old model has predicted them now" in report
+    assert_old_model_was_asked((project / ".retrain" / "report.md").read_text("utf-8"))
+
+
+def test_a_run_with_new_test_photos_is_judged_after_the_old_model_was_asked_about_them(
+    other_photos: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(other_photos)
+    judged = judge(plan_of(Path()), Repository(Path()))
+    assert_old_model_was_asked(describe(judged))
 
 
 def test_imported_photos_are_brought_up_to_date_first(world: World, tmp_path: Path):
@@ -428,23 +530,29 @@ def test_imported_photos_are_brought_up_to_date_first(world: World, tmp_path: Pa
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_it_ends_after_its_run_has_put_everything_back(
-    finished: Path, number: signal.Signals
+    ran: Path, world: World, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ):
-    edit_params(finished, features__size_px=448, features__views=40)
-    git(finished, "commit", "-qam", "longer")
-    before = bits(finished)
-    running = Run(finished, command=(sys.executable, *RETRAIN))
-    running.await_process("stages.features")
+    if world.kind is TOY:
+        monkeypatch.setenv(PAUSE, "fit works=600")
+        node = "fit"
+        edit_params(ran, fit__l2=0.5)
+    else:
+        node = "features"
+        edit_params(ran, features__size_px=448, features__views=40)
+    git(ran, "commit", "-qam", "longer")
+    before = bits(ran)
+    running = Run(ran, command=(sys.executable, *RETRAIN))
+    running.await_process(f"stages.{node}")
     if number == signal.SIGINT:  # a terminal sends it to all
         os.killpg(running.process.pid, number)
     else:
         running.process.send_signal(number)
     assert running.end() == 128 + number
-    assert bits(finished) == before
+    assert bits(ran) == before
     assert running.find("stages") is None
-    assert leftovers(finished) == []
+    assert leftovers(ran) == []
     assert running.said().splitlines()[-1] == "stopped"
-    assert not (finished / ".retrain").exists()
+    assert not (ran / ".retrain").exists()
 
 
 def test_after_ctrl_c_no_other_step_comes_though_this_one_got_through(tmp_path: Path):
@@ -468,64 +576,74 @@ def test_after_ctrl_c_no_other_step_comes_though_this_one_got_through(tmp_path: 
     assert running.said() == "stopped\n"
 
 
-def test_another_run_has_its_turn_before_anything_is_compared(finished: Path):
-    running = Run(finished, command=(sys.executable, *RETRAIN))
-    lock, predictions = finished / ".dvc/tmp/repro.lock", finished / "artifacts/evaluate"
+def test_another_run_has_its_turn_before_anything_is_compared(ran: Path):
+    running = Run(ran, command=(sys.executable, *RETRAIN))
+    lock, predictions = ran / ".dvc/tmp/repro.lock", ran / "artifacts/evaluate"
     await_that(lambda: is_held(lock), "the run to start")
     with held_once_free(lock, lambda: time.sleep(0.005)):
-        predictions.rename(finished / "deleted")  # as DVC does before a node starts
+        predictions.rename(ran / "deleted")  # as DVC does before a node starts
         await_that(
             lambda: "Waiting for its end" in running.said() or running.process.poll() is not None,
             "it to wait, or to have been faster",
         )
-        (finished / "deleted").rename(predictions)
+        (ran / "deleted").rename(predictions)
     assert running.end() == 0, running.said()
-    assert result(finished)["verdict"] == "unchanged"
+    assert result(ran)["verdict"] == "unchanged"
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (add_photos, "Changed while this ran: Datasets/train. "),
-        (lambda project: edit_params(project, train__l2=0.5), "committed: params.yaml. "),
+        (lambda project, _: add_photos(project), "Changed while this ran: Datasets/train. "),
+        (lambda project, kind: edit_params(project, **kind.another), "committed: params.yaml. "),
     ],
     ids=["photos", "params"],
 )
 def test_what_is_changed_during_the_run_is_in_no_commit(
-    finished: Path, change: Callable[[Path], None], words: str
+    ran: Path,
+    world: World,
+    change: Callable[[Path, Kind], None],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
 ):
-    edit_params(finished, plot__dpi=60)
-    git(finished, "commit", "-qam", "finer")
-    running = Run(finished, command=(sys.executable, *RETRAIN))
-    running.await_process("stages.plot")
-    change(finished)
+    monkeypatch.setenv(PAUSE, "show works=1")
+    edit_params(ran, **world.kind.finer)
+    git(ran, "commit", "-qam", "finer")
+    running = Run(ran, command=(sys.executable, *RETRAIN))
+    running.await_process(f"stages.{world.kind.drawn}")
+    change(ran, world.kind)
     assert running.end() == 2, running.said()
     (line,) = [line for line in running.said().splitlines() if line.startswith("error: ")]
     assert words in line
-    assert git(finished, "branch", "--list", "retrain/*") == ""
+    assert git(ran, "branch", "--list", "retrain/*") == ""
 
 
-def test_what_another_run_left_is_in_no_commit(finished: Path):
-    plan = Plan(
-        project=finished,
+def plan_of(project: Path) -> Plan:
+    """What the command would do in a project."""
+    return Plan(
+        project=project,
         photos=PHOTOS,
         written=WRITTEN,
         files=files_of_project(),
-        params=read_section(finished / "params.yaml", "gate", GateParams),
+        params=read_section(project / "params.yaml", "gate", GateParams),
         find_file=find_file_of,
     )
-    lock = (finished / "dvc.lock").read_bytes()
-    check_unchanged(plan, Dvc(finished), lock)
+
+
+def test_what_another_run_left_is_in_no_commit(ran: Path):
+    plan, lock = plan_of(ran), (ran / "dvc.lock").read_bytes()
+    check_unchanged(plan, Dvc(ran), lock)
     with pytest.raises(UserError, match=r"Changed while this ran: dvc\.lock\. "):
-        check_unchanged(plan, Dvc(finished), lock + b"\n")
+        check_unchanged(plan, Dvc(ran), lock + b"\n")
 
 
 def test_artifacts_that_the_run_had_no_need_to_fetch_are_not_missed(world: World):
     project = world.clone()
-    edit_params(project, plot__dpi=60)
+    edit_params(project, **world.kind.finer)
     git(project, "commit", "-qam", "finer")
     done = retrain(project)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert ran(done) == ["plot"]
+    assert nodes_run(done) == [world.kind.drawn]
+    assert not (project / "artifacts" / "collect" / "train.npz").exists()
     assert not (project / "artifacts" / "train" / "model.h5").exists()
     assert list(world.branches()) == [result(project)["branch"]]

@@ -713,7 +713,7 @@ MUTANTS = (
         "carbrand/release/retrain/loop.py",
         "    if verdict is Verdict.REJECT:\n",
         "    if verdict is None:\n",
-        _test("retrain", "a_worse_model_is_pushed_nowhere"),
+        _test("retrain", "a_worse_model_is_pushed_nowhere[toy]"),
     ),
     Mutant(
         "retraining",
@@ -721,7 +721,7 @@ MUTANTS = (
         "carbrand/release/retrain/loop.py",
         '        dvc.run("dvc", "push", "--run-cache")\n',
         "",
-        _test("retrain", "without_the_store_of_dvc_nothing_goes_to_git"),
+        _test("retrain", "without_the_store_of_dvc_nothing_goes_to_git[toy]"),
     ),
     Mutant(
         "registry",

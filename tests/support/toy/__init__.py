@@ -12,18 +12,41 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
+from carbrand.node.dvc_yaml import parse_yaml
 from tests.conftest import ROOT, draw_dataset, edit_params, git, run
 
 HERE = Path(__file__).parent / "project"
 NODES = ("collect", "fit", "show")
 # The variable by which a node rests: `fit works=600` at work, `fit writes=600` between two files.
 PAUSE = "TOY_PAUSE"
+# A node that the gate judges, for a toy that is retrained.
+JUDGED = """
+  evaluate:
+    desc: Name the brand of test photos
+    cmd: python stages/nearest.py
+    deps:
+      - Datasets/train
+      - Datasets/test
+      - artifacts/fit/model.npz
+      - stages/nearest.py
+    params:
+      - evaluate.ece_bins
+    metrics:
+      - artifacts/evaluate/predictions.csv:
+          cache: false
+      - artifacts/evaluate/metrics.json:
+          cache: false
+"""
 MODEL = "artifacts/fit/model.npz"
 
 
-def make_toy(target: Path) -> Path:
-    """The toy with a few drawn photos, committed; no node ever ran."""
+def make_toy(target: Path, judged: bool = False) -> Path:
+    """The toy with a few drawn photos, committed; no node ever ran.
+
+    judged: with a node more, which the gate asks for.
+    """
     shutil.copytree(HERE, target, ignore=shutil.ignore_patterns("__pycache__"))
     # Under its own name, DVC would find it in this repository as well.
     (target / "pipeline.yaml").rename(target / "dvc.yaml")
@@ -36,6 +59,8 @@ def make_toy(target: Path) -> Path:
     for name in (".gitignore", "config"):
         shutil.copy(ROOT / ".dvc" / name, target / ".dvc")
     draw_dataset(target / "Datasets")
+    if judged:
+        add_judged(target)
     edit_params(
         target
     )  # as any later change writes it: without comments, or changes would conflict
@@ -43,6 +68,16 @@ def make_toy(target: Path) -> Path:
     git(target, "add", "-A")
     git(target, "commit", "-qm", "start")
     return target
+
+
+def add_judged(project: Path) -> None:
+    """The node that the gate asks for, and its sections of params.yaml."""
+    shutil.copy(HERE.parent / "nearest.py", project / "stages")
+    with (project / "dvc.yaml").open("a", encoding="utf-8", newline="\n") as file:
+        file.write(JUDGED)
+    real = parse_yaml((ROOT / "params.yaml").read_text("utf-8"))
+    with (project / "params.yaml").open("a", encoding="utf-8", newline="\n") as file:
+        yaml.safe_dump({name: real[name] for name in ("evaluate", "gate")}, file)
 
 
 def repro(project: Path, *arguments: str, **environment: str) -> list[str]:
