@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -24,16 +25,18 @@ def local_imports(module: Path) -> set[str]:
     return found
 
 
-def _imported(path: Path) -> set[str]:
-    names = set()
+@cache
+def _imported(path: Path) -> frozenset[str]:
+    names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
+@cache
 def _file_of(dotted: str) -> Path | None:
     file = ROOT / (dotted.replace(".", "/") + ".py")
     return file if file.is_file() else None
