@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,13 +21,36 @@ MODEL = "artifacts/train/model.h5"
 
 
 @pytest.fixture
-def project(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project that ran, whose gate asks nothing; nobody has told Git who they are."""
+def _no_git_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has told Git who they are."""
     for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
         monkeypatch.setenv(name, os.devnull)
+
+
+@pytest.fixture
+def project(finished: Path, _no_git_config: None) -> Path:
+    """A project that ran, whose gate asks nothing."""
     edit_params(finished, gate__margin=0.5, gate__min_support=1, gate__floor=0.0)
     git(finished, "commit", "-qam", "gate")
     return finished
+
+
+@pytest.fixture(scope="module")
+def _promoted(_finished: Path, made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    def make(project: Path) -> None:
+        shutil.copytree(_finished, project, symlinks=True)
+        edit_params(project, gate__margin=0.5, gate__min_support=1, gate__floor=0.0)
+        git(project, "commit", "-qam", "gate")
+        done = carbrand(project, "promote")
+        assert done.returncode == 0, done.stderr
+
+    return made_once("promoted", make)
+
+
+@pytest.fixture
+def promoted(_promoted: Path, tmp_path: Path, _no_git_config: None) -> Path:
+    """The same, after its model was put into use."""
+    return Path(shutil.copytree(_promoted, tmp_path / "project", symlinks=True))
 
 
 def carbrand(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -58,17 +82,15 @@ def change_predictions(project: Path, wrong: int) -> None:
     git(project, "commit", "-qam", f"{wrong} wrong")
 
 
-def test_a_promoted_model_is_found_by_stage_by_version_and_by_revision_and_predicts(project: Path):
-    done = carbrand(project, "promote")
-    assert done.returncode == 0, done.stderr
-    assert tags(project) == ["model#prod#1", "model@v0.0.1"]
-    wanted = (project / MODEL).read_bytes()
-    (project / MODEL).unlink()
+def test_a_promoted_model_is_found_by_stage_by_version_and_by_revision_and_predicts(promoted: Path):
+    assert tags(promoted) == ["model#prod#1", "model@v0.0.1"]
+    wanted = (promoted / MODEL).read_bytes()
+    (promoted / MODEL).unlink()
     for name in ("model@prod", "model@v0.0.1", "HEAD", "main", "model@v0.0.1^{commit}"):
-        shutil.rmtree(project / ".dvc" / "tmp" / "models", ignore_errors=True)
-        assert find_model(name, project, MODEL).read_bytes() == wanted
+        shutil.rmtree(promoted / ".dvc" / "tmp" / "models", ignore_errors=True)
+        assert find_model(name, promoted, MODEL).read_bytes() == wanted
     predicted = carbrand(
-        project, "predict", "--model", "model@prod", "--top", "1", "Datasets/test/asta/000.png"
+        promoted, "predict", "--model", "model@prod", "--top", "1", "Datasets/test/asta/000.png"
     )
     assert predicted.stdout.startswith("Datasets/test/asta/000.png: asta "), predicted.stderr
 
@@ -138,45 +160,41 @@ def test_storage_that_is_out_of_reach_is_told_in_one_line(
     assert not list((project / ".dvc" / "tmp" / "models").iterdir())
 
 
-def test_promoting_again_changes_nothing(project: Path):
-    assert carbrand(project, "promote").returncode == 0
-    before = git(project, "show-ref")
-    again = carbrand(project, "promote")
+def test_promoting_again_changes_nothing(promoted: Path):
+    before = git(promoted, "show-ref")
+    again = carbrand(promoted, "promote")
     assert again.returncode == 0
     assert "was already in prod" in again.stdout
-    assert git(project, "show-ref") == before
+    assert git(promoted, "show-ref") == before
 
 
-def test_a_model_no_worse_replaces_the_one_in_use_as_the_next_version(project: Path):
-    assert carbrand(project, "promote").returncode == 0
-    change_model(project)
-    done = carbrand(project, "promote")
+def test_a_model_no_worse_replaces_the_one_in_use_as_the_next_version(promoted: Path):
+    change_model(promoted)
+    done = carbrand(promoted, "promote")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "model v0.0.2 is now in prod" in done.stdout
-    head = git(project, "rev-parse", "HEAD").strip()
-    assert git(project, "rev-parse", "model@v0.0.2^{commit}").strip() == head
-    assert in_stage(project, "model", "prod") == head
+    head = git(promoted, "rev-parse", "HEAD").strip()
+    assert git(promoted, "rev-parse", "model@v0.0.2^{commit}").strip() == head
+    assert in_stage(promoted, "model", "prod") == head
 
 
-def test_a_commit_with_the_model_that_is_in_use_is_no_new_version(project: Path):
-    assert carbrand(project, "promote").returncode == 0
-    git(project, "commit", "-q", "--allow-empty", "-m", "documents")
-    done = carbrand(project, "promote")
+def test_a_commit_with_the_model_that_is_in_use_is_no_new_version(promoted: Path):
+    git(promoted, "commit", "-q", "--allow-empty", "-m", "documents")
+    done = carbrand(promoted, "promote")
     assert done.returncode == 0
     assert "was already in prod" in done.stdout
-    assert tags(project) == ["model#prod#1", "model@v0.0.1"]
+    assert tags(promoted) == ["model#prod#1", "model@v0.0.1"]
 
 
-def test_a_worse_model_is_not_promoted_whatever_is_accepted(project: Path):
-    assert carbrand(project, "promote").returncode == 0
-    change_predictions(project, wrong=9)
-    change_model(project)
-    before = git(project, "show-ref", "--tags")
+def test_a_worse_model_is_not_promoted_whatever_is_accepted(promoted: Path):
+    change_predictions(promoted, wrong=9)
+    change_model(promoted)
+    before = git(promoted, "show-ref", "--tags")
     for options in ((), ("--accept",)):
-        done = carbrand(project, "promote", *options)
+        done = carbrand(promoted, "promote", *options)
         assert done.returncode == 1
         assert done.stdout.startswith("reject")
-    assert git(project, "show-ref", "--tags") == before
+    assert git(promoted, "show-ref", "--tags") == before
 
 
 def test_what_the_test_photos_cannot_tell_is_promoted_only_when_a_person_accepts_it(project: Path):
@@ -214,13 +232,14 @@ def test_a_commit_that_names_no_model_gets_no_tags(project: Path, lock: str | No
     assert tags(project) == []
 
 
-def test_tags_are_pushed_also_those_of_a_run_that_did_not_get_so_far(project: Path, tmp_path: Path):
-    assert carbrand(project, "promote").returncode == 0
-    done = carbrand(project, "promote", "--push")
+def test_tags_are_pushed_also_those_of_a_run_that_did_not_get_so_far(
+    promoted: Path, tmp_path: Path
+):
+    done = carbrand(promoted, "promote", "--push")
     assert done.returncode == 2
     assert "git remote add" in done.stderr
     git(tmp_path, "init", "-q", "--bare", "origin")
-    git(project, "remote", "add", "origin", str(tmp_path / "origin"))
-    git(project, "tag", "unrelated")
-    assert carbrand(project, "promote", "--push").returncode == 0
+    git(promoted, "remote", "add", "origin", str(tmp_path / "origin"))
+    git(promoted, "tag", "unrelated")
+    assert carbrand(promoted, "promote", "--push").returncode == 0
     assert tags(tmp_path / "origin") == ["model#prod#1", "model@v0.0.1"]
