@@ -49,9 +49,10 @@ WINDOWS = ("core.autocrlf=true",)
 OTHERS = [("core.eol=crlf",), ("core.autocrlf=true", "core.eol=crlf"), ("core.autocrlf=input",)]
 
 
-@pytest.mark.parametrize("settings", [WINDOWS, *OTHERS], ids=" ".join)
-def test_every_clone_has_the_same_bytes(settings, tmp_path):
-    project = copy_project(tmp_path / "project")
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole project in Git, with a table and a text among it that have CRLF."""
+    project = copy_project(tmp_path_factory.mktemp("committed") / "project")
     # Both are hashed as they lie there.
     for path in ("Datasets/train/notes.txt", "artifacts/evaluate/predictions.csv"):
         (project / path).parent.mkdir(parents=True, exist_ok=True)
@@ -59,6 +60,12 @@ def test_every_clone_has_the_same_bytes(settings, tmp_path):
     git(project, "init", "-q")
     git(project, "add", "-A")
     git(project, "commit", "-qm", "all")
+    return project
+
+
+@pytest.mark.parametrize("settings", [WINDOWS, *OTHERS], ids=" ".join)
+def test_every_clone_has_the_same_bytes(settings, committed, tmp_path):
+    project = committed
     options = [part for setting in settings for part in ("-c", setting)]
     git(tmp_path, "clone", "-q", *options, str(project), "clone")
     for path in filter(None, git(project, "ls-files", "-z").split("\0")):

@@ -16,6 +16,7 @@ from carbrand.commands.preflight import MANIFEST
 from carbrand.network.keras_import import import_keras
 from carbrand.photos.manifest import ERROR, KEPT, read_manifest
 from tests.conftest import ROOT, copy_project, edit_params, git, run
+from tests.support.running import in_torture
 
 PNGS = [
     *("accuracy.png", "brands.png", "confusion.png", "loss.png", "map.png", "photos.png"),
@@ -115,8 +116,9 @@ def bits(project: Path) -> dict[str, str]:
     }
 
 
+@in_torture
 def test_a_forced_rerun_gives_the_same_bits(finished):
-    """Here of two nodes; of all, from nothing, in tests/promises/test_same_bits.py."""
+    """Of two nodes by DVC alone; of all, from nothing, in tests/promises/test_same_bits.py."""
     lock, before = (finished / "dvc.lock").read_bytes(), bits(finished)
     shutil.rmtree(finished / ".vectors")  # or the backbone would have nothing to do
     odd = {"PYTHONHASHSEED": "77", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
@@ -130,7 +132,10 @@ def test_a_forced_rerun_gives_the_same_bits(finished):
 
 @pytest.mark.parametrize(
     ("backbone", "network", "resize", "pooling"),
-    [("resnet50", "ResNet50", "crop", "max"), ("vgg16", "VGG16", "pad", "avg")],
+    [
+        ("resnet50", "ResNet50", "crop", "max"),
+        pytest.param("vgg16", "VGG16", "pad", "avg", marks=in_torture),
+    ],
 )
 def test_the_articles_backbones_run_through_to_the_report(
     finished, backbone, network, resize, pooling
