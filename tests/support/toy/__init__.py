@@ -71,13 +71,17 @@ def make_toy(target: Path, judged: bool = False) -> Path:
 
 
 def add_judged(project: Path) -> None:
-    """The node that the gate asks for, and its sections of params.yaml."""
+    """The node that the gate asks for, before the last one, and its sections of params.yaml."""
     shutil.copy(HERE.parent / "nearest.py", project / "stages")
-    with (project / "dvc.yaml").open("a", encoding="utf-8", newline="\n") as file:
-        file.write(JUDGED)
+    file = project / "dvc.yaml"
+    before_it = "      - artifacts/fit/history.csv\n"
+    nodes = file.read_text("utf-8").replace(
+        before_it, f"{before_it}      - artifacts/evaluate/metrics.json\n"
+    )
+    file.write_text(nodes + JUDGED, "utf-8", newline="\n")
     real = parse_yaml((ROOT / "params.yaml").read_text("utf-8"))
-    with (project / "params.yaml").open("a", encoding="utf-8", newline="\n") as file:
-        yaml.safe_dump({name: real[name] for name in ("evaluate", "gate")}, file)
+    with (project / "params.yaml").open("a", encoding="utf-8", newline="\n") as params:
+        yaml.safe_dump({name: real[name] for name in ("evaluate", "gate")}, params)
 
 
 def repro(project: Path, *arguments: str, **environment: str) -> list[str]:
