@@ -317,6 +317,7 @@ def test_a_worse_model_is_pushed_nowhere(world: World):
     assert "reject" in (project / ".retrain" / "report.md").read_text("utf-8")
 
 
+@in_torture  # in every run, the gate alone is asked the same
 def test_a_better_model_is_promoted_even_by_a_gate_that_allows_no_loss(world: World):
     commit_bad_model(world)
     project = world.wise_clone()

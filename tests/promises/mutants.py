@@ -786,7 +786,7 @@ MUTANTS = (
         "carbrand/release/retrain/loop.py",
         "        check_unchanged(plan, dvc, lock)\n",
         "",
-        _test("retrain", "what_is_changed_during_the_run_is_in_no_commit[photos]"),
+        _test("retrain", "what_is_changed_during_the_run_is_in_no_commit[toy-photos]"),
     ),
     Mutant(
         "retraining",
