@@ -25,8 +25,8 @@ from carbrand.pipeline.locks import held_once_free, is_held
 from carbrand.release.gate.gate_params import GateParams
 from carbrand.release.retrain.dvc_commands import Dvc
 from carbrand.release.retrain.forecast import NodeAction
-from carbrand.release.retrain.loop import Plan, check_unchanged, judge
-from carbrand.release.retrain.summary import describe
+from carbrand.release.retrain.loop import Plan, check_unchanged, compare
+from carbrand.release.retrain.summary import write_description
 from tests.conftest import (
     ROOT,
     change_test_photos,
@@ -501,8 +501,8 @@ def test_a_run_with_new_test_photos_is_judged_after_the_old_model_was_asked_abou
     other_photos: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(other_photos)
-    judged = judge(plan_of(Path()), Repository(Path()))
-    assert_old_model_was_asked(describe(judged))
+    comparison = compare(plan_of(Path()), Repository(Path()))
+    assert_old_model_was_asked(write_description(comparison))
 
 
 def test_imported_photos_are_brought_up_to_date_first(world: World, tmp_path: Path):
