@@ -483,7 +483,7 @@ def test_changes_that_are_not_committed_stop_it_before_anything_runs(world: Worl
 
 
 def assert_old_model_was_asked(report: str) -> None:
-    assert "by 10 leak-free test photos" in report
+    assert "on 10 leak-free test photos" in report
     assert "the old model has predicted them now" in report
 
 
