@@ -96,21 +96,20 @@ def changed_nodes(project: Path) -> set[str]:
 @pytest.fixture(scope="module")
 def params_of_nodes(shared: Path) -> Iterator[dict[str, list[ParamsDependency]]]:
     """What of params.yaml each node depends on, as DVC has read it from dvc.yaml and dvc.lock."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(shared)
-        with Repo(str(shared)) as repo:
-            yield {
-                stage.name: [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
-                for stage in repo.index.stages
-            }
+    with Repo(str(shared)) as repo:
+        yield {
+            stage.name: [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
+            for stage in repo.index.stages
+        }
 
 
 @pytest.mark.parametrize(
     ("section", "field"), KNOBS, ids=[f"{name}.{field.name}" for name, field in KNOBS]
 )
 def test_a_parameter_reruns_its_node_and_one_of_the_gate_reruns_nothing(
-    section, field, shared, params_of_nodes
+    section, field, shared, params_of_nodes, monkeypatch
 ):
+    monkeypatch.chdir(shared)
     value = yaml.safe_load((shared / "params.yaml").read_text())[section][field.name]
     with put_back_afterwards(shared / "params.yaml"):
         edit_params(shared, **{f"{section}__{field.name}": another_value(field, value)})

@@ -49,7 +49,7 @@ def test_a_model_is_found_by_revision_and_the_gate_compares_with_one(project: Pa
 
 
 def test_a_version_is_named_after_its_folder_as_gto_and_dvc_name_it(project: Path):
-    for said in ("is in", "was in"):
+    for said in ("is now in", "was already in"):
         done = carbrand(project, "promote")
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"ml/cars:model v0.0.1 {said} prod")

@@ -122,15 +122,19 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     ),
     "base64": (
         post(form(file_part(b"eA==", NAMED + b"\r\nContent-Transfer-Encoding: base64"))),
-        *(415, "packed"),
+        *(415, "encoded"),
     ),
-    "a packed body": (post(b"x", head=b"Content-Encoding: gzip\r\n"), 415, "packed"),
+    "a packed body": (post(b"x", head=b"Content-Encoding: gzip\r\n"), 415, "encoded"),
     "no HTTP": (b"\x16\x03\x01 secret-holiday\r\n\r\n", 400, "not a valid HTTP request"),
     "a long address": (
         b"GET /" + b"secret-holiday" * 1000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
         *(400, "not a valid HTTP request"),
     ),
-    "a long header": (post(b"x", head=b"X: " + b"secret-holiday" * 700 + b"\r\n"), 400, "no HTTP"),
+    "a long header": (
+        post(b"x", head=b"X: " + b"secret-holiday" * 700 + b"\r\n"),
+        400,
+        "not a valid HTTP request",
+    ),
     "a broken header": (post(b"x", head=b"secret-holiday\r\n"), 400, "not a valid HTTP request"),
     "two lengths": (post(b"x", head=b"Content-Length: 99\r\n"), 400, "not a valid HTTP request"),
     "a strange length": (

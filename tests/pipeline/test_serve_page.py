@@ -97,8 +97,8 @@ class Tab:
         await self.until(f"document.querySelectorAll('article').length === {count}")
         return await self.ask(
             """[...document.querySelectorAll("article")].map((it) => ({
-                 refused: it.classList.contains("wrong"),
-                 name: it.querySelector(".path, .wrong .name").textContent,
+                 refused: it.classList.contains("refused"),
+                 name: it.querySelector(".path, .refused .name").textContent,
                  text: it.innerText,
                  title: it.querySelector("h2").textContent,
                  bars: [...it.querySelectorAll(".bars li")].map((bar) => [

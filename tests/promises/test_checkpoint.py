@@ -355,7 +355,7 @@ def other(array: np.ndarray) -> np.ndarray:
     return np.frombuffer(bytes(content), array.dtype).reshape(array.shape)
 
 
-@pytest.mark.parametrize("name", ["vectors", "labels", "sees", "photo_weights"])
+@pytest.mark.parametrize("name", ["vectors", "labels", "in_training", "photo_weights"])
 def test_the_last_bit_of_any_data_makes_another_training(name):
     problem = a_problem()
     change: dict[str, Any] = {name: other(getattr(problem, name))}

@@ -14,12 +14,15 @@ from carbrand.node.errors import UserError
 from carbrand.pipeline.locks import held_within, is_held
 from tests.conftest import edit_params, git, run
 from tests.support.running import Run, await_that, bits, forget, in_torture, leftovers, nodes_of
+from tests.support.toy import PAUSE
 
 
-def test_two_runs_take_turns(pipeline):
+def test_two_runs_take_turns(pipeline, monkeypatch):
     expected = bits(pipeline)
     shutil.rmtree(pipeline / ".dvc/cache")
     *_, former, final = nodes_of(pipeline)
+    # The toy's run is over so soon that the second might find nobody at work.
+    monkeypatch.setenv(PAUSE, f"{final} works=5")
     for node in (former, final):
         forget(pipeline, node)
     runs = [Run(pipeline), Run(pipeline)]

@@ -151,7 +151,7 @@ def test_a_cluster_that_is_not_there_is_one_line():
 
 
 def test_an_address_without_a_port_is_told():
-    with pytest.raises(UserError, match="RAY_ADDRESS=head names no cluster: give host:port"):
+    with pytest.raises(UserError, match="RAY_ADDRESS=head is not an address: set host:port"):
         list(map_on_ray(abs, [[1]], "head"))
 
 

@@ -92,7 +92,7 @@ def test_a_fault_of_the_server_is_told_and_costs_one_request(caplog):
         answering.may.set()
         failed = await client.post("/predict", data=b"\xff")  # which `decode` does not like
         assert failed.status == 500
-        assert "terminal says why" in (await failed.json())["error"]
+        assert "see the terminal" in (await failed.json())["error"]
         assert "UnicodeDecodeError" in caplog.text
         assert (await client.post("/predict", data=b"good")).status == 200
 
