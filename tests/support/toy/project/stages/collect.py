@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from stages.pause import pause
 
 from carbrand.node.errors import UserError
 from carbrand.node.metrics_file import write_metrics
 from carbrand.node.params import knob, read_section
 from carbrand.node.start import start
 from carbrand.node.table import write_table
+from stages.pause import pause
 
 
 @dataclass(frozen=True)

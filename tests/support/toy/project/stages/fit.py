@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from stages.pause import pause
 
 from carbrand.node.metrics_file import write_metrics
 from carbrand.node.params import knob, read_section
 from carbrand.node.progress import training_progress
 from carbrand.node.start import start
 from carbrand.scores.history import Epoch, write_history
+from stages.pause import pause
 
 
 @dataclass(frozen=True)

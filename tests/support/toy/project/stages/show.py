@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from stages.pause import pause
 
 from carbrand.node.params import knob, read_section
 from carbrand.node.start import start
 from carbrand.node.table import read_table, write_table
 from carbrand.scores.history import read_history
+from stages.pause import pause
 
 
 @dataclass(frozen=True)
