@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carbrand.commands.gate import files_of_project, find_file_of, read_gate
 from carbrand.commands.options import add_against
-from carbrand.node.errors import DONE, exit_status
-from carbrand.node.processes import Stopped, raise_on_signals, restore_signals
-from carbrand.node.terminal import print_lines, print_note
+from carbrand.node.errors import DONE
+from carbrand.node.terminal import print_lines
+from carbrand.pipeline.subprocesses import stoppable_exit_status
 
 if TYPE_CHECKING:
     from carbrand.release.retrain.loop import RetrainResult
@@ -58,15 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     On a signal, the current step cleans up before this ends.
     """
-    try:
-        raise_on_signals()
-        status = exit_status(lambda: _run(arguments))
-        restore_signals()
-    except Stopped as stopped:
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            print_note("stopped")
-        status = stopped.exit_status
-    return status
+    return stoppable_exit_status(lambda: _run(arguments))
 
 
 def _run(arguments: argparse.Namespace) -> int:

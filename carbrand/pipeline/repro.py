@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from carbrand.node.errors import DONE, UNUSABLE_INPUT, UserError, exit_status
-from carbrand.node.processes import Stopped, raise_on_signals, restore_signals, signals_ignored
-from carbrand.node.terminal import print_any_name, print_note, restart_in_utf8
+from carbrand.node.errors import DONE, UNUSABLE_INPUT, UserError
+from carbrand.node.processes import signals_ignored
+from carbrand.node.terminal import print_any_name, restart_in_utf8
 from carbrand.pipeline.dvc import PARENT_PID
 from carbrand.pipeline.dvc_files import DVC_LOCK, read_nodes, read_outputs
 from carbrand.pipeline.dvc_settings import check_cache_links, environment, set_no_scm
@@ -23,7 +23,7 @@ from carbrand.pipeline.git import stay_in_own_repository
 from carbrand.pipeline.healing import heal_line_ends, heal_lock
 from carbrand.pipeline.locks import TEMPORARY, alone, wait_for_dvc
 from carbrand.pipeline.rollback import roll_back, take_snapshot
-from carbrand.pipeline.subprocesses import end_tree, run_to_its_end
+from carbrand.pipeline.subprocesses import end_tree, run_to_its_end, stoppable_exit_status
 
 DVC = (sys.executable, "-m", "dvc")
 # The same, but it ends with this process.
@@ -39,15 +39,7 @@ def start(module: str, check: Check, report: Report) -> int:
     """Be the program `python -m module …`, with the arguments of `dvc repro`: its exit status."""
     restart_in_utf8(module, sys.argv[1:])
     print_any_name()
-    try:
-        raise_on_signals()
-        status = exit_status(lambda: _check_and_run(sys.argv[1:], check, report))
-        restore_signals()
-    except Stopped as stopped:
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            print_note("stopped")
-        status = stopped.exit_status
-    return status
+    return stoppable_exit_status(lambda: _check_and_run(sys.argv[1:], check, report))
 
 
 def _check_and_run(arguments: Sequence[str], check: Check, report: Report) -> int:

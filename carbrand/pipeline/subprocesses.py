@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carbrand.node.processes import Stopped
+from carbrand.node.errors import exit_status
+from carbrand.node.processes import Stopped, raise_on_signals, restore_signals
+from carbrand.node.terminal import print_note
 
 _GRACE_S = 5.0
 
@@ -19,6 +21,19 @@ class Completed:
 
     status: int
     interrupted: bool
+
+
+def stoppable_exit_status(main: Callable[[], int | None]) -> int:
+    """The exit status of `main`, which a signal ends by raising Stopped: so it can clean up."""
+    try:
+        raise_on_signals()
+        status = exit_status(main)
+        restore_signals()
+    except Stopped as stopped:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print_note("stopped")
+        status = stopped.exit_status
+    return status
 
 
 def run_to_its_end(
