@@ -25,6 +25,7 @@ from carbrand.parallel.pool import map_in_processes
 
 SIZE = (160, 120)
 SIZE_PX = 32
+RAN_BEFORE = ("validate", "features", "train", "finetune", "evaluate")
 
 
 def draw(number: int, brand: int) -> Image.Image:
@@ -52,12 +53,13 @@ def run_nodes(folder: Path) -> Iterator[tuple[str, Cost]]:
     params["features"] |= {"size_px": SIZE_PX, "views": 1}
     params_file = folder / "params.yaml"
     params_file.write_text(json.dumps(params), "utf-8")  # JSON is YAML
-    out = {node: str(folder / node) for node in ("validate", "features", "train", "evaluate")}
-    model = f"{out['train']}/model.h5"
+    out = {node: str(folder / node) for node in RAN_BEFORE}
+    model = f"{out['finetune']}/model.h5"
     for node, paths in {
         "validate": [str(folder / "Datasets/train"), str(folder / "Datasets/test")],
         "features": [f"{out['validate']}/manifest.csv", str(folder / ".vectors")],
         "train": [out["features"], str(folder / ".training")],
+        "finetune": [out["train"]],
         "evaluate": [model, out["validate"], out["features"]],
         "plot": [*out.values(), str(folder / "Datasets")],
     }.items():

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 import numpy as np
 from PIL import Image
 
-MODEL = "artifacts/train/model.h5"
+MODEL = "artifacts/finetune/model.h5"
 SIZES = ((300, 200), (4000, 3000))
 REQUESTS, CLIENTS, QUALITY = 50, 8, 90
 

@@ -27,6 +27,7 @@ from carbrand.release.gate.gate_params import GateParams
 from carbrand.report.last_lines import print_last_lines, runs_whole_pipeline
 from stages.evaluate import EvaluateParams
 from stages.features import FeaturesParams
+from stages.finetune import FinetuneParams
 from stages.plot import PlotParams, files_of_run
 from stages.train import TrainParams
 from stages.validate import ValidateParams
@@ -36,13 +37,15 @@ SECTIONS: dict[str, type] = {
     "validate": ValidateParams,
     "features": FeaturesParams,
     "train": TrainParams,
+    "finetune": FinetuneParams,
     "evaluate": EvaluateParams,
     "plot": PlotParams,
     "gate": GateParams,
 }
 # The node that writes what the gate judges.
 JUDGED = "evaluate"
-NODE_FOLDERS = [Path("artifacts", node) for node in ("validate", "features", "train", "evaluate")]
+RAN_BEFORE = ("validate", "features", "train", "finetune", "evaluate")
+NODE_FOLDERS = [Path("artifacts", node) for node in RAN_BEFORE]
 REPORT = Path("artifacts/plot/report.html")
 
 

@@ -65,14 +65,24 @@ def draw(results: Results, params: PlotParams, datasets: str) -> dict[str, bytes
     }
 
 
-def files_of_run(validate: Path, features: Path, train: Path, evaluate: Path) -> RunFiles:
+def files_of_run(
+    validate: Path, features: Path, train: Path, finetune: Path, evaluate: Path
+) -> RunFiles:
     """The files read from each node's folder."""
-    nodes = {"validate": validate, "features": features, "train": train, "evaluate": evaluate}
+    nodes = {
+        "validate": validate,
+        "features": features,
+        "train": train,
+        "finetune": finetune,
+        "evaluate": evaluate,
+    }
     return RunFiles(
         manifest=validate / "manifest.csv",
         folders=validate / "folders.csv",
         history=train / "history.csv",
         training=train / "summary.json",
+        tuning_history=finetune / "history.csv",
+        tuning=finetune / "summary.json",
         predictions=evaluate / "predictions.csv",
         metrics=evaluate / "metrics.json",
         heat_maps=evaluate / "heatmaps.npy",
@@ -89,6 +99,7 @@ def main(
     validate: Path,
     features: Path,
     train: Path,
+    finetune: Path,
     evaluate: Path,
     photos: Path,
     out: Path,
@@ -97,7 +108,7 @@ def main(
     params = read_section(params_file, "plot", PlotParams)
     if not photos.is_dir():
         raise UserError(f"{photos} does not exist. Run this from the project's folder.")
-    results = read_results(files_of_run(validate, features, train, evaluate))
+    results = read_results(files_of_run(validate, features, train, finetune, evaluate))
     files = draw(results, params, photos.as_posix())
     out.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():

@@ -1,4 +1,4 @@
-"""Train a head on the cached vectors and put it on the backbone: the model that ships.
+"""Train a head on the cached vectors and put it on the backbone.
 
 Reads the features of training photos and which are copies, and opens no photo. A long training
 writes checkpoints into a folder that is safe to delete, and resumes from them when it was killed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 # The path of the model in every revision.
-MODEL = "artifacts/train/model.h5"
+MODEL = "artifacts/finetune/model.h5"
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

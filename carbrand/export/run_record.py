@@ -17,7 +17,7 @@ from carbrand.photos.severities import CopySeverities, excluded_paths, severitie
 from carbrand.scores.predictions_file import read_predictions
 from carbrand.scores.run_reader import RunReader
 
-NODES = ("validate", "features", "train", "evaluate")
+NODES = ("validate", "features", "train", "finetune", "evaluate")
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,18 @@ class RunRecord:
 
 
 def read_record(model: Path) -> RunRecord:
-    """The record of the run with the model in its folder `train`.
+    """The record of the run with the model in its folder `finetune`.
 
     Empty if, by dvc.lock, `evaluate` has read another model. Raises UserError if a file is damaged
     or differs from dvc.lock.
     """
     folder = model.parent.parent
-    if model.parent.name != "train" or not (folder / "evaluate" / "metrics.json").is_file():
+    if model.parent.name != "finetune" or not (folder / "evaluate" / "metrics.json").is_file():
         return RunRecord(missing="The model was exported without the run that made it.")
     lock_file = folder.parent / "dvc.lock"
     lock = DvcLock.read(lock_file) if lock_file.is_file() else None
     run, artifacts = RunReader(folder.parent, lock), Path(folder.name)
-    if lock and not _was_evaluated(lock, model, artifacts / "train" / model.name):
+    if lock and not _was_evaluated(lock, model, artifacts / "finetune" / model.name):
         return RunRecord(missing="The run in the model's folder evaluated another model.")
     metrics = run.read(artifacts / "evaluate/metrics.json", read_metrics)
     training = run.read_optional(artifacts / "train/summary.json", read_metrics)

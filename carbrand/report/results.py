@@ -99,6 +99,8 @@ class Results:
     folders: tuple[RatedFinding, ...]
     history: tuple[Epoch, ...]
     training: Mapping[str, Any]  # nested numbers: what training says of itself
+    tuning_history: tuple[Epoch, ...]  # empty where nothing was tuned
+    tuning: Mapping[str, Any]  # the same of fine-tuning
     brands: tuple[str, ...]  # sorted names
     photos: tuple[JudgedPhoto, ...]  # one per test photo
     metrics: Metrics

@@ -30,6 +30,7 @@ from carbrand.scores.map_file import read_map
 from carbrand.scores.predictions_file import read_predictions
 from carbrand.scores.run_reader import MEND, RunReader
 from carbrand.scores.suspects_file import read_suspects
+from carbrand.scores.tuning_file import read_tuning
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class RunFiles:
     folders: Path
     history: Path
     training: Path
+    tuning_history: Path
+    tuning: Path
     predictions: Path
     metrics: Path
     heat_maps: Path
@@ -76,6 +79,8 @@ def read_results(files: RunFiles) -> Results:
         folders=tuple(run.read(files.folders, read_findings)),
         history=tuple(history),
         training=run.read(files.training, read_metrics),
+        tuning_history=tuple(run.read(files.tuning_history, read_history)),
+        tuning=run.read(files.tuning, read_tuning),
         brands=tuple(brands),
         photos=_judge(predicted, brands),
         metrics=run.read(files.metrics, _read_scores),
@@ -114,6 +119,11 @@ def _check_of_one_run(results: Results) -> None:
     epochs, last = results.training.get("epochs"), results.history[-1].epoch
     if epochs != last:
         problems.append(f"Training took {epochs!r} epochs, its history ends with {last}.")
+    if bool(results.tuning["epochs"]) != bool(results.tuning_history):
+        problems.append(
+            f"Fine-tuning took {results.tuning['epochs']} epochs, its history has "
+            f"{len(results.tuning_history)}."
+        )
     counted = (results.metrics.leak_free.images, results.metrics.as_given.images)
     rows = (len(results.leak_free), len(results.photos))
     if counted != rows:

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from carbrand.node.metrics_file import DECIMALS
-from carbrand.node.table import read_table, write_table
+from carbrand.node.table import read_rows, write_table
 
 
 @dataclass(frozen=True)
@@ -34,5 +34,5 @@ def read_history(path: Path) -> list[Epoch]:
     """Read the file of `write_history`. Raises KeyError or ValueError if it is another file."""
     return [
         Epoch(int(record["epoch"]), *(float(record[name]) for name in COLUMNS[1:]))
-        for record in read_table(path)[1]
+        for record in read_rows(path, COLUMNS)
     ]

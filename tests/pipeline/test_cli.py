@@ -30,7 +30,7 @@ def test_predict_says_what_evaluate_said(finished, test_views):
             *("artifacts/features", ".training"),
         )
         run_node(
-            *(finished, "evaluate", "artifacts/train/model.h5"),
+            *(finished, "evaluate", "artifacts/finetune/model.h5"),
             *("artifacts/validate", "artifacts/features"),
         )
     result = carbrand(finished, "predict", "Datasets/test", "--json")
@@ -97,7 +97,7 @@ def test_wrong_usage_is_one_line_and_status_2(finished, arguments, said):
 
 
 def test_a_model_works_away_from_its_project(finished, tmp_path):
-    shutil.copy(finished / "artifacts/train/model.h5", tmp_path / "brand.h5")
+    shutil.copy(finished / "artifacts/finetune/model.h5", tmp_path / "brand.h5")
     shutil.copy(finished / "Datasets/test/bolt/001.png", tmp_path)
     shutil.copytree(finished / "carbrand", tmp_path / "elsewhere" / "carbrand")
     result = carbrand(

@@ -30,7 +30,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")
 pytest.importorskip("ai_edge_quantizer")
 
-MODEL = Path("artifacts/train/model.h5")
+MODEL = Path("artifacts/finetune/model.h5")
 
 
 def carbrand_export(*words: str) -> int:

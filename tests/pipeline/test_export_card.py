@@ -24,7 +24,7 @@ AGREEMENT = Agreement(photos=31, same_brand=30, largest=0.0821, mean=0.0104)
 
 
 def card_of(project: Path, name: str = "tflite_int8") -> str:
-    model = project / "artifacts/train/model.h5"
+    model = project / "artifacts/finetune/model.h5"
     exported = Exported(read_metadata(model), FORMATS[name], 4_010_000, AGREEMENT)
     write_card(project / "card.md", exported, read_record(model))
     return (project / "card.md").read_text("utf-8")
@@ -76,7 +76,7 @@ def test_leaked_photos_are_listed_with_what_they_copy(finished):
 
 
 def test_no_number_of_another_model_is_told(finished):
-    model = finished / "artifacts/train/model.h5"
+    model = finished / "artifacts/finetune/model.h5"
     assert read_record(model).metrics
     digest = hashlib.md5(model.read_bytes()).hexdigest()
     lock = finished / "dvc.lock"
@@ -89,8 +89,8 @@ def test_no_number_of_another_model_is_told(finished):
 
 def test_a_lone_model_has_a_card_that_claims_nothing(finished, tmp_path):
     lone = tmp_path / "lone"
-    (lone / "artifacts/train").mkdir(parents=True)
-    shutil.copy(finished / "artifacts/train/model.h5", lone / "artifacts/train/model.h5")
+    (lone / "artifacts/finetune").mkdir(parents=True)
+    shutil.copy(finished / "artifacts/finetune/model.h5", lone / "artifacts/finetune/model.h5")
     card = card_of(lone)
     assert "without the run that made it" in card
     for heading in ("Training data", "Leaks found", "Evaluation"):
@@ -103,11 +103,11 @@ def test_a_lone_model_has_a_card_that_claims_nothing(finished, tmp_path):
 def test_a_damaged_file_of_the_run_is_one_line(finished):
     (finished / "artifacts/evaluate/metrics.json").write_text("{", "utf-8")
     with pytest.raises(UserError, match=r"metrics\.json is damaged \(.*\)\. Run `dvc repro`"):
-        read_record(finished / "artifacts/train/model.h5")
+        read_record(finished / "artifacts/finetune/model.h5")
 
 
 def test_names_of_brands_are_letters_and_nothing_else(finished):
-    about = read_metadata(finished / "artifacts/train/model.h5")
+    about = read_metadata(finished / "artifacts/finetune/model.h5")
     brands = ["<script>", "a|b", "# c\nd"]
     exported = Exported(about | {"brands": brands}, FORMATS["onnx"], 1, AGREEMENT)
     write_card(finished / "card.md", exported, RunRecord(missing="Nothing."))

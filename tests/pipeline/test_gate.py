@@ -591,7 +591,7 @@ def test_many_brands_and_photos_fit_into_a_comment(project):
 
 def test_a_real_run_is_compared_without_any_remote_or_cache(finished):
     shutil.rmtree(finished / ".dvc" / "cache")
-    (finished / "artifacts/train/model.h5").unlink()
+    (finished / "artifacts/finetune/model.h5").unlink()
     result = gate(finished)
     assert result.returncode == 3, result.stderr
     assert "Too few leak-free test photos of asta (3), bolt (3), cirro (3)" in result.stdout
@@ -638,11 +638,11 @@ def test_the_old_model_can_be_asked_about_test_photos_that_its_own_run_did_not_h
 
 def test_an_old_model_asked_again_about_its_own_photos_says_the_same_to_the_last_decimal(finished):
     side = read_results(finished, FILES, "here", "")
-    again = remeasure(side, side, finished / "artifacts/train/model.h5", finished, set())
+    again = remeasure(side, side, finished / "artifacts/finetune/model.h5", finished, set())
     assert again.photos == side.photos
     (finished / "Datasets/test/asta/000.png").unlink()
     with pytest.raises(UserError, match=r"1 test photos are missing, Datasets/test/asta/000\.png"):
-        remeasure(side, side, finished / "artifacts/train/model.h5", finished, set())
+        remeasure(side, side, finished / "artifacts/finetune/model.h5", finished, set())
 
 
 @pytest.mark.parametrize("form", [(), ("--json",), ("--markdown",)])

@@ -30,7 +30,7 @@ from carbrand.vectors.leaks import classify_copies, mark_leaks
 from carbrand.vectors.standardizer import Standardizer
 from carbrand.vectors.training_copies import exclude_copies
 from carbrand.vectors.vector_copies import PhotoSet
-from stages import evaluate, features, train, validate
+from stages import evaluate, features, finetune, train, validate
 from tests.conftest import ROOT, edit_params
 from tests.support.edits import CROPS, EDITS
 
@@ -220,8 +220,9 @@ def run_nodes() -> None:
     features.main(params, checked / "manifest.csv", Path(".vectors"), artifacts / "features")
     learned = artifacts / "features", Path(".training"), artifacts / "train"
     train.main(params, *learned)
+    finetune.main(params, artifacts / "train", artifacts / "finetune")
     evaluate.main(
-        *(params, artifacts / "train/model.h5", checked, artifacts / "features"),
+        *(params, artifacts / "finetune/model.h5", checked, artifacts / "features"),
         artifacts / "evaluate",
     )
 

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
+from networkx import ancestors
 
 from carbrand.node.dvc_lock import DvcLock
 from carbrand.pipeline.dvc_files import read_outputs
@@ -49,7 +50,7 @@ def put_back_afterwards(file: Path) -> Iterator[None]:
 
 
 def another_value(field, value):
-    """A value that is valid too, and not this one."""
+    """A value that is valid too, if there is one, and not this one."""
     choices = field.metadata["choices"]
     if choices:
         return next(choice for choice in choices if choice != value)
@@ -60,7 +61,7 @@ def another_value(field, value):
     low, high = field.metadata["low"], field.metadata["high"]
     step = 1 if isinstance(value, int) else 0.1
     upwards = value + step
-    return upwards if upwards <= high else max(low, value - step)
+    return upwards if upwards <= high or low == high else max(low, value - step)
 
 
 def changes(project: Path) -> dict[str, set[str]]:
@@ -122,6 +123,22 @@ def test_a_parameter_reruns_its_node_and_one_of_the_gate_reruns_nothing(
     if section == "validate":
         readers |= SEVERITIES_READ_BY.get(field.name, set())
     assert rerun == readers
+
+
+@pytest.mark.parametrize(
+    ("node", "after_it"),
+    [
+        ("train", {"finetune", "evaluate", "plot"}),
+        ("finetune", {"evaluate", "plot"}),
+        ("evaluate", {"plot"}),
+        ("plot", set()),
+    ],
+)
+def test_after_a_node_those_run_that_read_what_it_writes_and_no_other(node, after_it, shared):
+    with Repo(str(shared)) as repo:
+        stages = {stage.name: stage for stage in repo.index.stages}
+        found = {stage.name for stage in ancestors(repo.index.graph, stages[node])}
+    assert found == after_it
 
 
 def test_copies_among_test_photos_rerun_no_training(shared):
@@ -210,7 +227,7 @@ def test_one_run_after_another_does_what_it_must(finished):
     edit_params(finished, plot__dpi=60)
     assert ran(finished) == ["plot"]
     edit_params(finished, train__l2=0.05)
-    assert ran(finished) == ["train", "evaluate", "plot"]
+    assert ran(finished) == ["train", "finetune", "evaluate", "plot"]
     # A new test photo cannot change what was learned: the same vectors come out of `features`.
     target = finished / "Datasets" / "test" / "asta" / "new.png"
     draw_photo((200, 30, 30), 555).save(target)

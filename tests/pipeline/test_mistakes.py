@@ -16,6 +16,7 @@ from carbrand.pipeline import repro
 from carbrand.pipeline.dvc_files import read_outputs
 from carbrand.pipeline.dvc_settings import set_no_scm
 from carbrand.pipeline.locks import TEMPORARY, alone
+from stages.__main__ import RAN_BEFORE
 from tests.conftest import ROOT, draw_photo, edit_params, run
 
 
@@ -124,7 +125,7 @@ def test_a_mistake_is_a_clear_line_and_costs_nothing(mistake, finished):
         assert len(errors) == len(result.stderr.splitlines())  # not a word from DVC
 
 
-@pytest.mark.parametrize("node", ["validate", "features", "train", "evaluate", "plot"])
+@pytest.mark.parametrize("node", ["validate", "features", "train", "finetune", "evaluate", "plot"])
 def test_a_node_on_its_own_refuses_a_typo_with_status_2(node, finished):
     file = finished / "params.yaml"
     text = file.read_text()
@@ -134,11 +135,12 @@ def test_a_node_on_its_own_refuses_a_typo_with_status_2(node, finished):
         "validate": ["Datasets/train", "Datasets/test", "out"],
         "features": ["artifacts/validate/manifest.csv", ".vectors", "out"],
         "train": ["artifacts/features", ".training", "out"],
+        "finetune": ["artifacts/train", "out"],
         "evaluate": [
-            *("artifacts/train/model.h5", "artifacts/validate", "artifacts/features", "out"),
+            *("artifacts/finetune/model.h5", "artifacts/validate", "artifacts/features", "out"),
         ],
         "plot": [
-            *(f"artifacts/{name}" for name in ("validate", "features", "train", "evaluate")),
+            *(f"artifacts/{earlier}" for earlier in RAN_BEFORE),
             *("Datasets", "out"),
         ],
     }[node]

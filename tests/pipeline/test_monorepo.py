@@ -13,7 +13,7 @@ import pytest
 from carbrand.release.registry.find import find_model
 from tests.conftest import edit_params, git, run
 
-MODEL = "artifacts/train/model.h5"
+MODEL = "artifacts/finetune/model.h5"
 PHOTO = "Datasets/test/asta/000.png"
 
 

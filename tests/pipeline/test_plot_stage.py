@@ -24,6 +24,8 @@ INPUTS = [
     "artifacts/validate/folders.csv",
     "artifacts/train/history.csv",
     "artifacts/train/summary.json",
+    "artifacts/finetune/history.csv",
+    "artifacts/finetune/summary.json",
     "artifacts/evaluate/predictions.csv",
     "artifacts/evaluate/metrics.json",
     "artifacts/evaluate/heatmaps.npy",
@@ -34,6 +36,7 @@ INPUTS = [
     "artifacts/validate/origin.json",
     "artifacts/features/origin.json",
     "artifacts/train/origin.json",
+    "artifacts/finetune/origin.json",
     "artifacts/evaluate/origin.json",
 ]
 RELATIVE = Path()

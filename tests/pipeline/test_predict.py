@@ -15,7 +15,7 @@ from carbrand.cli import main
 from carbrand.node.terminal import escape
 from tests.conftest import draw_photo, run
 
-MODEL = "artifacts/train/model.h5"
+MODEL = "artifacts/finetune/model.h5"
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
 AVIF = b"\0\0\0\x18ftypavif\0\0\0\0mif1avif" + bytes(100)
 

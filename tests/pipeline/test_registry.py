@@ -17,7 +17,7 @@ from carbrand.release.registry.find import find_model, in_stage
 from carbrand.scores.evaluation import PredictedPhoto, make_predicted
 from tests.conftest import edit_params, git, relock, rewrite_results, run
 
-MODEL = "artifacts/train/model.h5"
+MODEL = "artifacts/finetune/model.h5"
 
 
 @pytest.fixture

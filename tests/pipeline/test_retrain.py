@@ -62,12 +62,12 @@ class Kind:
 
 
 REAL = Kind(
-    nodes=["validate", "features", "train", "evaluate", "plot"],
+    nodes=["validate", "features", "train", "finetune", "evaluate", "plot"],
     drawn="plot",
     finer={"plot__dpi": 60},
     learned="train",
     another={"train__l2": 0.02},
-    model="artifacts/train/model.h5",
+    model="artifacts/finetune/model.h5",
     make=make_project,
 )
 TOY = Kind(
@@ -656,5 +656,5 @@ def test_artifacts_that_the_run_had_no_need_to_fetch_are_not_missed(world: World
     assert done.returncode == 0, done.stdout + done.stderr
     assert nodes_run(done) == [world.kind.drawn]
     assert not (project / "artifacts" / "collect" / "train.npz").exists()
-    assert not (project / "artifacts" / "train" / "model.h5").exists()
+    assert not (project / "artifacts" / "finetune" / "model.h5").exists()
     assert list(world.branches()) == [result(project)["branch"]]

@@ -14,7 +14,7 @@ from carbrand.release.registry.find import find_model
 from carbrand.release.revisions import describe_known, find_commit
 from tests.conftest import git
 
-MODEL = "artifacts/train/model.h5"
+MODEL = "artifacts/finetune/model.h5"
 
 
 @pytest.fixture

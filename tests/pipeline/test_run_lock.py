@@ -28,7 +28,7 @@ from tests.pipeline.test_gate import (
     project,
 )
 
-MODEL = "artifacts/train/model.h5"
+MODEL = "artifacts/finetune/model.h5"
 Row = dict[str, str]
 
 

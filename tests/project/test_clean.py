@@ -12,7 +12,11 @@ from tests.conftest import ROOT, git, run
 MADE = (
     *(".venv/bin/python", ".vectors/a.npy", ".training/b.checkpoint", ".made_by/train.json"),
     *(".retrain/body.md", "comparison/comment.md", "export/model/model.onnx", "dvc_plots/x.html"),
-    *("artifacts/train/model.h5", "artifacts/plot/report.html", "artifacts/features/vectors.npy"),
+    *(
+        "artifacts/finetune/model.h5",
+        "artifacts/plot/report.html",
+        "artifacts/features/vectors.npy",
+    ),
 )
 TRACKED = ("artifacts/train/summary.json", "artifacts/evaluate/metrics.json", "Makefile")
 MINE = (
@@ -29,7 +33,7 @@ def project_with_all(folder: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
     ignoring = [".gitignore", ".dvc/.gitignore", "Makefile"]
-    ignoring += [f"artifacts/{node}/.gitignore" for node in ("train", "evaluate")]
+    ignoring += [f"artifacts/{node}/.gitignore" for node in ("train", "finetune", "evaluate")]
     for name in ignoring:
         shutil.copy(ROOT / name, folder / name)
     if (ROOT / "artifacts/.gitignore").exists():
@@ -56,7 +60,7 @@ def test_what_was_made_is_deleted_and_named_and_nothing_else(place, tmp_path):
     assert [name for name in MADE if (project / name).exists()] == []
     assert [name for name in (*TRACKED, *MINE) if not (project / name).exists()] == []
     assert "export/" in said
-    assert "artifacts/train/model.h5" in said
+    assert "artifacts/finetune/model.h5" in said
     if place != "archive":
         assert git(project, "diff", "--name-only") == ""
 
@@ -64,10 +68,10 @@ def test_what_was_made_is_deleted_and_named_and_nothing_else(place, tmp_path):
 def test_what_is_tracked_stays_though_it_is_ignored(tmp_path):
     project = project_with_all(tmp_path)
     git(project, "init", "-q", "-b", "main")
-    git(project, "add", "-f", "export/model/model.onnx", "artifacts/train/model.h5")
+    git(project, "add", "-f", "export/model/model.onnx", "artifacts/finetune/model.h5")
     clean(project)
     assert (project / "export/model/model.onnx").exists()
-    assert (project / "artifacts/train/model.h5").exists()
+    assert (project / "artifacts/finetune/model.h5").exists()
     assert not (project / ".venv").exists()
 
 

@@ -39,7 +39,7 @@ def test_every_node_has_its_module_and_the_reverse():
 
 
 def test_the_nodes_are_those_of_the_design_in_their_order():
-    assert list(NODES) == ["validate", "features", "train", "evaluate", "plot"]
+    assert list(NODES) == ["validate", "features", "train", "finetune", "evaluate", "plot"]
 
 
 @pytest.mark.parametrize("node", NODES)
@@ -154,7 +154,7 @@ def test_plot_names_are_no_prefixes_of_one_another():
 
 
 def test_the_model_is_an_artifact():
-    assert PIPELINE["artifacts"]["model"]["path"] == "artifacts/train/model.h5"
+    assert PIPELINE["artifacts"]["model"]["path"] == "artifacts/finetune/model.h5"
     assert PIPELINE["artifacts"]["model"]["type"] == "model"
 
 

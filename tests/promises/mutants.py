@@ -507,8 +507,8 @@ MUTANTS = (
         "reruns",
         "a change of the solver's code reruns nothing",
         "dvc.yaml",
-        "      - carbrand/training\n",
-        "",
+        "carbrand/scores, carbrand/training, carbrand/model]",
+        "carbrand/scores, carbrand/model]",
         _test(
             "wiring",
             "a_node_depends_on_its_module_and_on_the_rooms_that_it_imports_from_and_no_other[train]",
@@ -518,16 +518,16 @@ MUTANTS = (
         "reruns",
         "new test photos do not rerun evaluate",
         "dvc.yaml",
-        "      - Datasets/test\n      - artifacts/train/model.h5\n",
-        "      - artifacts/train/model.h5\n",
+        "      [Datasets/test, artifacts/finetune/model.h5, ",
+        "      [artifacts/finetune/model.h5, ",
         _planted("a_node_opens_no_file_that_is_not_its_dependency[evaluate]"),
     ),
     Mutant(
         "reruns",
         "a new model does not rerun evaluate",
         "dvc.yaml",
-        "      - Datasets/test\n      - artifacts/train/model.h5\n",
-        "      - Datasets/test\n",
+        "      [Datasets/test, artifacts/finetune/model.h5, ",
+        "      [Datasets/test, ",
         _planted("whatever_a_command_names_is_a_dependency_or_comes_out[evaluate]"),
     ),
     Mutant(
@@ -609,10 +609,9 @@ MUTANTS = (
         "reruns",
         "photos that move into a store change dvc.lock, in each clone",
         "dvc.yaml",
-        "      - Datasets/train\n      - Datasets/test\n      - artifacts/validate/manifest.csv\n"
-        "      - artifacts/validate/folders.csv",
-        "      - Datasets\n      - artifacts/validate/manifest.csv\n"
-        "      - artifacts/validate/folders.csv",
+        "      [Datasets/train, Datasets/test,\n       artifacts/validate/manifest.csv, "
+        "artifacts/validate/folders.csv",
+        "      [Datasets,\n       artifacts/validate/manifest.csv, artifacts/validate/folders.csv",
         _test("wiring", "no_node_depends_on_what_dvc_writes_beside_the_photos"),
     ),
     # What may replace a model.

@@ -33,7 +33,7 @@ from carbrand.scores.predictions_file import read_predictions
 from carbrand.serve.upload import Uploads
 from carbrand.serve.workers import Workers
 from carbrand.vectors.feature_store import Features, Recipe, read_features
-from stages import evaluate, features, plot, train, validate
+from stages import evaluate, features, finetune, plot, train, validate
 from tests.conftest import ROOT, draw_dataset, edit_params
 from tests.pipeline.test_minimal_rerun import another_value
 from tests.support.serving import Answering, visit
@@ -43,6 +43,7 @@ MAINS: dict[str, Callable[..., None]] = {
     "validate": validate.main,
     "features": features.main,
     "train": train.main,
+    "finetune": finetune.main,
     "evaluate": evaluate.main,
     "plot": plot.main,
 }
@@ -163,7 +164,7 @@ def test_the_model_sees_a_photo_as_it_was_learned_from(ran, monkeypatch):
     """The very vector: the same pixels, turned, squared and scaled in the same way."""
     monkeypatch.chdir(ran.folder)
     stored = read_features(Path("artifacts/features"))
-    model = Classifier(Path("artifacts/train/model.h5"))
+    model = Classifier(Path("artifacts/finetune/model.h5"))
     said = dict(model.predict(stored.paths))
     for path, views in zip(stored.paths, stored.vectors, strict=True):
         np.testing.assert_allclose(said[path].vector, views[0], rtol=1e-4, atol=1e-4)

@@ -80,7 +80,7 @@ def test_an_installed_library_that_cannot_be_written_predicts_from_any_folder(
     lock(site, locked)
     lock(empty, locked)
     photo = finished / "Datasets" / "test" / "bolt" / "000.png"
-    model = finished / "artifacts" / "train" / "model.h5"
+    model = finished / "artifacts" / "finetune" / "model.h5"
     command = [*as_nobody(), *PREDICT, str(photo), "--model", str(model)]
     done = run(command, empty, {"PYTHONPATH": str(site)})
     assert done.returncode == 0, done.stderr

@@ -162,7 +162,7 @@ def test_a_model_says_the_same_on_a_processor_that_can_do_less(
 ) -> None:
     command = [
         "params.yaml",
-        "artifacts/train/model.h5",
+        "artifacts/finetune/model.h5",
         "artifacts/validate",
         "artifacts/features",
     ]

@@ -101,12 +101,12 @@ def test_predicting_while_a_model_is_made_has_one_or_says_so(finished):
         if status == 0:
             assert printed.startswith(f"{photo}: asta ")
         else:
-            assert errors.startswith("error: artifacts/train/model.h5 does not exist. ")
+            assert errors.startswith("error: artifacts/finetune/model.h5 does not exist. ")
             assert len(errors.splitlines()) == 1
     assert said[0][0] == 0
     result = run(["carbrand", "predict", photo], finished)
     assert result.returncode == 0
-    assert git(finished, "status", "--porcelain", "artifacts/train/model.h5") == ""
+    assert git(finished, "status", "--porcelain", "artifacts/finetune/model.h5") == ""
 
 
 def test_a_file_that_is_held_is_busy(tmp_path):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -16,16 +17,19 @@ from carbrand.photos.manifest import Row, write_manifest
 from carbrand.report.results import Results
 from carbrand.report.run_files import read_results
 from carbrand.scores.evaluation import PredictedPhoto, evaluate_photos
+from carbrand.scores.history import Epoch, write_history
 from carbrand.scores.predictions_file import write_predictions
 from stages.plot import files_of_run
 
 PARAMS = {"dpi": 60, "photos": 4, "mistakes": 5, "pairs": 3, "suspects": 3, "thumbnail_px": 96}
 BINS = 10
 TEMPERATURE = 1.25
+HANDED_ON = {"photos": 64, "epochs": 0, "ships_tuned": 0}
 MADE_BY = {
     "validate": {"label_conflict": "error", "leaked": "exclude", "duplicate": "exclude"},
     "features": {"backbone": "made_up_net", "flip": True},
     "train": {"epochs": 6},
+    "finetune": {"epochs": 0},
     "evaluate": {"ece_bins": BINS},
 }
 
@@ -44,6 +48,8 @@ class MadeUpRun:
     wrong: int = 1
     leaked: int = 1
     epochs: int = 6
+    tuning: Mapping[str, Any] = field(default_factory=lambda: dict(HANDED_ON))
+    tuning_history: tuple[Epoch, ...] = ()
     other_issues: tuple[Row, ...] = ()
     notes: tuple[tuple[str, str, str, str], ...] = ()  # of folders: code, severity, folder, message
     params: dict[str, int] = field(default_factory=lambda: dict(PARAMS))
@@ -74,6 +80,7 @@ class MadeUpRun:
         heat = np.linspace(0, 1, 7 * 7, dtype=np.float32).reshape(7, 7)
         np.save(artifacts / "evaluate/heatmaps.npy", np.stack([heat] * len(predicted)))
         self._write_training(artifacts / "train")
+        self._write_tuning(artifacts / "finetune")
         self._write_hints(artifacts, rows)
         sections = {"plot": self.params}
         (root / "params.yaml").write_text(json.dumps(sections), encoding="utf-8")  # JSON is YAML
@@ -124,6 +131,11 @@ class MadeUpRun:
         summary = {"epochs": self.epochs, "photos": 64, "temperature": TEMPERATURE}
         held_out = {"val_accuracy": 1 - 0.6 / self.epochs, "val_balanced_accuracy": 0.75}
         write_metrics(folder / "summary.json", summary | held_out)
+
+    def _write_tuning(self, folder: Path) -> None:
+        """What fine-tuning says of itself, by default that it is off."""
+        write_history(folder / "history.csv", self.tuning_history)
+        write_metrics(folder / "summary.json", self.tuning)
 
     def _write_hints(self, artifacts: Path, rows: Sequence[Row]) -> None:
         """What only the network shows: copies, suspects, a map with a line for each brand."""

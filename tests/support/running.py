@@ -18,7 +18,7 @@ import yaml
 
 from tests.conftest import SET_BY_TESTS
 
-NODES = ("validate", "features", "train", "evaluate", "plot")
+NODES = ("validate", "features", "train", "finetune", "evaluate", "plot")
 DEADLINE_S = 120.0
 THOROUGH = os.environ.get("TORTURE") == "1"
 # Tests that only `make torture` has the time for. Skipped, they let no project be made.

@@ -27,7 +27,7 @@ from carbrand.serve.upload import Uploads
 from carbrand.serve.workers import Workers
 from tests.conftest import SET_BY_TESTS, draw_photo
 
-MODEL = "artifacts/train/model.h5"
+MODEL = "artifacts/finetune/model.h5"
 
 
 PATIENCE_S = 120.0
