@@ -1,8 +1,8 @@
 """Predict every test photo with the model that ships, and score the predictions.
 
 Reads the model, the test photos, which of them `validate` and `features` found to be copies, and
-for a map the vectors of training photos. The numbers come from the very file and the very decode
-function that `carbrand predict` uses.
+for a map what the frozen backbone saw of all photos: a tuned one sees them elsewhere. The numbers
+come from the very file and the very decode function that `carbrand predict` uses.
 Writes `predictions.csv`, `metrics.json`, `brands.csv` (its scores per brand, for `dvc plots`),
 `copies.csv`, `map.csv`, `origin.json`, and for the report `heatmaps.npy` and `vectors.npy`.
 """
@@ -45,7 +45,7 @@ from carbrand.scores.predictions_file import (
 )
 from carbrand.scores.projection import map_photos
 from carbrand.vectors.array_file import iter_rows, open_rows, write_rows
-from carbrand.vectors.feature_store import read_features
+from carbrand.vectors.feature_store import read_features, read_test_vectors
 from carbrand.vectors.leaks import classify_copies, mark_leaks
 from carbrand.vectors.training_copies import read_unlearned
 
@@ -203,7 +203,7 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         predicted = predict(classifier, rows, Path(scratch))
         learned = read_features(features).without(unlearned)
-        places = map_photos(learned, rows, predicted.vectors)
+        places = map_photos(learned, rows, read_test_vectors(features, [r.path for r in rows]))
         write_vectors_and_heatmaps(out, rows, predicted, classifier.resize)
         photos = label_predictions(rows, predicted, classifier.brands, suspected_leaks(manifest))
         del learned, predicted  # Windows deletes no file that is mapped into memory

@@ -1,10 +1,10 @@
 """Extract the vectors of every photo once with a frozen backbone: training then costs seconds.
 
 Reads the manifest and the photos it keeps, never what brand a test photo has.
-Writes a folder: vectors of K views per training photo, whose they are, the backbone itself, and
-which photos the vectors show to be copies of one another: `copies.csv` of training photos,
-`test_copies.csv` of test photos. The vectors of each photo are also cached, in a folder that is
-safe to delete.
+Writes a folder: vectors of K views per training photo and of one per test photo, whose they are,
+the backbone itself, and which photos the vectors show to be copies of one another: `copies.csv` of
+training photos, `test_copies.csv` of test photos. The vectors of each photo are also cached, in a
+folder that is safe to delete.
 """
 
 from __future__ import annotations
@@ -44,9 +44,11 @@ from carbrand.vectors.array_file import open_rows, write_rows
 from carbrand.vectors.feature_store import (
     Recipe,
     StoredPhoto,
+    file_of_test_vectors,
     network_file,
     vectors_file,
     write_photos,
+    write_test_photos,
 )
 from carbrand.vectors.standardizer import Standardizer
 from carbrand.vectors.vector_copies import (
@@ -232,7 +234,7 @@ def extract_and_compare(
     cache: Path,
     out: Path,
 ) -> tuple[list[AlignedPair], list[Copy]]:
-    """Write the vectors of training photos; copies among them, by row, and among test photos."""
+    """Write the vectors; copies among training photos, by row, and among test photos."""
     network = network_file(out)
     extract_with, plain = choose_extractor(network, params), replace(params, **AS_IT_IS)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
@@ -243,37 +245,39 @@ def extract_and_compare(
             )
             space = Standardizer.fit(training.vectors[:, None], recipe.widths)
             pairs = find_vector_copies(training, None, space, partial(load_or_align, kept=kept))
-        if not test_rows:
+        if not test_rows:  # `evaluate` says so; no memory map can be empty
+            np.save(file_of_test_vectors(out), np.empty((0, 1, sum(recipe.widths)), np.float32))
             return pairs, []
         # Another recipe: no parameter of the views makes the cache miss a test photo.
         with VectorCache(cache, cache_recipe(network, plain)) as kept:
             extracted = load_or_extract(test_rows, partial(extract_with, params=plain), kept)
             tests = write_photo_set(
-                extracted, test_rows, Path(scratch, "v.npy"), Path(scratch, "tests.npy")
+                extracted, test_rows, file_of_test_vectors(out), Path(scratch, "tests.npy")
             )
             return pairs, find_test_copies(tests, training, space, kept)
 
 
 def main(params_file: Path, manifest: Path, cache: Path, out: Path) -> None:
-    """Read the photos, write the vectors of training photos, and all copies.
+    """Read the photos, write their vectors, and all copies.
 
     `cache` is a folder of vectors from earlier runs, which may be empty.
     """
     params = read_section(params_file, "features", FeaturesParams)
     listed = read_manifest(manifest)
-    rows = kept_training_photos(listed)
+    rows, test_rows = kept_training_photos(listed), evaluated_test_photos(listed)
     out.mkdir(parents=True, exist_ok=True)
     if choose(params.engine) == "keras" and not ray_address():
         import_keras()  # before it is imported in another way, to build the network
     recipe = save_network(network_file(out), params)
     pairs, test_copies = extract_and_compare(
-        rows, evaluated_test_photos(listed), params, recipe, cache / "vectors.sqlite", out
+        rows, test_rows, params, recipe, cache / "vectors.sqlite", out
     )
     stored = [
         StoredPhoto(row.path, row.brand, name)
         for row, name in zip(rows, group_copies(rows, pairs), strict=True)
     ]
     write_photos(out, stored, recipe)
+    write_test_photos(out, [row.path for row in test_rows])
     write_copies(out / "copies.csv", describe_training_copies(rows, pairs))
     write_copies(out / "test_copies.csv", test_copies)
     write_origin(out / "origin.json", params, PACKAGES)

@@ -22,6 +22,7 @@ from carbrand.export.targets import Format
 from carbrand.node.wording import count, number, one_line, percent, percent_range
 from carbrand.report.data_fingerprint import fingerprints
 from carbrand.scores.evaluation import wilson_interval
+from carbrand.scores.tuning_file import which_ships
 
 _BACKBONES = {
     "efficientnet_lite0": "EfficientNet-Lite0",
@@ -84,13 +85,17 @@ def _front_matter(exported: Exported, record: RunRecord) -> str:
 
 def _summary(exported: Exported, record: RunRecord) -> Iterator[str]:
     brands = exported.metadata["brands"]
-    backbone = _backbone(record)
+    how = "tuned" if record.tuning.get("ships_tuned") else "frozen"
     yield (
-        f"Names one of {count(len(brands), 'brand')} for a photo, with probabilities. A frozen "
-        f"{backbone or 'backbone'}, learned from ImageNet, with a linear head on its pooled maps; "
-        f"the probabilities are calibrated (temperature {exported.metadata['temperature']:.3g}, "
+        f"Names one of {count(len(brands), 'brand')} for a photo, with probabilities. A {how} "
+        f"{_backbone(record) or 'backbone'}, learned from ImageNet, with a linear head on its "
+        "pooled maps; the probabilities are calibrated (temperature "
+        f"{exported.metadata['temperature']:.3g}, "
         "already inside)."
     )
+    if record.tuning:
+        yield ""
+        yield which_ships(record.tuning, _parameters(record, "finetune"))
     if record.missing:
         yield ""
         yield f"{record.missing} So this card can say nothing of data and metrics."
@@ -202,10 +207,12 @@ def _evaluation(record: RunRecord) -> Iterator[str]:
         ("brand", "recall", "95 % interval", "precision", "photos"),
         [_brand_row(brand, scores) for brand, scores in metrics["brand"].items()],
     )
-    held_out = record.training.get("val_accuracy")
+    held_out, how = record.training.get("val_accuracy"), "cross-validation"
+    if record.tuning.get("ships_tuned"):
+        held_out, how = record.tuning["val_accuracy"], f"{record.tuning['asked']:,} of them"
     if held_out is not None:
         yield ""
-        yield f"Held-out accuracy on the training photos (cross-validation): {percent(held_out)}."
+        yield f"Held-out accuracy on the training photos ({how}): {percent(held_out)}."
 
 
 def _brand_row(brand: str, scores: Mapping[str, Any]) -> tuple[str, ...]:
@@ -285,17 +292,17 @@ def _licence(record: RunRecord) -> Iterator[str]:
 
 
 def _backbone(record: RunRecord) -> str:
-    return _BACKBONES.get(_of_features(record, "backbone"), "")
+    return _BACKBONES.get(_parameters(record, "features").get("backbone", ""), "")
 
 
 def _is_lite(record: RunRecord) -> bool:
     lite = _backbone(record).startswith("EfficientNet")
-    return lite and _of_features(record, "weights") == "imagenet"
+    return lite and _parameters(record, "features").get("weights") == "imagenet"
 
 
-def _of_features(record: RunRecord, parameter: str) -> str:
-    origin = record.origins.get("features")
-    return str(origin.parameters.get(parameter, "")) if origin else ""
+def _parameters(record: RunRecord, node: str) -> Mapping[str, Any]:
+    origin = record.origins.get(node)
+    return origin.parameters if origin else {}
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from carbrand.photos.manifest import Row, kept_training_photos, read_manifest
 from carbrand.photos.severities import CopySeverities, excluded_paths, severities_of_run
 from carbrand.scores.predictions_file import read_predictions
 from carbrand.scores.run_reader import RunReader
+from carbrand.scores.tuning_file import read_tuning
 
 NODES = ("validate", "features", "train", "finetune", "evaluate")
 
@@ -33,6 +34,7 @@ class RunRecord:
     rules: CopySeverities | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    tuning: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)  # by node
     missing: str = ""
 
@@ -70,6 +72,7 @@ def read_record(model: Path) -> RunRecord:
         rules=_rules(run, artifacts / "validate/origin.json", origins["validate"]),
         metrics=metrics,
         training=training or {},
+        tuning=run.read_optional(artifacts / "finetune/summary.json", read_tuning) or {},
         origins={node: origin for node, origin in origins.items() if origin},
     )
 

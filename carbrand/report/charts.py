@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from carbrand.node.wording import percent
 from carbrand.report import canvas
 from carbrand.report.canvas import BLUE, FAINT, QUIET, SMALL_PT, Chart
 from carbrand.report.results import Results
-from carbrand.report.verdict import calibration_sentence, training_set
+from carbrand.report.verdict import calibration_sentence, training_set, tuning_set
+from carbrand.scores.history import Epoch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,29 +23,25 @@ MAX_LABELLED_BINS = 12  # more have no room for their counts
 
 def loss_curves(results: Results, dpi: int) -> Chart:
     """Training and validation loss by epoch."""
-    history = results.history
     return _learning_curves(
         results,
         dpi,
         name="loss",
-        title=f"Final validation loss: {history[-1].val_loss:.3f}",
+        title=f"Final validation loss: {results.held_out[0]:.3f}",
         label="cross-entropy loss (nats)",
-        training=[epoch.loss for epoch in history],
-        validation=[epoch.val_loss for epoch in history],
+        of=lambda epoch: (epoch.loss, epoch.val_loss),
     )
 
 
 def accuracy_curves(results: Results, dpi: int) -> Chart:
     """Training and validation accuracy by epoch."""
-    history = results.history
     return _learning_curves(
         results,
         dpi,
         name="accuracy",
-        title=f"Final validation accuracy: {percent(history[-1].val_accuracy)}",
+        title=f"Final validation accuracy: {percent(results.held_out[1])}",
         label="accuracy (%)",
-        training=[100 * epoch.accuracy for epoch in history],
-        validation=[100 * epoch.val_accuracy for epoch in history],
+        of=lambda epoch: (100 * epoch.accuracy, 100 * epoch.val_accuracy),
     )
 
 
@@ -54,27 +52,42 @@ def _learning_curves(
     name: str,
     title: str,
     label: str,
-    training: list[float],
-    validation: list[float],
+    of: Callable[[Epoch], tuple[float, float]],
 ) -> Chart:
-    from matplotlib.ticker import MaxNLocator
-
-    epochs = [epoch.epoch for epoch in results.history]
+    """The head's curves, and beside them those of fine-tuning where there was one."""
+    phases = {"epoch": results.history}
+    where = f"Means over {training_set(results)}"
+    if results.tuning_history:
+        phases = {"epoch of the head": results.history, "of fine-tuning": results.tuning_history}
+        where += f"; right: {tuning_set(results)}"
     with canvas.style():
-        figure = canvas.new_figure(8.0, 4.8, title, f"Means over {training_set(results)}")
-        axes = figure.subplots()
-        _draw_curve(axes, epochs, training, color=QUIET, lw=1.8, linestyle=(0, (4, 2)))
-        _draw_curve(axes, epochs, validation, color=BLUE, lw=2.6)
-        axes.plot(epochs[-1], validation[-1], "o", color=BLUE, ms=10, mec="white", mew=1.5)
-        axes.margins(x=0.02, y=0.08)
-        if len(epochs) == 1:
-            axes.set_xlim(epochs[0] - 0.9, epochs[0] + 0.9)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-        axes.grid(axis="y", color=FAINT, lw=0.7)
-        axes.set(xlabel="epoch", ylabel=label)
-        _label_curves(axes, epochs[-1], training[-1], validation[-1])
+        figure = canvas.new_figure(8.0, 4.8, title, where)
+        panels = figure.subplots(1, len(phases), sharey=True, squeeze=False)[0]
+        for axes, (epochs, history) in zip(panels, phases.items(), strict=True):
+            _draw_phase(axes, history, of)
+            axes.xaxis.get_major_locator().set_params(nbins=10 if len(phases) == 1 else 4)
+            axes.set(xlabel=epochs)
+        panels[0].set(ylabel=label)
+        _label_curves(panels[-1], history[-1].epoch, *of(history[-1]))
         description = f"Training and validation {label} by epoch"
         return canvas.chart(figure, dpi, name, description, svg_height_in=2.7)
+
+
+def _draw_phase(
+    axes: Axes, history: Sequence[Epoch], of: Callable[[Epoch], tuple[float, float]]
+) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = [epoch.epoch for epoch in history]
+    training, validation = map(list, zip(*map(of, history), strict=True))
+    _draw_curve(axes, epochs, training, color=QUIET, lw=1.8, linestyle=(0, (4, 2)))
+    _draw_curve(axes, epochs, validation, color=BLUE, lw=2.6)
+    axes.plot(epochs[-1], validation[-1], "o", color=BLUE, ms=10, mec="white", mew=1.5)
+    axes.margins(x=0.02, y=0.08)
+    if len(epochs) == 1:
+        axes.set_xlim(epochs[0] - 0.9, epochs[0] + 0.9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    axes.grid(axis="y", color=FAINT, lw=0.7)
 
 
 def _draw_curve(axes: Axes, epochs: list[int], values: list[float], **style: Any) -> None:

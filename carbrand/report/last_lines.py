@@ -20,6 +20,7 @@ from carbrand.photos.manifest import KEPT, Row
 from carbrand.report import issue_words
 from carbrand.report.results import Accuracy, Results
 from carbrand.report.run_files import RunFiles, read_results
+from carbrand.report.verdict import ships_sentence
 
 # Lines for findings about folders; more only where there are more codes, one of each.
 MOST_FINDINGS = 5
@@ -56,6 +57,7 @@ def last_lines(run: Results, files: RunFiles, report: Path) -> Iterator[str]:
     parts = {
         "test accuracy": [_test_accuracy(run)],
         "held out": [_held_out_accuracy(run, files)],
+        "model": [ships_sentence(run)] if run.tuning_history else [],
         "trained on": [_share_used(run, "train", "training photo")],
         "tested on": [_share_used(run, "test", "test photo")],
         "left out": list(_left_out(run, files)),
@@ -84,7 +86,13 @@ def _interval(share: Accuracy) -> str:
 
 
 def _held_out_accuracy(run: Results, files: RunFiles) -> str:
-    """Cross-validated, so that settings can be compared without test photos."""
+    """Of the model that ships, so that settings can be compared without test photos.
+
+    Cross-validated where the frozen one does.
+    """
+    if run.ships_tuned:
+        asked = count(int(run.tuning["asked"]), "training photo")
+        return f"{percent(run.tuning['val_accuracy'])} of {asked} correct"
     names = ("val_accuracy", "photos", "val_balanced_accuracy")
     lacking = [name for name in names if name not in run.training]
     if lacking:  # written by an older, frozen `train`

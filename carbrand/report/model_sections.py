@@ -13,8 +13,10 @@ from carbrand.report.verdict import (
     accuracy_title,
     calibration_sentence,
     leaks_sentence,
+    ships_sentence,
     suspected_sentence,
     training_set,
+    tuning_set,
 )
 
 LARGEST_TABLE = 6  # brands; a larger confusion matrix does not fit a phone as a table
@@ -29,6 +31,7 @@ def summary(data: ReportInput) -> Context:
     run = data.run
     most_frequent = Counter(photo.actual for photo in run.leak_free).most_common()
     return {
+        "ships": ships_sentence(run),
         "leaks": leaks_sentence(run),
         "suspected": suspected_sentence(run),
         "metrics": run.metrics,
@@ -42,6 +45,8 @@ def learning_curves(data: ReportInput) -> Context:
     return {
         "last": data.run.history[-1],
         "of": training_set(data.run),
+        "tuned": data.run.tuning_history[-1] if data.run.tuning_history else None,
+        "tuned_of": tuning_set(data.run) if data.run.tuning_history else "",
         "charts": {"Cross-entropy loss": data.charts.loss, "Accuracy": data.charts.accuracy},
     }
 
@@ -117,7 +122,7 @@ def reliability(data: ReportInput) -> Context:
         "chart": data.charts.reliability,
         "n": len(run.leak_free),
         "metrics": run.metrics,
-        "temperature": run.training.get("temperature"),
+        "temperature": (run.tuning if run.ships_tuned else run.training).get("temperature"),
     }
 
 

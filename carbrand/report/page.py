@@ -44,7 +44,7 @@ def reproduce(data: ReportInput) -> Context:
     run = data.run
     origins = {**run.origins, "plot": data.plot}
     return {
-        "training": list(flatten(run.training)),
+        "training": [*flatten(run.training), *flatten({"finetune": run.tuning})],
         "fingerprints": fingerprints(run.manifest, data.datasets),
         "parameters": [
             (f"{node}.{name}", _as_yaml(value))

@@ -112,6 +112,18 @@ class Results:
     origins: Mapping[str, Origin]  # by node
     rules: CopySeverities
 
+    @property
+    def ships_tuned(self) -> bool:
+        """Whether the tuned network ships; else the frozen one, which `train` wrote."""
+        return bool(self.tuning["ships_tuned"])
+
+    @property
+    def held_out(self) -> tuple[float, float]:
+        """Loss and accuracy of the model that ships, on training photos it did not learn from."""
+        if self.ships_tuned:
+            return self.tuning["val_loss"], self.tuning["val_accuracy"]
+        return self.history[-1].val_loss, self.history[-1].val_accuracy
+
     @cached_property
     def used(self) -> frozenset[str]:
         """The paths of the photos learned from, and of the test photos that the accuracy counts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from carbrand.node.wording import NO_BREAK, count, percent, percent_range
 from carbrand.report.results import Results
+from carbrand.scores.tuning_file import which_ships
 
 
 def accuracy_title(results: Results) -> str:
@@ -79,6 +80,17 @@ def training_set(results: Results) -> str:
     photos = results.training.get("photos")
     of = "the training photos" if photos is None else count(int(photos), "training photo")
     return f"the cross-validation folds of {of}"
+
+
+def ships_sentence(results: Results) -> str:
+    """Which model ships, and why."""
+    return which_ships(results.tuning, results.origins["finetune"].parameters)
+
+
+def tuning_set(results: Results) -> str:
+    """`60 training photos that fine-tuning did not learn from`."""
+    asked = count(int(results.tuning["asked"]), "training photo")
+    return f"{asked} that fine-tuning did not learn from"
 
 
 def _photos(results: Results) -> str:

@@ -20,7 +20,10 @@ _MAX_FULL_SVD = 500
 
 
 def map_photos(learned: Features, rows: Sequence[Row], vectors: np.ndarray) -> list[MappedPhoto]:
-    """Every photo, training and test, laid out by its vector. vectors (n, d): of the test rows."""
+    """Every photo, training and test, laid out by its vector. vectors (n, d): of the test rows.
+
+    All of them from one network: the vectors of another are in another space.
+    """
     space = Standardizer.fit(learned.vectors[:, :1], learned.recipe.widths)
     here, there = project(learned.vectors[:, 0], vectors, space.unit_vectors)
     return [

@@ -80,6 +80,24 @@ def vectors_file(folder: Path) -> Path:
     return folder / "vectors.npy"
 
 
+def file_of_test_vectors(folder: Path) -> Path:
+    """The path of the vectors of test photos, (photos, 1, d) float32, in a folder of features."""
+    return folder / "test_vectors.npy"
+
+
+def write_test_photos(folder: Path, paths: Sequence[str]) -> None:
+    """Write which photo is in each row of the vectors of test photos."""
+    write_table(folder / "test_photos.csv", ("path",), [(path,) for path in paths])
+
+
+def read_test_vectors(folder: Path, paths: Sequence[str]) -> np.ndarray:
+    """The vectors of the test photos at `paths`, (photos, d) float32, a memory map."""
+    stored = read_table(folder / "test_photos.csv")[1]
+    rows = {photo["path"]: row for row, photo in enumerate(stored)}
+    vectors = open_rows(file_of_test_vectors(folder))
+    return select_rows(vectors, [rows[path] for path in paths])[:, 0]
+
+
 def write_photos(folder: Path, photos: Sequence[StoredPhoto], recipe: Recipe) -> None:
     """Write the photos of the rows, and the recipe."""
     header = [field.name for field in fields(StoredPhoto)]

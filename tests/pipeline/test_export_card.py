@@ -18,7 +18,9 @@ from carbrand.export.run_record import RunRecord, read_record
 from carbrand.export.targets import FORMATS
 from carbrand.model.model_file import read_metadata
 from carbrand.node.errors import UserError
+from carbrand.node.metrics_file import write_metrics
 from tests.conftest import relock, rewrite_results
+from tests.support.made_up_run import TUNED
 
 AGREEMENT = Agreement(photos=31, same_brand=30, largest=0.0821, mean=0.0104)
 
@@ -58,6 +60,19 @@ def test_it_holds_the_numbers_of_the_run(finished):
     assert "4.0 MB" in export
     assert "(30 of 31)" in export
     assert "0.082" in export
+
+
+def test_it_says_which_model_ships_and_its_held_out_accuracy(finished):
+    card, held_out = card_of(finished), "Held-out accuracy on the training photos ("
+    assert "A frozen EfficientNet-Lite0" in card
+    assert "head ships: fine-tuning is off (finetune.epochs: 0)." in card
+    assert f"{held_out}cross-validation): " in card
+    write_metrics(finished / "artifacts/finetune/summary.json", TUNED)
+    relock(finished, "artifacts/finetune/summary.json")
+    card = card_of(finished)
+    assert "A tuned EfficientNet-Lite0" in card
+    assert "The tuned network ships: it named 57 of 60 held-out photos correctly, the" in card
+    assert f"{held_out}60 of them): 95.0" in card
 
 
 def test_leaked_photos_are_listed_with_what_they_copy(finished):

@@ -25,7 +25,7 @@ from carbrand.report.results import Results
 from carbrand.report.thumbnail import heat_overlay, thumbnail
 from carbrand.scores.evaluation import ReliabilityBin
 from carbrand.scores.map_file import MappedPhoto
-from tests.support.made_up_run import MadeUpRun, draw_photo, read_run
+from tests.support.made_up_run import TUNED, TUNING_HISTORY, MadeUpRun, draw_photo, read_run
 
 DPI = 60
 LONG = "A Long Name for a Maker of Motor Cars and Carriages, Est. 1886"
@@ -36,6 +36,7 @@ RUNS = {
     ),
     "none right": MadeUpRun(right=0, wrong=2),
     "many epochs": MadeUpRun(epochs=300),
+    "fine-tuned": MadeUpRun(tuning=TUNED, tuning_history=TUNING_HISTORY),
     "names that are long, mathematical or foreign": MadeUpRun(
         brands=(LONG, "$x^{$", "Škoda\nÉ", "奔驰", "سيارة")
     ),
@@ -59,14 +60,15 @@ def png_of(figure: bytes | canvas.Chart) -> bytes:
     return figure.png if isinstance(figure, canvas.Chart) else figure
 
 
-# The usual run, two brands and many epochs have curves of their own; but for its curves, the run of
-# many epochs is the usual one.
+# The usual run, two brands, many epochs and fine-tuning have curves of their own; but for them, a
+# run of the last two is the usual one.
 CURVES = ("loss", "accuracy")
+OTHER_CURVES = ("many epochs", "fine-tuned")
 SHOWN = {
     run: [
         name
         for name in FIGURES
-        if run in list(RUNS)[:2] or (name in CURVES) == (run == "many epochs")
+        if run in list(RUNS)[:2] or (name in CURVES) == (run in OTHER_CURVES)
     ]
     for run in RUNS
 }

@@ -20,7 +20,7 @@ from carbrand.report.last_lines import (
 )
 from carbrand.report.run_files import read_results
 from stages.plot import files_of_run
-from tests.support.made_up_run import MADE_BY, MadeUpRun
+from tests.support.made_up_run import MADE_BY, TUNED, TUNING_HISTORY, MadeUpRun
 
 FILES = files_of_run(*(Path("artifacts", node) for node in MADE_BY))
 REPORT = Path("artifacts/plot/report.html")
@@ -50,6 +50,19 @@ def test_the_lines_say_how_good_it_is_and_where_the_report_lies(tmp_path, monkey
     assert said["tested on"] == ["12 of 12 test photos"]
     assert said["report"] == ["artifacts/plot/report.html"]
     assert not said.keys() & {"left out", "warnings"}
+
+
+def test_held_out_is_the_model_that_ships(tmp_path, monkeypatch):
+    frozen = lines_of(MadeUpRun(), tmp_path / "off", monkeypatch)
+    assert "model" not in frozen
+    tuned = MadeUpRun(tuning=TUNED, tuning_history=TUNING_HISTORY)
+    said = lines_of(tuned, tmp_path / "on", monkeypatch)
+    assert said["held out"] == ["95.0 % of 60 training photos correct"]
+    assert said["model"] == [
+        "The tuned network ships: it named 57 of 60 held-out photos correctly, the frozen one 52."
+    ]
+    lost = MadeUpRun(tuning=TUNED | {"ships_tuned": 0}, tuning_history=TUNING_HISTORY)
+    assert lines_of(lost, tmp_path / "lost", monkeypatch)["held out"] == frozen["held out"]
 
 
 def test_what_was_left_out_is_counted_once_each_by_what_it_was_left_out_for(tmp_path, monkeypatch):

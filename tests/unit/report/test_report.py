@@ -29,7 +29,7 @@ from carbrand.report.results import Results
 from carbrand.report.section import Charts, ReportInput, ReportLimits
 from carbrand.scores.map_file import MappedPhoto
 from carbrand.scores.suspects_file import Suspect
-from tests.support.made_up_run import MadeUpRun, read_run
+from tests.support.made_up_run import TUNED, TUNING_HISTORY, MadeUpRun, read_run
 
 LIMITS = {"photos": 4, "mistakes": 5, "pairs": 3, "suspects": 2, "thumbnail_px": 96}
 HOSTILE = ("<script>alert(1)", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }} & sons")
@@ -83,6 +83,28 @@ def test_without_leaks_the_report_says_that_all_photos_count(tmp_path, monkeypat
     page = text_of(render(make(MadeUpRun(leaked=0), tmp_path, monkeypatch)))
     assert "No test photo was found to be a copy of a training photo (same bytes" in page
     assert "so all of them count." in page
+
+
+def test_the_report_says_which_model_ships_and_shows_what_was_held_out_of_it(tmp_path, monkeypatch):
+    page = text_of(render(make(MadeUpRun(), tmp_path / "off", monkeypatch)))
+    assert "The frozen backbone's head ships: fine-tuning is off (finetune.epochs: 0)." in page
+    assert "Fine-tuning: after" not in page
+    assert "divides the logits by 1.250" in page
+    tuned = MadeUpRun(tuning=TUNED, tuning_history=TUNING_HISTORY)
+    run = make(tuned, tmp_path / "on", monkeypatch)
+    page = text_of(render(run, svgs=draw_charts(run)))
+    assert "The tuned network ships: it named 57 of 60 held-out photos correctly" in page
+    assert "Fine-tuning: after 4 epochs the validation loss is 0.188" in page
+    assert "divides the logits by 0.876" in page
+    assert "on 60 training photos that fine-tuning did not learn from" in page
+    assert page.count("of fine-tuning") == 2  # below the right half of each chart
+    assert run.held_out == (0.1875, 0.95)
+    lost = MadeUpRun(tuning=TUNED | {"ships_tuned": 0}, tuning_history=TUNING_HISTORY)
+    run = make(lost, tmp_path / "lost", monkeypatch)
+    page = text_of(render(run))
+    assert "The frozen one ships: it named 52 of 60 held-out photos correctly" in page
+    assert "divides the logits by 1.250" in page
+    assert run.held_out == (run.history[-1].val_loss, run.history[-1].val_accuracy)
 
 
 def test_every_section_is_there_once_and_linked(tmp_path, monkeypatch):
@@ -263,7 +285,7 @@ def test_packages_of_different_nodes_in_different_versions_are_told_apart(tmp_pa
     run = make(MadeUpRun(), tmp_path, monkeypatch)
     origins = {**run.origins, "train": Origin({}, {"made-up-net": "2.0"})}
     text = text_of(render(replace(run, origins=origins)))
-    assert "made-up-net 1.2.3 in validate, features, evaluate; 2.0 in train" in text
+    assert "made-up-net 1.2.3 in validate, features, finetune, evaluate; 2.0 in train" in text
 
 
 def test_the_fingerprint_is_what_sha256sum_says(tmp_path):
