@@ -31,7 +31,6 @@ from carbrand.scores.suspects_file import write_suspects
 from carbrand.training.calibration import cross_fit, fit_temperature
 from carbrand.training.checkpoint import Checkpoints
 from carbrand.training.head import (
-    SOLVERS,
     HeadParams,
     NotFinite,
     TrainedHead,
@@ -51,10 +50,7 @@ PACKAGES = ("carbrand", "cleanlab", "keras", "numpy", "scipy", "tensorflow")
 class TrainParams:
     """How the head learns; see params.yaml."""
 
-    solver: str = knob(choices=SOLVERS)
     epochs: int = knob(low=1, high=10_000)
-    batch_size: int = knob(low=1)
-    learning_rate: float = knob(low=1e-7, high=1.0)
     l2: float = knob(low=0.0, high=10.0)
     label_smoothing: float = knob(low=0.0, high=0.5)
     class_weight: str = knob(choices=("balanced", "none"))
@@ -72,18 +68,10 @@ def train(
     folds = assign_folds(labels, features.groups, params.folds, params.seed)
     balanced = params.class_weight == "balanced"
     weights = balance(labels, brands) if balanced else np.ones(len(labels), np.float32)
-    settings = HeadParams(
-        solver=params.solver,
-        epochs=params.epochs,
-        batch_size=params.batch_size,
-        learning_rate=params.learning_rate,
-        l2=params.l2,
-        label_smoothing=params.label_smoothing,
-        seed=params.seed,
-    )
+    settings = HeadParams(params.epochs, params.l2, params.label_smoothing)
     try:
         with training_progress("Training the head", params.epochs) as show:
-            head = train_head(
+            return train_head(
                 features.vectors,
                 labels,
                 folds,
@@ -99,12 +87,6 @@ def train(
             "train: the network gave numbers that are not finite for some photos. Look at "
             "features.weights, which may be damaged."
         ) from None
-    if not (np.isfinite(head.kernel).all() and np.isfinite(head.history[-1].val_loss)):
-        raise UserError(
-            f"train: the loss was no finite number with train.learning_rate {params.learning_rate}"
-            f" and train.l2 {params.l2}. Lower them."
-        )
-    return head
 
 
 def describe_epoch(epoch: Epoch) -> str:

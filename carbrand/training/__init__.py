@@ -1,4 +1,4 @@
-"""Training the head: solvers, checkpoints, calibration, and suspected label errors.
+"""Training the head: its solver, checkpoints, calibration, and suspected label errors.
 
 May import: node, parallel, photos, checks, network, vectors, scores. Begin with `head.py`.
 """

@@ -17,10 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from carbrand.node.terminal import print_note
-from carbrand.training.checkpoint_file import append, pack, read, replace
+from carbrand.training.checkpoint_file import append, pack, read
 
-_NAME = re.compile(r"[0-9a-f]{64}\.checkpoint(\.\d+)?")
-_STATE = hashlib.sha256(b"state").digest()
+_NAME = re.compile(r"[0-9a-f]{64}\.checkpoint")
 # Results are buffered until the next write is due, or until there are so many bytes.
 _MAX_BUFFER_BYTES = 256_000_000
 
@@ -51,7 +50,7 @@ class Checkpoints:
 
 
 class Checkpoint:
-    """The checkpoint of one training: either a log of computed results or one state.
+    """The checkpoint of one training: a log of the results that it computed.
 
     `name` returns the key of the training, 64 hexadecimal digits; it is called only if there is
     something to read or to write. Without a `place` nothing is kept. If the file cannot be written,
@@ -85,19 +84,8 @@ class Checkpoint:
             result = compute()
             self._buffer += pack(key, result)
             if time.monotonic() >= self._due or len(self._buffer) > _MAX_BUFFER_BYTES:
-                self._write(self._end, self._buffer)
-                self._end += len(self._buffer)
-                self._buffer.clear()
+                self._write(self._place)
         return result
-
-    def load_state(self) -> np.ndarray | None:
-        """The last saved state, float64 (k,), or None."""
-        return self._read_next(_STATE)
-
-    def save_state(self, make: Callable[[], np.ndarray]) -> None:
-        """Replace the saved state by that of `make`, float64 (k,), if the next write is due."""
-        if self._place is not None and time.monotonic() >= self._due:
-            self._write(None, pack(_STATE, make()))
 
     def print_resumed(self, epoch: int, epochs: int) -> None:
         """Print once at which epoch training resumes, if anything was read from the file."""
@@ -119,25 +107,21 @@ class Checkpoint:
         _, result, self._end = record
         return result
 
-    def _write(self, at: int | None, records: bytes | bytearray) -> None:
-        """Write records at a position of the file, or replace the whole file if it is None."""
-        place = self._place
-        if place is None:
-            return
-        if (at or 0) + len(records) > place.max_bytes:
+    def _write(self, place: Checkpoints) -> None:
+        """Append what is buffered to the file."""
+        if self._end + len(self._buffer) > place.max_bytes:
             self._stop(place, f"it would be more than {place.max_bytes / 1e9:g} GB")
             return
         path, start = self._find(place), time.monotonic()
         try:
             place.folder.mkdir(parents=True, exist_ok=True)
-            if at is None:
-                replace(path, records)
-            else:
-                append(path, at, records)
+            append(path, self._end, self._buffer)
         except OSError as error:
             # The disk may be full, and the model needs the space.
-            _remove(file for file in place.files() if file.name.startswith(path.name))
+            _remove([path])
             self._stop(place, str(error.strerror))
+        self._end += len(self._buffer)
+        self._buffer.clear()
         end = time.monotonic()
         self._due = end + max(place.every_s, place.rest * (end - start))
 

@@ -53,12 +53,5 @@ def append(path: Path, at: int, records: bytes | bytearray) -> None:
         os.fsync(file.fileno())
 
 
-def replace(path: Path, records: bytes | bytearray) -> None:
-    """Atomic write: write and flush a temporary file, then rename it. Raises OSError."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    append(temporary, 0, records)
-    temporary.replace(path)
-
-
 # Windows would change line ends.
 _BINARY = getattr(os, "O_BINARY", 0)

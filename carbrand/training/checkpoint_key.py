@@ -6,42 +6,32 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from carbrand.node.code import hash_rooms
-from carbrand.node.origin import version_of
 from carbrand.training.problem import Problem
 from carbrand.vectors.standardizer import portions
 
 # Rooms whose code determines the numbers of a training.
-CODE = ("parallel", "network", "vectors", "scores", "training")
-_PACKAGES = ("carbrand", "keras", "numpy", "scipy", "tensorflow", "tensorflow-cpu")
-# Libraries choose kernels by the processor and by these variables.
+CODE = ("parallel", "vectors", "scores", "training")
+# NumPy and its OpenBLAS choose kernels by the processor and by these variables.
 _PROCESSOR = ("vendor_id", "model name", "flags", "CPU part", "Features")
-_VARIABLES = (
-    *("CUDA_VISIBLE_DEVICES", "DNNL_MAX_CPU_ISA", "NPY_DISABLE_CPU_FEATURES"),
-    *("NVIDIA_TF32_OVERRIDE", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE"),
-    *("TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS"),
-)
-_NVIDIA = Path("/proc/driver/nvidia")
+_VARIABLES = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "OPENBLAS_CORETYPE")
 
 
-def hash_training(problem: Problem, params: Mapping[str, Any]) -> str:
-    """A hash of the data, params, code, libraries and hardware, 64 hexadecimal digits.
+def hash_training(problem: Problem) -> str:
+    """A hash of the data, params, code, libraries and processor, 64 hexadecimal digits.
 
     Reads all vectors once.
     """
     facts = {
-        "params": params,
+        "params": [problem.epochs, problem.l2, problem.label_smoothing],
         "brands": problem.brands,
         "vectors": [problem.vectors.dtype.str, problem.vectors.shape],
         "software": _SOFTWARE,
         "machine": [platform.system(), platform.machine(), *_describe_processor()],
-        "gpus": _describe_gpus(),
         "environment": {name: os.environ.get(name) for name in _VARIABLES},
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
@@ -58,7 +48,7 @@ def hash_training(problem: Problem, params: Mapping[str, Any]) -> str:
 # At import time: the files may have changed by the time that a key is needed.
 _SOFTWARE = {
     "code": hash_rooms(CODE),
-    "versions": {name: version_of(name) for name in _PACKAGES},
+    "numpy": np.__version__,
     "python": platform.python_version(),
 }
 
@@ -69,15 +59,3 @@ def _describe_processor() -> list[str]:
     except OSError:  # not on Linux
         return [platform.processor()]
     return sorted({line for line in lines if line.startswith(_PROCESSOR)})
-
-
-def _describe_gpus() -> list[str]:
-    """The driver and the models; empty without GPUs."""
-    files = [_NVIDIA / "version", *_NVIDIA.glob("gpus/*/information")]
-    return sorted(
-        line
-        for file in files
-        if file.is_file()
-        for line in file.read_text("utf-8", errors="replace").splitlines()
-        if line.startswith(("NVRM", "Model"))
-    )

@@ -10,33 +10,26 @@ vectors, which do not depend on labels, and the number of photos of each brand.)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from carbrand.parallel.one_thread import one_thread
 from carbrand.scores.history import Epoch
-from carbrand.training.adam import train_by_adam
 from carbrand.training.checkpoint import Checkpoint, Checkpoints
 from carbrand.training.checkpoint_key import hash_training
 from carbrand.training.lbfgs import train_by_lbfgs
-from carbrand.training.problem import Problem, Weights, evaluate_epoch
+from carbrand.training.problem import Problem, evaluate_epoch
 from carbrand.vectors.standardizer import Standardizer
-
-SOLVERS = ("lbfgs", "adam")
 
 
 @dataclass(frozen=True)
 class HeadParams:
     """See the section `train` of params.yaml."""
 
-    solver: str
     epochs: int
-    batch_size: int
-    learning_rate: float
     l2: float
     label_smoothing: float
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -116,29 +109,9 @@ def train_head(
         l2=params.l2,
         label_smoothing=params.label_smoothing,
     )
-    checkpoint = Checkpoint(checkpoints, lambda: hash_training(problem, asdict(params)))
-    held_out: np.ndarray | None = None
-
-    def evaluate(number: int, weights: Weights) -> Epoch:
-        nonlocal held_out
-        epoch, held_out = evaluate_epoch(number, weights, problem)
-        if on_epoch:
-            on_epoch(epoch)
-        return epoch
-
-    if params.solver == "lbfgs":
-        weights, history = train_by_lbfgs(problem, evaluate, checkpoint)
-    else:
-        weights, history = train_by_adam(
-            problem,
-            evaluate,
-            checkpoint,
-            params.batch_size,
-            params.learning_rate,
-            params.seed,
-        )
-    if held_out is None:  # killed after the last epoch
-        held_out = evaluate_epoch(len(history), weights, problem)[1]
+    checkpoint = Checkpoint(checkpoints, lambda: hash_training(problem))
+    weights, history = train_by_lbfgs(problem, checkpoint, on_epoch)
+    _, held_out = evaluate_epoch(len(history), weights, problem)
     # The last head, trained on all photos.
     kernel, bias = weights.kernel[:, -brands:], weights.bias[-brands:]
     return TrainedHead(

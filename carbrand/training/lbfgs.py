@@ -13,7 +13,7 @@ import numpy as np
 from carbrand.parallel.batches import prefetch_map, usable_cores
 from carbrand.scores.history import Epoch
 from carbrand.training.checkpoint import Checkpoint
-from carbrand.training.problem import EvaluateEpoch, Problem, Weights, softmax_loss
+from carbrand.training.problem import Problem, Weights, evaluate_epoch, softmax_loss
 from carbrand.training.quasi_newton import iterate_lbfgs
 from carbrand.vectors.design_matrix import DesignMatrix
 
@@ -28,7 +28,7 @@ _PRECONDITIONING = 0.42
 
 
 def train_by_lbfgs(
-    problem: Problem, evaluate: EvaluateEpoch, checkpoint: Checkpoint
+    problem: Problem, checkpoint: Checkpoint, on_epoch: Callable[[Epoch], object] | None
 ) -> tuple[Weights, list[Epoch]]:
     """The weights of all heads at convergence or after `problem.epochs` steps, and the history.
 
@@ -84,7 +84,10 @@ def train_by_lbfgs(
         return Weights(rows.expand_kernel(weights[:-1]), weights[-1])
 
     def evaluate_point(point: np.ndarray) -> np.ndarray:
-        return np.array(astuple(evaluate(len(history) + 1, to_weights(point))))
+        epoch, _ = evaluate_epoch(len(history) + 1, to_weights(point), problem)
+        if on_epoch:
+            on_epoch(epoch)
+        return np.array(astuple(epoch))
 
     def end_epoch(point: np.ndarray) -> None:
         number, *metrics = load_or(evaluate_point, point)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +19,6 @@ class Weights:
 
     kernel: np.ndarray
     bias: np.ndarray
-
-
-# What a solver calls after every epoch, with its number and the weights.
-EvaluateEpoch = Callable[[int, Weights], Epoch]
 
 
 @dataclass(frozen=True)

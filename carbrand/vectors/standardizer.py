@@ -29,7 +29,7 @@ class Standardizer:
 
         widths: of the kinds of features (averages, maxima, …) that are concatenated. There is one
         scale per kind: one per feature would amplify uninformative features, which costs accuracy
-        (LOG.md). With norm 1, learning rate and penalty mean the same for every backbone.
+        (LOG.md). With norm 1, the penalty means the same for every backbone.
         """
         rows, width = vectors.shape[0] * vectors.shape[1], vectors.shape[2]
         mean = np.zeros(width)

@@ -49,7 +49,7 @@ def wrong_weights(project: Path) -> None:
 
 def params_typo(project: Path) -> None:
     file = project / "params.yaml"
-    file.write_text(file.read_text().replace("learning_rate", "lerning_rate"))
+    file.write_text(file.read_text().replace("label_smoothing", "lable_smoothing"))
 
 
 def params_folder(project: Path) -> None:
@@ -76,7 +76,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
         text_named_jpg,
         "Datasets/train/asta/text.jpg is not a readable photo (",
     ),
-    "a typo in params.yaml": (params_typo, "Did you mean `learning_rate`?"),
+    "a typo in params.yaml": (params_typo, "Did you mean `label_smoothing`?"),
     "a value out of range": (
         lambda p: edit_params(p, features__size_px=7),
         "`features.size_px` must be a whole number from 32 to 1024, got 7",

@@ -354,7 +354,7 @@ def small_lock() -> bytes:
     train = {
         "cmd": "python -m stages.train params.yaml artifacts/train",
         "deps": deps,
-        "params": {"params.yaml": {"train.l2": 0.1, "train.solver": "lbfgs"}},
+        "params": {"params.yaml": {"train.l2": 0.1, "train.class_weight": "none"}},
         "outs": outs,
     }
     return dumps_yaml({"schema": "2.0", "stages": {"train": train, "plot": {"cmd": "x"}}}).encode()

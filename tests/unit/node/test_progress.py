@@ -12,7 +12,6 @@ import pytest
 
 from carbrand.node.params import read_section
 from carbrand.node.progress import track, training_progress
-from carbrand.training.head import SOLVERS
 from carbrand.vectors.feature_store import Features, Recipe
 from stages.train import TrainParams, train
 from tests.conftest import ROOT
@@ -25,7 +24,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def learn(solver: str, epochs: int) -> int:
+def learn(epochs: int) -> int:
     """The epochs that a training of a few vectors took."""
     labels = np.arange(30) % 3
     noise = np.random.default_rng(0).normal(0, 1, (30, 1, 6))
@@ -33,13 +32,12 @@ def learn(solver: str, epochs: int) -> int:
     names, brands = [f"{n:02}" for n in range(30)], [f"brand {label}" for label in labels]
     features = Features(vectors, names, brands, names, Recipe("stretch", 32, (6,)), Path("n"))
     params = read_section(ROOT / "params.yaml", "train", TrainParams)
-    head = train(features, dataclasses.replace(params, solver=solver, epochs=epochs))
+    head = train(features, dataclasses.replace(params, epochs=epochs))
     return head.history[-1].epoch
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_in_a_log_training_says_a_few_times_how_far_it_is(solver, capsys):
-    took = learn(solver, 30)
+def test_in_a_log_training_says_a_few_times_how_far_it_is(capsys):
+    took = learn(30)
     said = capsys.readouterr()
     assert said.err == ""
     lines = said.out.splitlines()
@@ -49,12 +47,11 @@ def test_in_a_log_training_says_a_few_times_how_far_it_is(solver, capsys):
     assert all(" % right)" in line for line in lines)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_on_a_terminal_training_shows_a_bar_and_leaves_nothing(solver, monkeypatch, capsys):
+def test_on_a_terminal_training_shows_a_bar_and_leaves_nothing(monkeypatch, capsys):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    learn(solver, 5)
+    learn(5)
     assert "Training the head: loss " in terminal.getvalue()
     assert terminal.getvalue().endswith("\x1b[2K")  # the line is erased
     assert capsys.readouterr().out == ""

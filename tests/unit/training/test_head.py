@@ -13,7 +13,6 @@ from carbrand.node.params import read_section
 from carbrand.scores.history import Epoch
 from carbrand.training import lbfgs
 from carbrand.training.head import (
-    SOLVERS,
     HeadParams,
     TrainedHead,
     assign_folds,
@@ -28,19 +27,9 @@ from carbrand.vectors.standardizer import Standardizer
 from stages.train import TrainParams, summarize, train
 from tests.conftest import ROOT
 
-PARAMS = HeadParams(
-    solver="lbfgs",
-    epochs=20,
-    batch_size=16,
-    learning_rate=0.1,
-    l2=0.001,
-    label_smoothing=0.0,
-    seed=0,
-)
+PARAMS = HeadParams(epochs=20, l2=0.001, label_smoothing=0.0)
 # So many that L-BFGS converges.
 TO_CONVERGENCE = 5000
-
-both_solvers = pytest.mark.parametrize("solver", SOLVERS)
 
 
 def clouds(photos: int = 30, views: int = 2, width: int = 6, spread: float = 0.3):
@@ -59,7 +48,7 @@ def alone(labels) -> list[str]:
 
 def learn(vectors, labels, widths=None, **changes):
     params = dataclasses.replace(PARAMS, **changes)
-    assigned = assign_folds(labels, alone(labels), 5, params.seed)
+    assigned = assign_folds(labels, alone(labels), 5, 0)
     widths = widths or [vectors.shape[2]]
     return train_head(vectors, labels, assigned, balance(labels, 3), 3, widths, params)
 
@@ -144,31 +133,28 @@ def test_balanced_weights_give_each_brand_the_same_total():
     assert sums == pytest.approx([sums[0]] * 3)
 
 
-@both_solvers
-def test_what_can_be_learned_is_learned(solver):
+def test_what_can_be_learned_is_learned():
     vectors, labels = clouds()
-    head = learn(vectors, labels, solver=solver)
+    head = learn(vectors, labels)
     assert (predict(head, vectors).argmax(axis=1) == labels).all()
     assert (head.held_out_logits.argmax(axis=1) == labels).mean() > 0.9
 
 
-@both_solvers
-def test_held_out_accuracy_of_random_labels_is_chance(solver):
+def test_held_out_accuracy_of_random_labels_is_chance():
     """A validation photo that leaked into its fold's training would be learned by heart."""
     rng = np.random.default_rng(1)
     vectors = rng.normal(0, 1, (60, 1, 200)).astype(np.float32)
     labels = rng.permutation(60) % 3
-    last = learn(vectors, labels, l2=0.0, solver=solver).history[-1]
+    last = learn(vectors, labels, l2=0.0).history[-1]
     assert last.accuracy > 0.95
     assert last.val_accuracy < 0.6
 
 
-@both_solvers
-def test_the_labels_of_a_fold_do_not_affect_its_head(solver):
+def test_the_labels_of_a_fold_do_not_affect_its_head():
     vectors, labels = clouds(spread=1.0)
     folds = np.arange(30) % 5
     weights = np.ones(30, np.float32)
-    params = dataclasses.replace(PARAMS, solver=solver, epochs=5, l2=0.01)
+    params = dataclasses.replace(PARAMS, epochs=5, l2=0.01)
     changed = np.where(folds == 2, (labels + 1) % 3, labels)
     before, after = (
         softmax(train_head(vectors, these, folds, weights, 3, [6], params).held_out_logits)
@@ -179,12 +165,11 @@ def test_the_labels_of_a_fold_do_not_affect_its_head(solver):
     assert moved[folds != 2].mean() > 0.05
 
 
-@both_solvers
-def test_the_final_head_is_trained_on_every_photo(solver):
+def test_the_final_head_is_trained_on_every_photo():
     rng = np.random.default_rng(2)
     vectors = rng.normal(0, 1, (30, 1, 200)).astype(np.float32)
     labels = np.arange(30) % 3
-    head = learn(vectors, labels, l2=0.0, epochs=5, solver=solver)
+    head = learn(vectors, labels, l2=0.0, epochs=5)
     assert (predict(head, vectors).argmax(axis=1) == labels).mean() > 0.95
 
 
@@ -241,31 +226,21 @@ def test_the_batch_size_changes_nothing_but_rounding(monkeypatch, width):
     assert len(parts.history) == len(whole.history)
 
 
-@both_solvers
 @pytest.mark.parametrize("width", [6, 100])
-def test_vectors_in_a_file_give_the_same_bits_as_in_memory(tmp_path, solver, width):
+def test_vectors_in_a_file_give_the_same_bits_as_in_memory(tmp_path, width):
     vectors, labels = clouds(width=width)
     write_rows([tmp_path / "v.npy"], ((row,) for row in vectors), len(vectors))
     mapped = open_rows(tmp_path / "v.npy")
     assert isinstance(mapped, np.memmap)
-    here, there = (learn(v, labels, solver=solver, epochs=3) for v in (vectors, mapped))
+    here, there = (learn(v, labels, epochs=3) for v in (vectors, mapped))
     assert there.kernel.tobytes() == here.kernel.tobytes()
     assert there.held_out_logits.tobytes() == here.held_out_logits.tobytes()
     assert there.history == here.history
 
 
-def test_adam_comes_near_the_minimum():
-    vectors, labels = clouds(spread=0.5)
-    least = learn(vectors, labels, epochs=TO_CONVERGENCE, l2=0.01, label_smoothing=0.1)
-    near = learn(vectors, labels, epochs=50, solver="adam", l2=0.01, label_smoothing=0.1)
-    assert near.history[-1].loss == pytest.approx(least.history[-1].loss, rel=0.02)
-    assert np.abs(predict(near, vectors) - predict(least, vectors)).mean() < 0.02
-
-
-@both_solvers
-def test_epochs_start_at_1_and_the_last_has_the_metrics_of_the_held_out_logits(solver):
+def test_epochs_start_at_1_and_the_last_has_the_metrics_of_the_held_out_logits():
     vectors, labels = clouds(spread=0.8)
-    head = learn(vectors, labels, epochs=7, solver=solver)
+    head = learn(vectors, labels, epochs=7)
     assert [epoch.epoch for epoch in head.history] == list(range(1, 8))
     shares = softmax(head.held_out_logits)
     losses = -np.log(shares[np.arange(30), labels])
@@ -291,34 +266,17 @@ def test_identical_photos_have_a_history_too(photos):
     assert not head.kernel.any()
 
 
-@both_solvers
-def test_training_repeats_to_the_bit(solver):
-    first, second = (learn(*clouds(), solver=solver, epochs=5) for _ in range(2))
+def test_training_repeats_to_the_bit():
+    first, second = (learn(*clouds(), epochs=5) for _ in range(2))
     assert first.kernel.tobytes() == second.kernel.tobytes()
     assert first.history == second.history
 
 
-def test_the_seed_shuffles_the_batches_of_adam_and_does_not_affect_lbfgs():
-    vectors, labels = clouds()
-    folds = np.arange(30) % 5
-    kernels = {
-        (solver, seed): train_head(
-            vectors, labels, folds, balance(labels, 3), 3, [6],
-            dataclasses.replace(PARAMS, solver=solver, seed=seed, epochs=3),
-        ).kernel.tobytes()
-        for solver in SOLVERS
-        for seed in (0, 1)
-    }  # fmt: skip
-    assert kernels["adam", 0] != kernels["adam", 1]
-    assert kernels["lbfgs", 0] == kernels["lbfgs", 1]
-
-
-@both_solvers
-def test_a_rare_brand_is_not_forgotten(solver):
+def test_a_rare_brand_is_not_forgotten():
     rng = np.random.default_rng(3)
     labels = np.repeat([0, 1, 2], [60, 60, 3])
     vectors = (np.eye(3, 4)[labels] + rng.normal(0, 0.6, (123, 4)))[:, None].astype(np.float32)
-    params = dataclasses.replace(PARAMS, epochs=10, solver=solver)
+    params = dataclasses.replace(PARAMS, epochs=10)
     folds = assign_folds(labels, alone(labels), 3, 0)
     recalls = []
     for weights in (balance(labels, 3), np.ones(123, np.float32)):
@@ -327,36 +285,30 @@ def test_a_rare_brand_is_not_forgotten(solver):
     assert recalls[0] > recalls[1]
 
 
-@both_solvers
-def test_the_scale_of_a_kind_of_features_does_not_matter(solver):
+def test_the_scale_of_a_kind_of_features_does_not_matter():
     vectors, labels = clouds(width=8)
     scaled = vectors * np.repeat([1.0, 100.0], 4).astype(np.float32)
-    plain, other = (learn(v, labels, widths=[4, 4], solver=solver) for v in (vectors, scaled))
+    plain, other = (learn(v, labels, widths=[4, 4]) for v in (vectors, scaled))
     shares = softmax(plain.held_out_logits), softmax(other.held_out_logits)
     assert np.allclose(*shares, atol=1e-3)
 
 
-@both_solvers
-def test_a_stronger_penalty_makes_smaller_weights(solver):
-    weak, strong = (learn(*clouds(), solver=solver, l2=l2) for l2 in (0.001, 1.0))
+def test_a_stronger_penalty_makes_smaller_weights():
+    weak, strong = (learn(*clouds(), l2=l2) for l2 in (0.001, 1.0))
     assert np.abs(strong.kernel).sum() < 0.5 * np.abs(weak.kernel).sum()
 
 
-@both_solvers
-def test_the_penalty_does_not_grow_with_the_number_of_photos(solver):
+def test_the_penalty_does_not_grow_with_the_number_of_photos():
     """As a prior on the weights: with every photo twice it weighs half as much against them."""
     vectors, labels = clouds()
-    settings = {"epochs": 200, "batch_size": 1000, "solver": solver}
-    once = learn(vectors, labels, l2=0.1, **settings)
-    twice = learn(np.tile(vectors, (2, 1, 1)), np.tile(labels, 2), l2=0.2, **settings)
+    once = learn(vectors, labels, l2=0.1, epochs=200)
+    twice = learn(np.tile(vectors, (2, 1, 1)), np.tile(labels, 2), l2=0.2, epochs=200)
     assert np.allclose(predict(once, vectors), predict(twice, vectors), atol=2e-3)
 
 
-@both_solvers
-def test_label_smoothing_lowers_the_confidence(solver):
+def test_label_smoothing_lowers_the_confidence():
     sharp, smooth = (
-        softmax(learn(*clouds(), solver=solver, label_smoothing=share).held_out_logits)
-        for share in (0.0, 0.3)
+        softmax(learn(*clouds(), label_smoothing=share).held_out_logits) for share in (0.0, 0.3)
     )
     assert smooth.max(axis=1).mean() < sharp.max(axis=1).mean()
 
@@ -420,10 +372,9 @@ def test_softmax_of_huge_logits_is_finite():
     assert softmax(np.array([[1e4, 0.0, -1e4]])).tolist() == [[1.0, 0.0, 0.0]]
 
 
-@both_solvers
 @pytest.mark.parametrize("width", [4, 90])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_vectors_that_are_not_finite_raise_a_one_line_error(solver, width):
+def test_vectors_that_are_not_finite_raise_a_one_line_error(width):
     vectors, labels = clouds(width=width)
     vectors[3, 1, 2] = np.inf
     paths = alone(labels)
@@ -431,7 +382,7 @@ def test_vectors_that_are_not_finite_raise_a_one_line_error(solver, width):
     features = Features(vectors, paths, brands, paths, Recipe("stretch", 32, (width,)), Path("n"))
     params = read_section(ROOT / "params.yaml", "train", TrainParams)
     with pytest.raises(UserError, match="finite") as caught:
-        train(features, dataclasses.replace(params, solver=solver, epochs=2))
+        train(features, dataclasses.replace(params, epochs=2))
     assert "\n" not in str(caught.value)
 
 
