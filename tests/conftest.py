@@ -23,6 +23,7 @@ from carbrand.photos.files import find_files
 from carbrand.pipeline.locks import held_within
 from carbrand.scores.evaluation import PredictedPhoto, evaluate_photos
 from carbrand.scores.predictions_file import read_predictions, write_predictions
+from tests.support.forked import TIMEOUT_S, Server
 from tests.support.s3_server import Storage, storage_server
 from tools.sample import SIGNATURE
 
@@ -109,19 +110,34 @@ SET_BY_TESTS |= {"PYTHONDONTWRITEBYTECODE"}
 SET_BY_TESTS |= {"ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS"}
 
 
+def own_environment() -> dict[str, str]:
+    """A user's: `python` and `dvc` are found, and nothing is set by tests."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    clean = {name: value for name, value in os.environ.items() if name not in SET_BY_TESTS}
+    return clean | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
+
+
+# The programs that are forked, not started.
+FORKED = ("dvc", "carbrand.cli", "stages")
+_server = Server(own_environment())
+
+
 def run(
     command: list[str], cwd: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A command in this environment, where `python` and `dvc` are found; its output is captured."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    clean = {name: value for name, value in os.environ.items() if name not in SET_BY_TESTS}
+    environment = own_environment() | dict(env or {})
+    if command[:2] == [sys.executable, "-m"] and command[2] in FORKED:
+        done = _server.run(command, cwd, environment)
+        if done:
+            return done
     return subprocess.run(
         command,
         cwd=cwd,
-        env=clean | {"PATH": path, "DVC_NO_ANALYTICS": "1"} | dict(env or {}),
+        env=environment,
         capture_output=True,
         text=True,
-        timeout=550,
+        timeout=TIMEOUT_S,
         check=False,
     )
 
