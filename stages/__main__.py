@@ -25,9 +25,9 @@ from carbrand.node.params import check_sections, misspelt_sections, parse_sectio
 from carbrand.pipeline.repro import start
 from carbrand.release.gate.gate_params import GateParams
 from carbrand.report.last_lines import print_last_lines, runs_whole_pipeline
+from carbrand.training.finetuning.settings import FinetuneParams
 from stages.evaluate import EvaluateParams
 from stages.features import FeaturesParams
-from stages.finetune import FinetuneParams
 from stages.plot import PlotParams, files_of_run
 from stages.train import TrainParams
 from stages.validate import ValidateParams

@@ -1,46 +1,195 @@
-"""Make the model that ships from that of `train`.
+"""Train the backbone too, in Keras, and decide by held-out photos which model ships.
 
-Reads the model of `train`, and how many photos it learned from.
-Writes `model.h5`, `history.csv` (a row per epoch), `summary.json` and `origin.json`.
+Reads the model, folds and frozen of `train`, and the training photos. Keeps the state of each epoch
+in a folder that is safe to delete, and goes on from it when it was killed.
+Writes `model.h5` (the model that ships), `history.csv` (a row per epoch), `summary.json` and
+`origin.json`. With `finetune.epochs: 0`, or with few photos, the model of `train` is handed on as
+it is, without Keras.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from carbrand.node.metrics_file import read_metrics, write_metrics
+import numpy as np
+
+from carbrand.model.model_file import read_metadata, save_classifier
+from carbrand.network.keras_import import import_keras
+from carbrand.node.metrics_file import write_metrics
 from carbrand.node.origin import write_origin
-from carbrand.node.params import knob, read_section
+from carbrand.node.params import read_section
+from carbrand.node.progress import training_progress
 from carbrand.node.start import start
+from carbrand.photos.manifest import read_manifest
+from carbrand.photos.photo import read_photo
 from carbrand.scores.history import write_history
+from carbrand.training.checkpoint_key import describe_environment
+from carbrand.training.finetuning.augmentation import source_size
+from carbrand.training.finetuning.devices import set_threads
+from carbrand.training.finetuning.fit import Photos
+from carbrand.training.finetuning.photo_batches import PhotoCache
+from carbrand.training.finetuning.run_file import RunFile, clear_run_files
+from carbrand.training.finetuning.settings import FinetuneParams
+from carbrand.training.finetuning.tune import TunedModel, tune
+from carbrand.training.head import balance
+from carbrand.training.held_out_file import HeldOut, read_held_out
+from carbrand.vectors.feature_store import Recipe
 
-PACKAGES = ("carbrand",)
+PACKAGES = ("carbrand", "keras", "numpy", "pillow", "scipy", "tensorflow")
+TENSORBOARD = Path(".tensorboard")
 
 
-@dataclass(frozen=True)
-class FinetuneParams:
-    """How the backbone learns; see params.yaml."""
-
-    epochs: int = knob(low=0, high=0)
+def main(params_file: Path, manifest: Path, train: Path, scratch: Path, out: Path) -> None:
+    """Tune, compare, and write the model that ships."""
+    params = read_section(params_file, "finetune", FinetuneParams)
+    frozen = read_held_out(train)
+    out.mkdir(parents=True, exist_ok=True)
+    if params.epochs == 0 or len(frozen.paths) < params.min_photos:
+        hand_on(train, out)
+        write_history(out / "history.csv", [])
+        summary: dict[str, object] = {"photos": len(frozen.paths), "epochs": 0, "ships_tuned": 0}
+    else:
+        start_model = read_start(train, params.threads)
+        key = hash_run(params, manifest, train)
+        clear_run_files(scratch, but_of=key)
+        tuned = fine_tune(params, frozen, start_model, partial(RunFile, scratch, key))
+        write_model(tuned, start_model, params, train, out)
+        write_history(out / "history.csv", tuned.history)
+        summary = summarize(tuned, frozen, params)
+    write_metrics(out / "summary.json", summary)
+    write_origin(out / "origin.json", params, PACKAGES)
+    clear_run_files(scratch)
 
 
 def hand_on(train: Path, out: Path) -> None:
-    """Let the model of `train` ship: the same bytes, and a history without an epoch."""
-    photos = read_metrics(train / "summary.json")["photos"]
+    """The model of `train` ships, the same bytes."""
     shutil.copyfile(train / "model.h5", out / "model.h5")
-    write_history(out / "history.csv", ())
-    write_metrics(out / "summary.json", {"photos": photos, "epochs": 0, "ships_tuned": 0})
 
 
-def main(params_file: Path, train: Path, out: Path) -> None:
-    """Write the model that ships, and where it comes from."""
-    params = read_section(params_file, "finetune", FinetuneParams)
-    out.mkdir(parents=True, exist_ok=True)
-    if params.epochs == 0:
+@dataclass(frozen=True)
+class StartModel:
+    """The model of `train`. network: photos to vectors."""
+
+    keras: ModuleType
+    network: Any
+    metadata: Mapping[str, Any]
+
+
+def read_start(train: Path, threads: int) -> StartModel:
+    """Read the model of `train` with Keras."""
+    metadata = read_metadata(train / "model.h5")
+    keras = import_keras()
+    set_threads(threads)
+    model = keras.models.load_model(train / "model.h5", compile=False)
+    network = keras.Model(model.inputs, model.get_layer("head").input, name="network")
+    return StartModel(keras, network, metadata)
+
+
+def fine_tune(
+    params: FinetuneParams, frozen: HeldOut, model: StartModel, run_file: Callable[[str], RunFile]
+) -> TunedModel:
+    """Tune on the photos of `frozen`, and show how it goes."""
+    brands = model.metadata["brands"]
+    labels = np.array([brands.index(brand) for brand in frozen.brands])
+    balanced = params.class_weight == "balanced"
+
+    def decoded(size_px: int) -> PhotoCache:
+        resize = model.metadata["resize"]
+        return PhotoCache(lambda number: read_photo(frozen.paths[number], size_px, resize))
+
+    photos = Photos(
+        augmented=decoded(source_size(params)),
+        unchanged=decoded(params.size_px),
+        labels=labels,
+        weights=balance(labels, len(brands)) if balanced else np.ones(len(labels), np.float32),
+    )
+
+    def callbacks(run: str) -> list[Any]:
+        if not params.tensorboard:
+            return []
+        return [model.keras.callbacks.TensorBoard(log_dir=str(TENSORBOARD / run))]
+
+    def progress(run: str) -> AbstractContextManager[Callable[[int, str], None]]:
+        return training_progress(f"Fine-tuning {run}", params.epochs)
+
+    return tune(
+        model.keras,
+        model.network,
+        len(brands),
+        frozen,
+        photos,
+        params,
+        run_file,
+        callbacks,
+        progress,
+    )
+
+
+def write_model(
+    tuned: TunedModel,
+    model: StartModel,
+    params: FinetuneParams,
+    train: Path,
+    out: Path,
+) -> None:
+    """Write the model that ships: the tuned one, or that of `train`."""
+    if tuned.head is None:
         hand_on(train, out)
-    write_origin(out / "origin.json", params, PACKAGES)
+        return
+    save_classifier(
+        out / "model.h5",
+        tuned.network,
+        Recipe(model.metadata["resize"], params.size_px, ()),
+        tuned.head[:-1],
+        tuned.head[-1],
+        model.metadata["brands"],
+        temperature=tuned.temperature,
+        test_views=model.metadata["test_views"],
+    )
+
+
+def summarize(tuned: TunedModel, frozen: HeldOut, params: FinetuneParams) -> dict[str, object]:
+    """What ships and why, from photos that neither model had seen."""
+    verdict, last = tuned.verdict, tuned.history[-1]
+    return {
+        "photos": len(frozen.paths),
+        "epochs": params.epochs,
+        "size_px": params.size_px,
+        "asked": verdict.asked,
+        "ships_tuned": int(verdict.ships_tuned),
+        "loss": last.loss,
+        "accuracy": last.accuracy,
+        "val_loss": last.val_loss,
+        "val_accuracy": last.val_accuracy,
+        "temperature": tuned.temperature,
+        "frozen": {
+            "accuracy": verdict.frozen.correct / verdict.asked,
+            "log_loss": verdict.frozen.log_loss,
+        },
+        "tuned": {
+            "accuracy": verdict.tuned.correct / verdict.asked,
+            "log_loss": verdict.tuned.log_loss,
+        },
+    }
+
+
+def hash_run(params: FinetuneParams, manifest: Path, train: Path) -> str:
+    """A hash of all that determines the numbers of a run."""
+    pixels = {row.path: row.pixel_sha256 for row in read_manifest(manifest)}
+    facts = {"params": asdict(params), "pixels": pixels, **describe_environment()}
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name in ("model.h5", "folds.csv"):
+        digest.update(hashlib.sha256((train / name).read_bytes()).digest())
+    return digest.hexdigest()
 
 
 if __name__ == "__main__":

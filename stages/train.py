@@ -3,7 +3,8 @@
 Reads the features of training photos and which are copies, and opens no photo. A long training
 writes checkpoints into a folder that is safe to delete, and resumes from them when it was killed.
 Writes `model.h5`, `history.csv` (a row per epoch), `summary.json`, `suspects.csv` (training photos
-whose brand looks wrong) and `origin.json`.
+whose brand looks wrong), `origin.json`, and for `finetune` the folds and what was predicted of
+photos held out (`folds.csv`, `held_out.npy`).
 """
 
 from __future__ import annotations
@@ -22,11 +23,10 @@ from carbrand.node.origin import write_origin
 from carbrand.node.params import knob, read_keys, read_section
 from carbrand.node.progress import training_progress
 from carbrand.node.start import start
-from carbrand.node.wording import NO_BREAK, percent
 from carbrand.photos.copies_file import read_copies
 from carbrand.photos.severities import TrainingSeverities
 from carbrand.scores.evaluation import score_balanced
-from carbrand.scores.history import Epoch, write_history
+from carbrand.scores.history import describe_epoch, write_history
 from carbrand.scores.suspects_file import write_suspects
 from carbrand.training.calibration import cross_fit, fit_temperature
 from carbrand.training.checkpoint import Checkpoints
@@ -39,6 +39,7 @@ from carbrand.training.head import (
     train_head,
 )
 from carbrand.training.held_out import predict_held_out, score_held_out
+from carbrand.training.held_out_file import HeldOut, write_held_out
 from carbrand.training.suspects import find_suspects
 from carbrand.vectors.feature_store import Features, read_features
 from carbrand.vectors.training_copies import exclude_copies
@@ -87,12 +88,6 @@ def train(
             "train: the network gave numbers that are not finite for some photos. Look at "
             "features.weights, which may be damaged."
         ) from None
-
-
-def describe_epoch(epoch: Epoch) -> str:
-    """`loss 0.312, held out 0.401 (90.6 % right)`."""
-    right = percent(epoch.val_accuracy).replace(NO_BREAK, " ")
-    return f"loss {epoch.loss:.3f}, held out {epoch.val_loss:.3f} ({right} right)"
 
 
 def calibrate(
@@ -157,6 +152,8 @@ def main(params_file: Path, features_folder: Path, checkpoint_folder: Path, out:
     write_history(out / "history.csv", head.history)
     write_metrics(out / "summary.json", summarize(head, features, temperature, calibrated))
     write_suspects(out / "suspects.csv", find_suspects(features))
+    names = (features.paths, features.photo_brands, features.groups)
+    write_held_out(out, HeldOut(*names, head.folds, calibrated))
     write_origin(out / "origin.json", params, PACKAGES)
     checkpoints.clear()
 

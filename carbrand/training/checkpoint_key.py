@@ -7,22 +7,31 @@ import json
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from carbrand.node.code import hash_rooms
+from carbrand.node.origin import version_of
 from carbrand.training.problem import Problem
 from carbrand.vectors.standardizer import portions
 
 # Rooms whose code determines the numbers of a training.
-CODE = ("parallel", "vectors", "scores", "training")
-# NumPy and its OpenBLAS choose kernels by the processor and by these variables.
+CODE = ("parallel", "photos", "network", "vectors", "scores", "training")
+_PACKAGES = ("carbrand", "keras", "numpy", "pillow", "scipy", "tensorflow", "tensorflow-cpu")
+# Libraries choose kernels by the processor and by these variables.
 _PROCESSOR = ("vendor_id", "model name", "flags", "CPU part", "Features")
-_VARIABLES = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "OPENBLAS_CORETYPE")
+_VARIABLES = (
+    *("CUDA_VISIBLE_DEVICES", "DNNL_MAX_CPU_ISA", "NPY_DISABLE_CPU_FEATURES"),
+    *("NPY_ENABLE_CPU_FEATURES",),
+    *("NVIDIA_TF32_OVERRIDE", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE"),
+    *("TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS"),
+)
+_NVIDIA = Path("/proc/driver/nvidia")
 
 
 def hash_training(problem: Problem) -> str:
-    """A hash of the data, params, code, libraries and processor, 64 hexadecimal digits.
+    """A hash of the data, params, code, libraries and hardware, 64 hexadecimal digits.
 
     Reads all vectors once.
     """
@@ -30,9 +39,7 @@ def hash_training(problem: Problem) -> str:
         "params": [problem.epochs, problem.l2, problem.label_smoothing],
         "brands": problem.brands,
         "vectors": [problem.vectors.dtype.str, problem.vectors.shape],
-        "software": _SOFTWARE,
-        "machine": [platform.system(), platform.machine(), *_describe_processor()],
-        "environment": {name: os.environ.get(name) for name in _VARIABLES},
+        **describe_environment(),
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     space = problem.space
@@ -45,10 +52,20 @@ def hash_training(problem: Problem) -> str:
     return digest.hexdigest()
 
 
+def describe_environment() -> dict[str, Any]:
+    """Code, libraries, hardware and variables that may change the bits of a training."""
+    return {
+        "software": _SOFTWARE,
+        "machine": [platform.system(), platform.machine(), *_describe_processor()],
+        "gpus": _describe_gpus(),
+        "environment": {name: os.environ.get(name) for name in _VARIABLES},
+    }
+
+
 # At import time: the files may have changed by the time that a key is needed.
 _SOFTWARE = {
     "code": hash_rooms(CODE),
-    "numpy": np.__version__,
+    "versions": {name: version_of(name) for name in _PACKAGES},
     "python": platform.python_version(),
 }
 
@@ -59,3 +76,15 @@ def _describe_processor() -> list[str]:
     except OSError:  # not on Linux
         return [platform.processor()]
     return sorted({line for line in lines if line.startswith(_PROCESSOR)})
+
+
+def _describe_gpus() -> list[str]:
+    """The driver and the models; empty without GPUs."""
+    files = [_NVIDIA / "version", *_NVIDIA.glob("gpus/*/information")]
+    return sorted(
+        line
+        for file in files
+        if file.is_file()
+        for line in file.read_text("utf-8", errors="replace").splitlines()
+        if line.startswith(("NVRM", "Model"))
+    )

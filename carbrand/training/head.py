@@ -19,7 +19,7 @@ from carbrand.scores.history import Epoch
 from carbrand.training.checkpoint import Checkpoint, Checkpoints
 from carbrand.training.checkpoint_key import hash_training
 from carbrand.training.lbfgs import train_by_lbfgs
-from carbrand.training.problem import Problem, evaluate_epoch
+from carbrand.training.problem import Problem, Weights, evaluate_epoch
 from carbrand.vectors.standardizer import Standardizer
 
 
@@ -38,12 +38,15 @@ class TrainedHead:
 
     `held_out_logits` (n, brands): of every unchanged training photo, by the head it is held out
     from, after the last epoch. `folds` (n,) int: which head that is.
+    `fold_kernels` (folds, d, brands) and `fold_biases` (folds, brands): those heads.
     """
 
     kernel: np.ndarray
     bias: np.ndarray
     held_out_logits: np.ndarray
     folds: np.ndarray
+    fold_kernels: np.ndarray
+    fold_biases: np.ndarray
     history: list[Epoch]
 
 
@@ -112,12 +115,24 @@ def train_head(
     checkpoint = Checkpoint(checkpoints, lambda: hash_training(problem))
     weights, history = train_by_lbfgs(problem, checkpoint, on_epoch)
     _, held_out = evaluate_epoch(len(history), weights, problem)
-    # The last head, trained on all photos.
-    kernel, bias = weights.kernel[:, -brands:], weights.bias[-brands:]
+    kernels, biases = _for_raw_vectors(weights, space, brands)
     return TrainedHead(
-        kernel=(kernel / space.scale[:, None]).astype(np.float32),
-        bias=(bias - (space.mean / space.scale) @ kernel).astype(np.float32),
+        # The last head, trained on all photos.
+        kernel=kernels[-1],
+        bias=biases[-1],
         held_out_logits=held_out,
         folds=folds,
+        fold_kernels=kernels[:-1],
+        fold_biases=biases[:-1],
         history=history,
     )
+
+
+def _for_raw_vectors(
+    weights: Weights, space: Standardizer, brands: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The kernels (heads, d, brands) and biases (heads, brands) for vectors not normalized."""
+    kernels = np.stack(np.split(weights.kernel, weights.kernel.shape[1] // brands, axis=1))
+    shifts = np.stack([(space.mean / space.scale) @ kernel for kernel in kernels])
+    biases = weights.bias.reshape(-1, brands) - shifts
+    return (kernels / space.scale[:, None]).astype(np.float32), biases.astype(np.float32)

@@ -220,7 +220,10 @@ def run_nodes() -> None:
     features.main(params, checked / "manifest.csv", Path(".vectors"), artifacts / "features")
     learned = artifacts / "features", Path(".training"), artifacts / "train"
     train.main(params, *learned)
-    finetune.main(params, artifacts / "train", artifacts / "finetune")
+    finetune.main(
+        *(params, checked / "manifest.csv", artifacts / "train", Path(".finetuning")),
+        artifacts / "finetune",
+    )
     evaluate.main(
         *(params, artifacts / "finetune/model.h5", checked, artifacts / "features"),
         artifacts / "evaluate",

@@ -394,7 +394,15 @@ def test_balanced_accuracy_shows_that_a_rare_brand_is_never_predicted():
     features = Features(vectors, names, brands, names, Recipe("stretch", 32, (4,)), Path("n"))
     logits = np.tile([0.0, 4.0], (202, 1))
     epoch = Epoch(1, 0.1, 0.99, 0.1, 200 / 202)
-    head = TrainedHead(np.zeros((4, 2)), np.zeros(2), logits, np.zeros(202, int), [epoch])
+    head = TrainedHead(
+        np.zeros((4, 2)),
+        np.zeros(2),
+        logits,
+        np.zeros(202, int),
+        np.zeros((1, 4, 2)),
+        np.zeros((1, 2)),
+        [epoch],
+    )
     summary = summarize(head, features, 1.0, logits)
     assert summary["val_accuracy"] == pytest.approx(0.990, abs=1e-3)
     assert summary["val_balanced_accuracy"] == 0.5

@@ -1,0 +1,1 @@
+"""Fine-tuning: the backbone learns too, in Keras. Begin with `tune.py`."""

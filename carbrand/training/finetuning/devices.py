@@ -1,0 +1,47 @@
+"""Where fine-tuning computes: processor threads, GPUs, and the precision of numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from carbrand.node.errors import UserError
+
+
+def set_threads(threads: int) -> None:
+    """Compute with so many threads, whatever the number of cores: sums depend on it.
+
+    Call it before TensorFlow has computed anything. Raises UserError after that.
+    """
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError:
+        if tf.config.threading.get_intra_op_parallelism_threads() != threads:
+            raise UserError("finetune.threads cannot change while TensorFlow runs.") from None
+
+
+def distribute() -> Any:
+    """A tf.distribute strategy over all GPUs (or logical processors), each with a share of a batch.
+
+    Where there is one device, the strategy that does nothing.
+    """
+    import tensorflow as tf
+
+    for kind in ("GPU", "CPU"):
+        devices = tf.config.list_logical_devices(kind)
+        if len(devices) > 1:
+            return tf.distribute.MirroredStrategy([device.name for device in devices])
+        if devices:
+            break
+    return tf.distribute.get_strategy()
+
+
+def dtype_policy(precision: str) -> str:
+    """The Keras dtype policy for `finetune.precision`: auto is mixed_float16 on a GPU."""
+    import tensorflow as tf
+
+    if precision == "auto":
+        return "mixed_float16" if tf.config.list_physical_devices("GPU") else "float32"
+    return precision
