@@ -64,17 +64,16 @@ class Tuned:
 
 def compile_model(keras: ModuleType, trainable: Trainable, params: FinetuneParams) -> None:
     """Set loss, metrics and optimizer. The metric `log_loss` is that of unsmoothed targets."""
-    trainable.model.compile(
-        optimizer=make_optimizer(keras, trainable.model, params),
-        loss=keras.losses.CategoricalCrossentropy(
+    trainable.compile(
+        make_optimizer(keras, trainable.model, params),
+        keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=params.label_smoothing
         ),
-        metrics=[
+        [
             "accuracy",
             keras.metrics.CategoricalCrossentropy(from_logits=True, name="log_loss"),
         ],
     )
-    trainable.model.optimizer.build(trainable.model.trainable_variables)
 
 
 def fit(
@@ -114,6 +113,8 @@ def fit(
             shuffle=False,
             verbose=0,
         )
+    elif params.ema:  # `fit` does so at its end
+        trainable.model.optimizer.finalize_variable_values(trainable.model.trainable_variables)
     logits = np.empty((0, brands), np.float32)
     if len(run.held_out):
         logits = trainable.model.predict(held_out, verbose=0)

@@ -31,7 +31,8 @@ def make_optimizer(keras: ModuleType, model: Any, params: FinetuneParams) -> Any
 
     class LayerwiseAdamW(keras.optimizers.AdamW):  # type: ignore[misc, name-defined]
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            super().update_step(gradient, variable, learning_rate * factors[variable.path])
+            path = self._trainable_variables[self._get_variable_index(variable)].path
+            super().update_step(gradient, variable, learning_rate * factors[path])
 
     kind = keras.optimizers.AdamW if params.layer_decay == 1.0 else LayerwiseAdamW
     optimizer = kind(

@@ -23,7 +23,17 @@ class Trainable:
         self.network = network
         self.model = model
         self._space = space
-        self._first_draws = [variable.numpy() for variable in self._draws()]
+        self._first: list[np.ndarray] = []
+
+    def compile(self, optimizer: Any, loss: Any, metrics: Sequence[Any]) -> None:
+        """Make it ready for `fit`, and remember how the optimizer and the draws begin."""
+        self.model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics))
+        self.model.optimizer.build(self.model.trainable_variables)
+        self._first = [variable.numpy() for variable in self._course()]
+
+    def _course(self) -> list[Any]:
+        """What changes besides the weights: the draws, and the optimizer's variables."""
+        return [*self._draws(), *self.model.optimizer.variables]
 
     def _draws(self) -> list[Any]:
         """The states of the generators that dropout draws from."""
@@ -45,10 +55,8 @@ class Trainable:
 
         head: as of `get_head`.
         """
-        for variable, value in zip(self._draws(), self._first_draws, strict=True):
+        for variable, value in zip(self._course(), self._first, strict=True):
             variable.assign(value)
-        for variable in self.model.optimizer.variables:
-            variable.assign(np.zeros(variable.shape))
         self.network.set_weights(weights)
         raw, bias = head[:-1], head[-1]
         kernel = raw * self._space.scale[:, None] / HEAD_SCALE
@@ -68,7 +76,7 @@ class Trainable:
         return True
 
     def _state(self) -> list[Any]:
-        return [*self.model.weights, *self._draws(), *self.model.optimizer.variables]
+        return [*self.model.weights, *self._course()]
 
 
 def resize_network(keras: ModuleType, network: Any, size_px: int, policy: str = "float32") -> Any:
@@ -81,8 +89,9 @@ def resize_network(keras: ModuleType, network: Any, size_px: int, policy: str = 
         return layer.from_config(layer.get_config() | {"dtype": policy})
 
     photos = keras.Input((size_px, size_px, 3), name=network.inputs[0].name)
+    inputs = [photos] if isinstance(network.input, list) else photos
     try:
-        resized = keras.models.clone_model(network, input_tensors=[photos], clone_function=copy)
+        resized = keras.models.clone_model(network, input_tensors=inputs, clone_function=copy)
         resized.set_weights(network.get_weights())
     except ValueError as error:
         raise UserError(

@@ -1,0 +1,258 @@
+"""Fine-tuning with Keras: what it learns, what ships, and how it goes on when it was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from carbrand.network.keras_import import import_keras
+from carbrand.node.errors import UserError
+from carbrand.training.finetuning.fit import compile_model
+from carbrand.training.finetuning.frozen_or_tuned import choose_folds, compare
+from carbrand.training.finetuning.optimizer import learning_rate
+from carbrand.training.finetuning.run_file import RunFile, clear_run_files
+from carbrand.training.finetuning.trainable import (
+    make_trainable,
+    resize_network,
+    set_learning_layers,
+)
+from carbrand.training.finetuning.tune import TunedModel, tune
+from carbrand.vectors.standardizer import Standardizer
+from tests.unit.training.finetuning.small import PARAMS, SIZE_PX, draw_photos, make_network
+
+pytestmark = pytest.mark.usefixtures("on_tensorflow")
+
+
+class Killed(Exception):
+    """What a test raises in place of a signal."""
+
+
+def run(
+    folder: Path,
+    params=PARAMS,
+    data=None,
+    on_epoch: Callable[[str, int], None] = lambda _run, _epoch: None,
+) -> TunedModel:
+    """Tune the small network on the drawn photos."""
+    photos, frozen = data or draw_photos()
+
+    @contextlib.contextmanager
+    def progress(name: str):
+        yield lambda epoch, _metrics: on_epoch(name, epoch)
+
+    return tune(
+        import_keras(),
+        make_network(),
+        3,
+        frozen,
+        photos,
+        params,
+        lambda name: RunFile(folder, "0" * 64, name),
+        lambda _name: [],
+        progress,
+    )
+
+
+def weights_of(tuned: TunedModel) -> list[bytes]:
+    assert tuned.network is not None
+    assert tuned.head is not None
+    return [array.tobytes() for array in (*tuned.network.get_weights(), tuned.head)]
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory) -> TunedModel:
+    return run(tmp_path_factory.mktemp("runs"))
+
+
+def test_colours_are_learned_and_the_better_model_ships(tuned):
+    assert tuned.verdict.asked == 12
+    assert tuned.verdict.tuned.correct == 12
+    assert tuned.verdict.frozen.correct == 4  # always the first brand
+    assert tuned.verdict.ships_tuned
+    assert [epoch.epoch for epoch in tuned.history] == [1, 2, 3]
+    assert tuned.history[-1].val_accuracy == 1.0
+    before = make_network().get_weights()
+    after = tuned.network.get_weights()
+    changed = [not np.array_equal(one, other) for one, other in zip(before, after, strict=True)]
+    assert changed == [True, True, False, False, False, False]  # batch norm stays
+
+
+def test_the_same_run_gives_the_same_bits(tuned, tmp_path):
+    assert weights_of(run(tmp_path)) == weights_of(tuned)
+
+
+def test_another_seed_gives_other_bits(tuned, tmp_path):
+    other = run(tmp_path, dataclasses.replace(PARAMS, seed=1))
+    assert weights_of(other) != weights_of(tuned)
+
+
+@pytest.mark.parametrize(("name", "at"), [("without-fold-0", 1), ("without-fold-1", 3), ("all", 2)])
+def test_killed_after_any_epoch_it_goes_on_to_the_same_bits(tuned, tmp_path, name, at):
+    seen: list[tuple[str, int]] = []
+
+    def kill(run: str, epoch: int) -> None:
+        if (run, epoch) == (name, at):
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(tmp_path, on_epoch=kill)
+    again = run(tmp_path, on_epoch=lambda run, epoch: seen.append((run, epoch)))
+    assert weights_of(again) == weights_of(tuned)
+    assert again.history == tuned.history
+    assert (name, at) not in seen
+
+
+def test_a_damaged_file_of_a_run_counts_as_absent(tuned, tmp_path):
+    run(tmp_path)
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:1000])
+    assert weights_of(run(tmp_path)) == weights_of(tuned)
+
+
+def test_files_of_other_runs_are_removed_and_no_others(tmp_path):
+    for key in ("0" * 64, "1" * 64):
+        RunFile(tmp_path, key, "all").save([np.zeros(3)], [])
+    (tmp_path / "mine.txt").write_text("", "utf-8")
+    clear_run_files(tmp_path, but_of="1" * 64)
+    assert sorted(path.name[:4] for path in tmp_path.iterdir()) == ["1111", "mine"]
+    clear_run_files(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_where_tuning_does_not_win_the_frozen_model_ships(tmp_path):
+    photos, frozen = draw_photos()
+    knows = 20 * np.eye(3, dtype=np.float32)[photos.labels]
+    model = run(tmp_path, data=(photos, dataclasses.replace(frozen, logits=knows)))
+    assert not model.verdict.ships_tuned
+    assert model.network is None
+    assert model.head is None
+
+
+def test_without_retraining_the_network_of_the_first_fold_ships(tmp_path):
+    seen = set()
+    run(tmp_path, dataclasses.replace(PARAMS, retrain=False), on_epoch=lambda run, _: seen.add(run))
+    assert seen == {"without-fold-0", "without-fold-1"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frozen_share": 1.0, "batch_norm": "frozen"},
+        {"batch_norm": "trained"},
+        {"layer_decay": 0.5},
+        {"ema": 0.5},
+        {"precision": "mixed_float16"},
+        {"dropout": 0.0},
+        {"size_px": 48},
+    ],
+    ids=str,
+)
+def test_every_knob_trains_and_changes_the_result(tuned, tmp_path, change):
+    params = dataclasses.replace(PARAMS, **change)
+    photos, frozen = draw_photos()
+    if "size_px" in change:
+        grown = np.repeat(np.repeat(photos.unchanged.read(np.arange(18)), 2, 1), 2, 2)[:, :48, :48]
+        cache = type(photos.unchanged)(lambda number: grown[number])
+        photos = dataclasses.replace(photos, augmented=cache, unchanged=cache)
+    changed = run(tmp_path, params, data=(photos, frozen))
+    assert weights_of(changed) != weights_of(tuned)
+    assert all(math.isfinite(epoch.loss) for epoch in changed.history)
+    assert {array.dtype for array in changed.network.get_weights()} == {np.dtype(np.float32)}
+    assert changed.verdict.tuned.correct > 4
+    if change == {"ema": 0.5}:  # and from a file it goes on all the same
+        assert weights_of(run(tmp_path, params)) == weights_of(changed)
+
+
+def test_a_loss_that_is_no_number_is_one_line_with_the_knob_to_turn(tmp_path):
+    params = dataclasses.replace(PARAMS, learning_rate=1.0, warmup=0.0, epochs=40)
+    photos, frozen = draw_photos()
+    network = make_network()
+    network.get_layer("conv").set_weights([np.full((3, 3, 3, 12), 1e38), np.zeros(12)])
+    with pytest.raises(UserError, match=r"finetune\.learning_rate 1\. Lower it"):
+        tune(
+            import_keras(),
+            network,
+            3,
+            frozen,
+            photos,
+            params,
+            lambda name: RunFile(tmp_path, "0" * 64, name),
+            lambda _name: [],
+            lambda _name: contextlib.nullcontext(lambda _epoch, _metrics: None),
+        )
+
+
+def test_the_head_of_raw_vectors_gives_the_logits_of_the_model():
+    keras, network = import_keras(), make_network()
+    photos = np.random.default_rng(0).uniform(0, 255, (4, SIZE_PX, SIZE_PX, 3)).astype(np.float32)
+    vectors = network.predict(photos, verbose=0)
+    space = Standardizer.fit(vectors[:, None], [12, 12])
+    trainable = make_trainable(keras, network, space, 3, PARAMS)
+    compile_model(keras, trainable, PARAMS)
+    head = np.random.default_rng(1).normal(size=(25, 3)).astype(np.float32)
+    trainable.start_from(network.get_weights(), head)
+    expected = vectors @ head[:-1] + head[-1]
+    np.testing.assert_allclose(trainable.model.predict(photos, verbose=0), expected, atol=1e-4)
+    np.testing.assert_allclose(trainable.get_head(), head, atol=1e-4)
+
+
+def test_a_network_of_another_size_has_the_same_weights_and_names():
+    network = make_network()
+    larger = resize_network(import_keras(), network, 64)
+    assert larger.inputs[0].shape == (None, 64, 64, 3)
+    assert [layer.name for layer in larger.layers] == [layer.name for layer in network.layers]
+    for one, other in zip(network.get_weights(), larger.get_weights(), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_a_network_that_knows_one_size_only_is_one_line():
+    keras = import_keras()
+    photos = keras.Input((SIZE_PX, SIZE_PX, 3), name="photos")
+    flat = keras.layers.Flatten(name="flat")(photos)
+    network = keras.Model(photos, keras.layers.Dense(4, name="dense")(flat), name="fixed")
+    with pytest.raises(UserError, match=r"finetune\.size_px: 64 does not suit the network"):
+        resize_network(keras, network, 64)
+
+
+def test_the_first_share_of_the_layers_is_frozen():
+    keras, network = import_keras(), make_network()
+    set_learning_layers(keras, network, dataclasses.replace(PARAMS, frozen_share=0.5))
+    assert not network.get_layer("conv").trainable
+    set_learning_layers(keras, network, dataclasses.replace(PARAMS, batch_norm="trained"))
+    assert network.get_layer("conv").trainable
+    assert network.get_layer("norm").trainable
+
+
+def test_the_rate_rises_then_falls_to_nothing():
+    params = dataclasses.replace(PARAMS, learning_rate=1.0, warmup=0.1)
+    rates = [learning_rate(step, 100, params) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.1 * step for step in range(1, 11)])
+    assert rates[10] == pytest.approx(1.0)
+    assert all(one > other for one, other in itertools.pairwise(rates[10:]))
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[-1] < 0.001
+
+
+def test_folds_are_asked_until_there_are_photos_enough():
+    folds = np.repeat([0, 1, 2], [5, 5, 5])
+    assert choose_folds(folds, 1) == choose_folds(folds, 5) == [0]
+    assert choose_folds(folds, 6) == [0, 1]
+    assert choose_folds(folds, 1000) == [0, 1, 2]
+
+
+def test_more_correct_photos_win_then_the_smaller_loss():
+    labels = np.array([0, 1, 0, 1])
+    good = np.array([[2.0, 0], [0, 2], [2, 0], [0, 2]])
+    surer, worse = 2 * good, good * [[1], [1], [1], [-1]]
+    assert compare(worse, good, labels, PARAMS).ships_tuned
+    assert compare(good, surer, labels, PARAMS).ships_tuned
+    assert not compare(good, good, labels, PARAMS).ships_tuned
+    assert not compare(good, worse, labels, PARAMS).ships_tuned
+    assert compare(good, worse, labels, dataclasses.replace(PARAMS, ship="tuned")).ships_tuned
