@@ -21,6 +21,7 @@ from carbrand.node.wording import NO_BREAK, columns, one_line, percent, shorten
 from carbrand.pipeline.status import query_dvc
 
 PARAMS, TRAINING = "params.yaml", "artifacts/train/summary.json"
+TUNING = "artifacts/finetune/summary.json"
 WIDTH = 100
 _NAME_WIDTH = 28
 _UNFINISHED = ("queued", "running", "failed")
@@ -84,7 +85,7 @@ def _read_experiment(experiment: Mapping[str, Any]) -> Experiment:
 
 def _read(entry: Mapping[str, Any], state: str) -> Experiment:
     data = entry.get("data") or {}
-    metrics = _content(data.get("metrics"), TRAINING)
+    metrics = _held_out(data.get("metrics"))
     ended = state not in _UNFINISHED
     return Experiment(
         name=entry["name"] or entry["rev"][:7],
@@ -94,6 +95,14 @@ def _read(entry: Mapping[str, Any], state: str) -> Experiment:
         log_loss=metrics.get("log_loss") if ended else None,
         params=dict(flatten(_content(data.get("params"), PARAMS))),
     )
+
+
+def _held_out(files: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What held-out photos say of the model that ships."""
+    tuning = _content(files, TUNING)
+    if not tuning.get("ships_tuned"):
+        return _content(files, TRAINING)
+    return tuning | {"log_loss": tuning["tuned"]["log_loss"]}
 
 
 def _content(files: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:

@@ -99,6 +99,8 @@ def files_of_project() -> GateFiles:
         predictions=Path("artifacts/evaluate/predictions.csv"),
         metrics=Path("artifacts/evaluate/metrics.json"),
         history=Path("artifacts/train/history.csv"),
+        tuning=Path("artifacts/finetune/summary.json"),
+        tuning_history=Path("artifacts/finetune/history.csv"),
         lock=Path("dvc.lock"),
         node="evaluate",
         test_photos=Path("Datasets/test"),

@@ -11,6 +11,7 @@ from carbrand.commands import experiments
 from carbrand.commands.experiments import WIDTH, read_baselines, table
 from carbrand.node.errors import UserError
 from tests.conftest import ROOT, edit_params, git, run
+from tests.support.made_up_run import TUNED
 
 COMMIT: dict[str, Any] = {"train": {"l2": 0.1, "folds": 5}, "features": {"views": 4}}
 
@@ -46,6 +47,17 @@ def lines(*found: dict[str, Any]) -> list[str]:
 
 def train(**changed: Any) -> dict[str, Any]:
     return COMMIT | {"train": COMMIT["train"] | changed}
+
+
+def test_of_a_tuned_network_that_ships_its_own_held_out_photos_count():
+    ships, stays = (data(0.8, 0.4, COMMIT) for _ in range(2))
+    ships["metrics"]["artifacts/finetune/summary.json"] = {"data": TUNED}
+    stays["metrics"]["artifacts/finetune/summary.json"] = {"data": TUNED | {"ships_tuned": 0}}
+    _, _, *rows = lines(experiment("ships", None, ships), experiment("stays", None, stays))
+    assert [row.split()[:4] for row in rows] == [
+        ["ships", "95.0", "%", "0.188"],
+        ["stays", "80.0", "%", "0.400"],
+    ]
 
 
 def test_the_best_on_held_out_photos_comes_first_with_what_it_changed():

@@ -34,6 +34,7 @@ from carbrand.scores.evaluation import PredictedPhoto, evaluate_photos, make_pre
 from carbrand.scores.history import Epoch, write_history
 from carbrand.scores.predictions_file import read_predictions, write_predictions
 from tests.conftest import change_test_photos, git, remember, run
+from tests.support.made_up_run import HANDED_ON, TUNED, TUNING_HISTORY
 
 PARAMS = GateParams(margin=0.05, confidence=0.95, floor=0.3, min_support=5)
 FILES = files_of_project()
@@ -76,6 +77,8 @@ def write_side(
     write_metrics(project / METRICS, evaluate_photos(photos, brands, 10))
     history = [Epoch(n, 0.5, 0.9, 0.6, 0.8 + n / 100) for n in range(1, epochs + 1)]
     write_history(project / FILES.history, history)
+    write_history(project / FILES.tuning_history, [])
+    write_metrics(project / FILES.tuning, HANDED_ON)
     (project / "params.yaml").write_text(json.dumps({"gate": vars(PARAMS)}))  # JSON is YAML
     lock_side(project, test_hash)
 
@@ -387,9 +390,26 @@ def test_predictions_that_are_missing_are_told_with_the_way_to_get_them(project)
     assert "does not exist in main (" in refused(project)
 
 
+def test_it_says_which_model_ships_and_draws_the_curve_of_that_one(project):
+    text = as_text(judged(project))
+    frozen = "The frozen backbone's head ships: fine-tuning is off (finetune.epochs: 0)."
+    assert [line.split("  ")[-1].strip() for line in text.splitlines() if " model  " in line] == [
+        *(frozen, frozen),
+    ]
+    write_metrics(project / FILES.tuning, TUNED)
+    write_history(project / FILES.tuning_history, TUNING_HISTORY)
+    lock_side(project)
+    tuned = "The tuned network ships: it named 57 of 60 held-out photos correctly, the frozen one"
+    assert f"new model    {tuned} 52." in as_text(judged(project))
+    page = as_markdown(judged(project))
+    assert "- New model: The tuned network ships: it named 57 of 60" in page
+    assert f"{TUNING_HISTORY[0].val_accuracy:.4f}" in page
+
+
 def test_without_metrics_and_history_there_is_still_a_verdict(project):
     (project / METRICS).unlink()
     (project / FILES.history).unlink()
+    (project / FILES.tuning).unlink()
     lock_side(project)
     page = as_markdown(judged(project))
     assert page.startswith("## Gate: promote")

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from carbrand.node.errors import UserError
 from carbrand.pipeline.git import Repository
@@ -128,6 +129,16 @@ def test_of_many_names_the_nearest_three_are_listed_and_the_others_counted(proje
         git(project, "tag", f"release-{number}")
     said = describe_known(Repository(project), "release-1007x")
     assert "tags release-1007, release-1000, release-1001 and 19 more;" in said
+
+
+def test_a_revision_older_than_finetune_has_the_model_of_train(finished: Path):
+    lock = finished / "dvc.lock"
+    content = yaml.safe_load(lock.read_text("utf-8"))
+    del content["stages"]["finetune"], content["stages"]["evaluate"]
+    lock.write_text(yaml.safe_dump(content), "utf-8")
+    git(finished, "commit", "-qam", "before")
+    found = find_model("HEAD", finished, MODEL)
+    assert found.read_bytes() == (finished / "artifacts/train/model.h5").read_bytes()
 
 
 def test_a_model_by_name_outside_of_git_is_one_line(tmp_path: Path, monkeypatch):

@@ -36,6 +36,7 @@ def as_markdown(comparison: Comparison) -> str:
         f"## Gate: {comparison.verdict.value}",
         *(_escape(reason) for reason in comparison.reasons),
         _summary(comparison),
+        _ships(comparison),
         _metrics(comparison),
         _changed(comparison),
         _curves(comparison),
@@ -59,6 +60,11 @@ def _summary(comparison: Comparison) -> str:
         f"non-inferiority {p_value(evidence.non_inferiority)} (exact), "
         f"McNemar {p_value(evidence.mcnemar)}."
     )
+
+
+def _ships(comparison: Comparison) -> str:
+    models = {"Old": comparison.old.ships, "New": comparison.new.ships}
+    return "\n".join(f"- {name} model: {_escape(ships)}" for name, ships in models.items() if ships)
 
 
 def _metrics(comparison: Comparison) -> str:

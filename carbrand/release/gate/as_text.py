@@ -19,6 +19,8 @@ def as_text(comparison: Comparison) -> str:
     new = _accuracy(evidence.new_correct, evidence.photos)
     rows = {
         "against": str(comparison.revision),
+        **({"old model": comparison.old.ships} if comparison.old.ships else {}),
+        **({"new model": comparison.new.ships} if comparison.new.ships else {}),
         **({"brands": str(comparison.change)} if comparison.change else {}),
         "compared": photos_compared(comparison),
         "accuracy": f"{old} -> {new}",

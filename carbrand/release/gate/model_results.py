@@ -17,6 +17,7 @@ from carbrand.scores.evaluation import PredictedPhoto
 from carbrand.scores.history import Epoch, read_history
 from carbrand.scores.predictions_file import read_predictions
 from carbrand.scores.run_reader import RunReader
+from carbrand.scores.tuning_file import read_tuning, which_ships
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class GateFiles:
     predictions: Path
     metrics: Path
     history: Path
+    tuning: Path
+    tuning_history: Path
     lock: Path
     node: str
     test_photos: Path
@@ -39,18 +42,23 @@ class GateFiles:
 
     def all(self) -> tuple[Path, ...]:
         """The files that are in Git."""
-        return (self.predictions, self.metrics, self.history, self.lock)
+        curves = (self.history, self.tuning_history)
+        return (self.predictions, self.metrics, *curves, self.tuning, self.lock)
 
 
 @dataclass(frozen=True)
 class ModelResults:
-    """The results of one model. photos: by path. The last three may be unknown."""
+    """The results of one model. photos: by path. All but photos and brands may be unknown.
+
+    ships: the frozen network or the tuned one, and why. history: of the one that ships.
+    """
 
     photos: Mapping[str, PredictedPhoto]
     brands: tuple[str, ...]
     metrics: Mapping[str, Any] | None
     history: tuple[Epoch, ...]
     test_hash: str | None
+    ships: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,14 +118,23 @@ def read_results(folder: Path, files: GateFiles, where: str, mend: str) -> Model
     metrics = run.read_optional(files.metrics, read_metrics)
     bins = lock.param(files.node, files.params.as_posix(), f"{files.node}.ece_bins")
     run.check_metrics(files.metrics, metrics or {}, photos, brands, bins)
+    tuning = run.read_optional(files.tuning, read_tuning) or {}
+    history = files.tuning_history if tuning.get("ships_tuned") else files.history
     return ModelResults(
         photos={photo.path: photo for photo in photos},
         brands=tuple(brands),
         metrics=metrics,
-        history=tuple(run.read_optional(files.history, _read_finite_history) or ()),
+        history=tuple(run.read_optional(history, _read_finite_history) or ()),
         # None in other pipelines; then photos are matched by path only.
         test_hash=lock.dependency_hash(files.node, files.test_photos.as_posix()),
+        ships=which_ships(tuning, _settings(lock, files)) if tuning else "",
     )
+
+
+def _settings(lock: DvcLock, files: GateFiles) -> dict[str, Any]:
+    """What decides whether anything is tuned, as params.yaml had it."""
+    names, params = ("epochs", "min_photos"), files.params.as_posix()
+    return {name: lock.param("finetune", params, f"finetune.{name}") for name in names}
 
 
 def _read_finite_history(path: Path) -> list[Epoch]:

@@ -18,6 +18,8 @@ from carbrand.release.revisions import describe_known, find_commit
 # Fetched files by commit: ignored by Git and DVC, safe to delete.
 FETCHED = Path(".dvc/tmp/models")
 LOCK = "dvc.lock"
+# Where a revision has its model that is older than the node `finetune`.
+FORMER = {"artifacts/finetune/model.h5": "artifacts/train/model.h5"}
 SUFFIXES = (".h5", ".hdf5")
 _VERSION = re.compile(r"v\d+(\.\d+)*")
 
@@ -91,6 +93,8 @@ def _find_registered(repository: Repository, name: str, stage: str) -> str | Non
 def _fetch(project: Path, commit: str, path: str, wanted: str) -> Path:
     """The file that the commit's dvc.lock names, checked by its MD5."""
     lock = DvcLock.parse(Repository(project).read(commit, LOCK))
+    if lock.md5(path) is None and lock.md5(FORMER.get(path, path)):
+        path = FORMER[path]
     md5 = lock.md5(path)
     if md5 is None:
         raise UserError(
