@@ -102,7 +102,7 @@ def _held_out(files: Mapping[str, Any] | None) -> Mapping[str, Any]:
     tuning = _content(files, TUNING)
     if not tuning.get("ships_tuned"):
         return _content(files, TRAINING)
-    return tuning | {"log_loss": tuning["tuned"]["log_loss"]}
+    return {**tuning, "log_loss": tuning["tuned"]["log_loss"]}
 
 
 def _content(files: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
