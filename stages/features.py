@@ -264,7 +264,8 @@ def main(params_file: Path, manifest: Path, cache: Path, out: Path) -> None:
     """
     params = read_section(params_file, "features", FeaturesParams)
     listed = read_manifest(manifest)
-    rows, test_rows = kept_training_photos(listed), evaluated_test_photos(listed)
+    rows = kept_training_photos(listed)
+    test_rows = evaluated_test_photos(listed)
     out.mkdir(parents=True, exist_ok=True)
     if choose(params.engine) == "keras" and not ray_address():
         import_keras()  # before it is imported in another way, to build the network
