@@ -108,7 +108,7 @@ def main(folder: Path) -> None:
         sys.exit(f"{folder} holds no photos.")
     import_keras()  # before it is imported in another way, to build the network
     backbone = build_backbone(BACKBONE, SIZE_PX, "imagenet")
-    network, _ = add_pooling(backbone, "levels", levels_of(BACKBONE))
+    network, _ = add_pooling(backbone, "levels", levels_of(backbone))
     with tempfile.TemporaryDirectory() as made:
         path = Path(made) / "network.h5"
         network.save(path)

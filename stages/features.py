@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from carbrand.network.backbones import BACKBONES, MIN_SIZE_PX, build_backbone, levels_of
+from carbrand.network.backbones import MIN_SIZE_PX, build_backbone, levels_of
 from carbrand.network.engines import ENGINES, Engine, choose, open_engine
 from carbrand.network.extraction import Extracted, extract, load_or_extract
 from carbrand.network.keras_import import import_keras
@@ -79,7 +79,7 @@ AS_IT_IS: dict[str, Any] = {
 class FeaturesParams:
     """Which network extracts the vectors, and from which views; see params.yaml."""
 
-    backbone: str = knob(choices=tuple(BACKBONES))
+    backbone: str = knob()
     weights: str = knob()
     engine: str = knob(choices=ENGINES)
     size_px: int = knob(low=MIN_SIZE_PX, high=MAX_SIZE_PX)
@@ -113,7 +113,8 @@ def views_of(photo: Image.Image, row: Row, params: FeaturesParams) -> list[np.nd
 def save_network(path: Path, params: FeaturesParams) -> Recipe:
     """Write the network from a view to its vector as a Keras file; return its recipe."""
     backbone = build_backbone(params.backbone, params.size_px, params.weights)
-    network, widths = add_pooling(backbone, params.pooling, levels_of(params.backbone))
+    levels = levels_of(backbone) if params.pooling == "levels" else ()
+    network, widths = add_pooling(backbone, params.pooling, levels)
     check_disk_space(path, network.count_params())
     network.save(path)
     return Recipe(params.resize, params.size_px, tuple(widths))

@@ -1,4 +1,4 @@
-"""Reader of the weights in a Keras .h5 file, layer by layer, as arrays and nothing else.
+"""The inside of a Keras .h5 file: the layers in it and their arrays, as data and nothing else.
 
 Three layouts are known: `model.save("x.h5")`, the older `save_weights` (which the files of
 keras.applications use), and Keras 3's `save_weights("x.weights.h5")`. All three name the layers.
@@ -11,9 +11,9 @@ still crash it, so check the published hash of a file from a stranger.
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,16 +21,14 @@ import h5py
 import numpy as np
 
 from carbrand.node.errors import UserError
-from carbrand.node.wording import first_few
-
-Shape = tuple[int, ...]
 
 _FLOAT32 = np.dtype("<f4")
 _MAX_NAMES = 10_000  # of layers, and of weights in a layer
-_SHOWN = 3  # problems of one kind that fit on one line
 _MAX_REASON = 1000  # characters
 _MAX_HEAPS = 1000  # of 4 KB and more; ResNet50 has two
 _VIRTUAL = (b"\x03\x03", b"\x04\x03")  # layout messages, version and class
+# The head of a message that says where an array lies, and the first bytes of that place.
+_PLACE = re.compile(rb"\x08\0\x18\0.\0{3}\x03\x01.{0,7}\Z", re.DOTALL)
 _LONG = 2**17  # the bytes before the shape of an array are below this number
 
 # How a file begins that h5py makes unless it is told otherwise: versions 0 and 1 of the superblock,
@@ -40,41 +38,6 @@ _HEAP, _PACKED_HEAP = b"GCOL\x01", b"FRHP\x00"
 
 # What h5py raises for files that are damaged or made to harm.
 H5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError)
-
-
-@dataclass(frozen=True)
-class LayerWeights:
-    """float32 arrays by layer, in Keras's order, and the names of all layers in the file."""
-
-    arrays: dict[str, list[np.ndarray]]
-    layers: frozenset[str]
-
-
-def read_layers(
-    path: Path, what: str, expected: Mapping[str, list[Shape]], ignored: frozenset[str]
-) -> LayerWeights:
-    """The weights of the layers `expected`, which must have exactly these shapes and be finite.
-
-    Other layers may have no weights, but for those `ignored`: ResNet101 has every layer of
-    ResNet50, and more. `what` is the network, for the message. Links that leave the group they
-    are in, data outside the file, and data that is stored packed are refused.
-
-    Raises UserError: one line that says which weights are missing, mis-shaped or unknown.
-    """
-    try:
-        with open_h5(path) as file:
-            stored = stored_layers(path, file)
-            _check_layers(path, what, stored, expected, ignored)
-            arrays = {
-                layer: [
-                    read_array(path, f"{layer}, weight {i}", d) for i, d in enumerate(stored[layer])
-                ]
-                for layer in expected
-            }
-            return LayerWeights(arrays, frozenset(stored))
-    except H5_ERRORS as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        _refuse(path, f"it cannot be read ({reason})")
 
 
 def open_h5(path: Path) -> h5py.File:
@@ -106,9 +69,10 @@ def _check_bytes(data: bytes) -> None:
         for at in _find_all(data, struct.pack("<Q", heap)):
             length, number = struct.unpack("<I8xI", data[at - 4 : at + 12].ljust(16, b"\0"))
             # The shape of an array looks the same, but lies at a multiple of 8; and so does the
-            # layout of a virtual array, which is refused by those who read arrays.
+            # layout of a virtual array, which is refused by those who read arrays. So may the end
+            # of an array's place and the beginning of its length.
             is_shape = at % 8 == 0 and length < _LONG
-            is_layout = data[at - 2 : at] in _VIRTUAL
+            is_layout = data[at - 2 : at] in _VIRTUAL or _PLACE.search(data[at - 17 : at])
             if number in numbers and not is_shape and not is_layout:
                 room -= length
         if room < 0:
@@ -160,7 +124,8 @@ def _is_text(group: h5py.Group, attribute: str) -> bool:
     return is_text or found.get_space().get_select_npoints() == 0
 
 
-def _refuse(path: Path, reason: str) -> NoReturn:
+def refuse(path: Path, reason: str) -> NoReturn:
+    """Raise the UserError that refuses a file of weights."""
     # Names out of the file must not write on the terminal.
     printable = "".join(letter if letter.isprintable() else "?" for letter in reason[:_MAX_REASON])
     raise UserError(f"{path} is not used as weights: {printable}. Give another .h5 file.")
@@ -187,14 +152,21 @@ def _older_layout(path: Path, root: h5py.Group) -> dict[str, list[h5py.Dataset]]
 
 
 def _keras3_layout(path: Path, layers: h5py.Group) -> dict[str, list[h5py.Dataset]]:
-    """Groups by class and number, `conv2d_3/vars/0`; `vars` carries the layer's own name."""
+    """Groups by class and number, `conv2d_3/vars/0`; `vars` carries the layer's own name.
+
+    Those of networks in the network are among them: `functional/layers/conv2d/vars/0`.
+    """
     stored: dict[str, list[h5py.Dataset]] = {}
     for key in layers:
-        group = _group(path, _group(path, layers, key), "vars")
+        whole = _group(path, layers, key)
+        group = _group(path, whole, "vars")
         layer = read_text(group, "name") if "name" in group.attrs else key
-        if layer in stored:
-            _refuse(path, f"the group layers/{key} has no name of its own")
-        stored[layer] = [_dataset(path, group, str(number)) for number in range(len(group))]
+        found = {layer: [_dataset(path, group, str(number)) for number in range(len(group))]}
+        if _has(whole, "layers"):
+            found |= _keras3_layout(path, _group(path, whole, "layers"))
+        if found.keys() & stored.keys():
+            refuse(path, f"the group layers/{key} has no name of its own")
+        stored |= found
     return stored
 
 
@@ -204,20 +176,20 @@ def _names(path: Path, group: h5py.Group, attribute: str) -> list[str]:
     while parts[:1] != [attribute] and f"{attribute}{len(parts)}" in group.attrs:
         parts.append(f"{attribute}{len(parts)}")
     if not parts:
-        _refuse(path, f"{group.name} has no {attribute}, so Keras did not write it")
+        refuse(path, f"{group.name} has no {attribute}, so Keras did not write it")
     if (
         sum(group.attrs.get_id(part).get_space().get_select_npoints() for part in parts)
         > _MAX_NAMES
     ):
-        _refuse(path, f"{attribute} of {group.name} is too long")
+        refuse(path, f"{attribute} of {group.name} is too long")
     if not all(_is_text(group, part) for part in parts):
-        _refuse(path, f"{attribute} of {group.name} is no list of names")
+        refuse(path, f"{attribute} of {group.name} is no list of names")
     names = [name for part in parts for name in np.asarray(group.attrs[part]).ravel().tolist()]
     texts = [name.decode("utf-8") if isinstance(name, bytes) else name for name in names]
     if not all(isinstance(text, str) for text in texts):
-        _refuse(path, f"{attribute} of {group.name} is no list of names")
+        refuse(path, f"{attribute} of {group.name} is no list of names")
     if len(set(texts)) != len(texts):
-        _refuse(path, f"{attribute} of {group.name} names something twice")
+        refuse(path, f"{attribute} of {group.name} names something twice")
     return texts
 
 
@@ -231,9 +203,9 @@ def _member(path: Path, group: h5py.Group, name: str) -> h5py.Group | h5py.Datas
     member = group
     for part in name.split("/"):
         if not isinstance(member, h5py.Group) or not _has(member, part):
-            _refuse(path, f"{group.name} has no {name}")
+            refuse(path, f"{group.name} has no {name}")
         if member.id.links.get_info(part.encode("utf-8")).type != h5py.h5l.TYPE_HARD:
-            _refuse(path, f"{name} in {group.name} is a link")
+            refuse(path, f"{name} in {group.name} is a link")
         member = member[part]
     return member
 
@@ -241,59 +213,21 @@ def _member(path: Path, group: h5py.Group, name: str) -> h5py.Group | h5py.Datas
 def _group(path: Path, group: h5py.Group, name: str) -> h5py.Group:
     member = _member(path, group, name)
     if not isinstance(member, h5py.Group):
-        _refuse(path, f"{member.name} is no group")
+        refuse(path, f"{member.name} is no group")
     return member
 
 
 def _dataset(path: Path, group: h5py.Group, name: str) -> h5py.Dataset:
     member = _member(path, group, name)
     if not isinstance(member, h5py.Dataset):
-        _refuse(path, f"{member.name} is no array")
+        refuse(path, f"{member.name} is no array")
     return member
-
-
-def _check_layers(
-    path: Path,
-    what: str,
-    stored: Mapping[str, list[h5py.Dataset]],
-    expected: Mapping[str, list[Shape]],
-    ignored: frozenset[str],
-) -> None:
-    missing = [layer for layer in expected if not stored.get(layer)]
-    unknown = [
-        layer
-        for layer, datasets in stored.items()
-        if datasets and layer not in {*expected, *ignored}
-    ]
-    shapes = {
-        layer: [d.shape or () for d in stored[layer]] for layer in expected if layer not in missing
-    }
-    misshaped = [
-        f"{layer} (expected {_format_shapes(expected[layer])}, received {_format_shapes(received)})"
-        for layer, received in shapes.items()
-        if received != expected[layer]
-    ]
-    problems = [
-        f"{word}: {first_few(found, _SHOWN)}"
-        for word, found in (
-            ("missing layers", missing),
-            ("wrong shapes", misshaped),
-            ("layers it should not have", unknown),
-        )
-        if found
-    ]
-    if problems:
-        _refuse(path, f"they are not those of {what}; {'; '.join(problems)}")
-
-
-def _format_shapes(shapes: list[Shape]) -> str:
-    return " ".join("×".join(map(str, shape)) or "scalar" for shape in shapes) or "nothing"
 
 
 def read_array(path: Path, where: str, dataset: h5py.Dataset) -> np.ndarray:
     """The array of a dataset whose shape is known to be right."""
     if dataset.dtype != _FLOAT32:
-        _refuse(path, f"{where} is of type {dataset.dtype}, expected float32")
+        refuse(path, f"{where} is of type {dataset.dtype}, expected float32")
     made = dataset.id.get_create_plist()
     plain = (
         made.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
@@ -302,8 +236,8 @@ def read_array(path: Path, where: str, dataset: h5py.Dataset) -> np.ndarray:
         and dataset.id.get_storage_size() == dataset.size * _FLOAT32.itemsize
     )
     if not plain:
-        _refuse(path, f"{where} is not stored as one plain run of numbers in this file")
+        refuse(path, f"{where} is not stored as one plain run of numbers in this file")
     array = np.asarray(dataset[()], dtype=np.float32)
     if not np.isfinite(array).all():
-        _refuse(path, f"{where} holds numbers that are not finite")
+        refuse(path, f"{where} holds numbers that are not finite")
     return array

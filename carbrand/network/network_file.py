@@ -22,6 +22,8 @@ KINDS = frozenset(
         *("InputLayer", "Rescaling", "ZeroPadding2D", "Conv2D", "DepthwiseConv2D"),
         *("BatchNormalization", "ReLU", "Activation", "Add", "MaxPooling2D"),
         *("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Concatenate", "Dense"),
+        *("SeparableConv2D", "LayerNormalization", "LeakyReLU", "ELU", "AveragePooling2D"),
+        *("Subtract", "Multiply", "Maximum", "Minimum", "Average", "Cropping2D", "Reshape"),
     }
 )
 # Accepted values of settings, for layers that have them; the first one is the default.
@@ -29,7 +31,8 @@ _REQUIRED_SETTINGS = {
     "data_format": ("channels_last",),
     "groups": (1,),
     "keepdims": (False,),
-    "axis": (-1, 3),  # channels
+    "axis": (-1, 3, [-1], [3]),  # channels
+    "rms_scaling": (False,),
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from carbrand.network.keras_import import import_keras_to_build
+from carbrand.node.errors import UserError
 
 # The layers that pool the last maps, in the order of their features in a vector.
 LAST_POOLS = ("pool_avg", "pool_max")
@@ -18,8 +19,14 @@ def add_pooling(backbone: Any, pooling: str, levels: Sequence[str]) -> tuple[Any
     """The network from photos to vectors (n, d), and the number of features of each kind in d.
 
     Average and/or maximum of the last maps; the pooling `levels` adds the maxima of the earlier
-    maps of the layers `levels`: emblems are small and made of simple shapes.
+    maps of the layers `levels`: emblems are small and made of simple shapes. Raises UserError where
+    there are none.
     """
+    if pooling == "levels" and not levels:
+        raise UserError(
+            f"features.pooling: levels takes maps of earlier stages, and {backbone.name} has none. "
+            f"Set features.pooling: avg."
+        )
     keras = import_keras_to_build()
     layers = keras.layers
     pooled = []

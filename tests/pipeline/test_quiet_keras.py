@@ -69,7 +69,7 @@ assert keras is import_keras_to_build()
 from carbrand.network.backbones import build_backbone, levels_of
 from carbrand.network.pooling import add_pooling
 backbone = build_backbone("efficientnet_lite0", 64, "imagenet")
-add_pooling(backbone, "levels", levels_of("efficientnet_lite0"))[0].save(sys.argv[1])
+add_pooling(backbone, "levels", levels_of(backbone))[0].save(sys.argv[1])
 assert not {"matplotlib", "pandas", "sklearn"} & set(sys.modules), "imported needlessly"
 assert not any(name.startswith("tensorflow.") for name in sys.modules)
 print("done")

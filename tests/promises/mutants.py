@@ -851,7 +851,7 @@ MUTANTS = (
     Mutant(
         "supply chain",
         "weights that were changed are read",
-        "carbrand/network/backbones.py",
+        "carbrand/network/lite_weights.py",
         "    if received != lite.sha256:\n",
         "    if not received:\n",
         _test("backbones", "a_damaged_package_is_named_with_the_way_to_mend_it[one bit]"),

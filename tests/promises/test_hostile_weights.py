@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pytest
 
-from carbrand.network import backbones
+from carbrand.network.lite_weights import LITE
 from tests.conftest import ROOT, run
 from tests.unit.network import test_h5_file, test_network_file
 from tests.unit.network.test_network_file import content, network
@@ -216,7 +216,7 @@ def test_a_large_hostile_file_takes_at_most_twice_its_size(
 def test_one_changed_byte_in_the_package_stops_the_pipeline_before_it_is_parsed(
     finished: Path, place: int, tmp_path: Path
 ) -> None:
-    lite = backbones._LITE[LITE0]
+    lite = LITE[LITE0]
     package = importlib.metadata.distribution(lite.package)
     site = tmp_path / "site"
     # As installed, and found first; nothing of the package itself is touched.

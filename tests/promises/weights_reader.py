@@ -16,7 +16,7 @@ from typing import Any
 
 from carbrand.model.model_file import read_metadata
 from carbrand.network.engines import open_engine
-from carbrand.network.h5_file import read_layers
+from carbrand.network.layer_weights import read_layers
 from carbrand.network.network_file import NotANetwork, read_network
 from carbrand.node.errors import UserError
 from tests.promises.photo_mutations import forget_peak, peak_megabytes

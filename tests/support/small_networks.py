@@ -41,7 +41,7 @@ SMALL_OUTPUTS = ("a_pool", "z_conv")
 def save_lite0(path: Path) -> Path:
     """Lite0 as `features` makes it by default; the output is the layer `pool`."""
     backbone = build_backbone("efficientnet_lite0", SIZE_PX, "imagenet")
-    network, _ = add_pooling(backbone, "levels", levels_of("efficientnet_lite0"))
+    network, _ = add_pooling(backbone, "levels", levels_of(backbone))
     network.save(path)
     return path
 

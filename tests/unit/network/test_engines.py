@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from carbrand.network.backbones import BACKBONES, build_backbone, levels_of
+from carbrand.network.backbones import build_backbone, levels_of
 from carbrand.network.engines import ENGINES, Engine, choose, open_engine
 from carbrand.network.extraction import extract
 from carbrand.network.keras_import import import_keras
+from carbrand.network.lite_weights import LITE
 from carbrand.network.network_file import read_network
 from carbrand.network.pooling import add_pooling
 from carbrand.node.errors import UserError
@@ -111,14 +112,14 @@ def build_of_random_weights(name: str, tmp_path: Path) -> Any:
     "name",
     [
         name if name in QUICK else pytest.param(name, marks=in_torture)
-        for name in (*BACKBONES, SMALL_RESNET)
+        for name in (*LITE, "resnet50", "vgg16", SMALL_RESNET)
     ],
 )
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_engines_agree_on_maps_and_vectors_of_every_backbone(name: str, tmp_path: Path) -> None:
     backbone = build_of_random_weights(name, tmp_path)
     last = backbone.layers[-1].name
-    levels = ("conv2_bn", "pool1") if name == SMALL_RESNET else levels_of(name)
+    levels = ("conv2_bn", "pool1") if name == SMALL_RESNET else levels_of(backbone)
     network, widths = add_pooling(backbone, "levels", levels)
     network.save(tmp_path / "network.h5")
     file = read_network(tmp_path / "network.h5")

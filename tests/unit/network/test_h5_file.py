@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from carbrand.network.h5_file import LayerWeights, read_layers
+from carbrand.network.layer_weights import LayerWeights, read_layers
 from carbrand.node.errors import UserError
 
 KERNEL = np.arange(12, dtype="f4").reshape(3, 4)

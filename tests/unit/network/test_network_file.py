@@ -182,7 +182,7 @@ CHANGES: dict[str, Change] = {
     ),
     "settings that are none": lambda c: layer(c, "relu").update(config=None),
     "no settings": lambda c: layer(c, "conv").update(config={"name": "conv"}),
-    "another activation": sets("conv", activation="gelu"),
+    "another activation": sets("conv", activation="mish"),
     "an activation of its own": sets("conv", activation={"class_name": "function"}),
     "softmax on maps": sets("conv", activation="softmax"),
     "a leaky ReLU": sets("relu6", negative_slope=0.1),
