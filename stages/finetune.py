@@ -36,7 +36,7 @@ from carbrand.training.checkpoint_key import describe_environment
 from carbrand.training.finetuning.augmentation import source_size
 from carbrand.training.finetuning.devices import set_threads
 from carbrand.training.finetuning.fit import Photos
-from carbrand.training.finetuning.photo_batches import PhotoCache
+from carbrand.training.finetuning.photo_batches import CACHE_BYTES, PhotoCache
 from carbrand.training.finetuning.run_file import RunFile, clear_run_files
 from carbrand.training.finetuning.settings import FinetuneParams
 from carbrand.training.finetuning.tune import TunedModel, tune
@@ -102,13 +102,16 @@ def fine_tune(
     labels = np.array([brands.index(brand) for brand in frozen.brands])
     balanced = params.class_weight == "balanced"
 
-    def decoded(size_px: int) -> PhotoCache:
+    def decoded(size_px: int, max_bytes: int = CACHE_BYTES) -> PhotoCache:
         resize = model.metadata["resize"]
-        return PhotoCache(lambda number: read_photo(frozen.paths[number], size_px, resize))
+        return PhotoCache(
+            lambda number: read_photo(frozen.paths[number], size_px, resize), max_bytes
+        )
 
     photos = Photos(
         augmented=decoded(source_size(params)),
         unchanged=decoded(params.size_px),
+        enlarged=decoded(params.predict_px, max_bytes=0),  # each is seen once a run
         labels=labels,
         weights=balance(labels, len(brands)) if balanced else np.ones(len(labels), np.float32),
     )
@@ -142,15 +145,15 @@ def write_model(
     out: Path,
 ) -> None:
     """Write the model that ships: the tuned one, or that of `train`."""
-    if tuned.head is None:
+    if tuned.kernel is None or tuned.bias is None:
         hand_on(train, out)
         return
     save_classifier(
         out / "model.h5",
         tuned.network,
-        Recipe(model.metadata["resize"], params.size_px, ()),
-        tuned.head[:-1],
-        tuned.head[-1],
+        Recipe(model.metadata["resize"], params.predict_px, ()),
+        tuned.kernel,
+        tuned.bias,
         model.metadata["brands"],
         temperature=tuned.temperature,
         test_views=model.metadata["test_views"],
@@ -163,7 +166,7 @@ def summarize(tuned: TunedModel, frozen: HeldOut, params: FinetuneParams) -> dic
     return {
         "photos": len(frozen.paths),
         "epochs": params.epochs,
-        "size_px": params.size_px,
+        "size_px": params.predict_px,
         "asked": verdict.asked,
         "ships_tuned": int(verdict.ships_tuned),
         "loss": last.loss,

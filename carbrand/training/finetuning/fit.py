@@ -31,13 +31,14 @@ NONE_HELD_OUT = float("nan")
 
 @dataclass(frozen=True)
 class Photos:
-    """The photos of all runs: larger ones to crop from, and as the network will see them.
+    """The photos of all runs: to crop from, as the network learns from them, and as it then sees.
 
     labels: (n,) int. weights: (n,) float32, mean 1.
     """
 
     augmented: PhotoCache
     unchanged: PhotoCache
+    enlarged: PhotoCache
     labels: np.ndarray
     weights: np.ndarray
 
@@ -50,16 +51,6 @@ class Run:
     learned: np.ndarray
     held_out: np.ndarray
     head: np.ndarray
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """The result of a run. logits: (held out, brands), of the last epoch."""
-
-    weights: list[np.ndarray]
-    head: np.ndarray
-    history: list[Epoch]
-    logits: np.ndarray
 
 
 def compile_model(keras: ModuleType, trainable: Trainable, params: FinetuneParams) -> None:
@@ -86,8 +77,8 @@ def fit(
     file: RunFile,
     callbacks: Sequence[Any],
     on_epoch: Callable[[Epoch], object],
-) -> Tuned:
-    """Train from the network weights `start`, or go on where `file` ends.
+) -> tuple[list[np.ndarray], list[Epoch]]:
+    """The weights of the network and the epochs, from weights `start`, or from where `file` ends.
 
     callbacks: of Keras, more of them. Raises UserError if the loss is no finite number.
     """
@@ -115,10 +106,7 @@ def fit(
         )
     elif params.ema:  # `fit` does so at its end
         trainable.model.optimizer.finalize_variable_values(trainable.model.trainable_variables)
-    logits = np.empty((0, brands), np.float32)
-    if len(run.held_out):
-        logits = trainable.model.predict(held_out, verbose=0)
-    return Tuned(trainable.get_weights(), trainable.get_head(), history, logits)
+    return trainable.get_weights(), history
 
 
 class _Steps:

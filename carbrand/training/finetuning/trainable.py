@@ -44,16 +44,10 @@ class Trainable:
         """Of the network, float32."""
         return self.network.get_weights()
 
-    def get_head(self) -> np.ndarray:
-        """(d + 1, brands) float32 for raw vectors: the kernel, and the bias as the last row."""
-        kernel, bias = self.model.get_layer("head").get_weights()
-        raw = kernel * HEAD_SCALE / self._space.scale[:, None]
-        return np.concatenate([raw, (bias - self._space.mean @ raw)[None]]).astype(np.float32)
-
     def start_from(self, weights: Sequence[np.ndarray], head: np.ndarray) -> None:
         """Set the weights of the network and of the head; the optimizer and draws start anew.
 
-        head: as of `get_head`.
+        head: (d + 1, brands) for raw vectors, the bias as the last row.
         """
         for variable, value in zip(self._course(), self._first, strict=True):
             variable.assign(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from carbrand.network.keras_import import import_keras
 from carbrand.training.finetuning.fit import Photos
@@ -18,6 +19,7 @@ PARAMS = FinetuneParams(
     epochs=3,
     min_photos=0,
     size_px=SIZE_PX,
+    predict_px=40,
     frozen_share=0.0,
     batch_norm="frozen",
     batch_size=8,
@@ -34,7 +36,6 @@ PARAMS = FinetuneParams(
     brightness=0.1,
     contrast=0.2,
     compare_photos=7,
-    retrain=True,
     ship="better",
     seed=0,
     threads=2,
@@ -82,4 +83,7 @@ def draw_photos(count: int = 18, mixed: bool = False) -> tuple[Photos, HeldOut]:
         folds,
         np.zeros((count, 3), np.float32),
     )
-    return Photos(cache, cache, labels, np.ones(count, np.float32)), frozen
+    enlarged = PhotoCache(
+        lambda number: np.asarray(Image.fromarray(drawn[number]).resize((40, 40)))
+    )
+    return Photos(cache, cache, enlarged, labels, np.ones(count, np.float32)), frozen
