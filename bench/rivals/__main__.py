@@ -12,16 +12,17 @@ import json
 import sys
 from pathlib import Path
 
-from bench.rivals import article_script, keras_guide
+from bench.rivals import article_script, keras_guide, plain_tuning
 
 # The article's script on its own network, on Lite0, and on Lite0 with the scaling that it was
-# trained with; the guide on Lite0.
+# trained with; the guide, and plain fine-tuning, on Lite0.
 RESNET50, LITE0, LITE0_SCALED, GUIDE = "resnet50", "lite0", "lite0_scaled", "guide"
-RIVALS = (RESNET50, LITE0, LITE0_SCALED, GUIDE)
+PLAIN = "plain_tuning"
+RIVALS = (RESNET50, LITE0, LITE0_SCALED, GUIDE, PLAIN)
 
 
 def run(name: str, folder: Path, out: Path, epochs: int, file: str | None) -> dict[str, str]:
-    """The rival's answers by `brand/file`. The guide has fewer epochs of its own: at most those."""
+    """The rival's answers by `brand/file`. The last two have fewer of their own: at most those."""
     if name == RESNET50:
         base = article_script.build_resnet50(file)
         return article_script.train_and_predict(folder, base, out, epochs)
@@ -31,6 +32,8 @@ def run(name: str, folder: Path, out: Path, epochs: int, file: str | None) -> di
     if name == GUIDE:
         top, fine = min(epochs, keras_guide.TOP_EPOCHS), min(epochs, keras_guide.FINE_EPOCHS)
         return keras_guide.train_and_predict(folder, base, out, top, fine)
+    if name == PLAIN:
+        return plain_tuning.train_and_predict(folder, base, out, min(epochs, plain_tuning.EPOCHS))
     return article_script.train_and_predict(folder, base, out, epochs, divide=name == LITE0)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from bench.article import Row, count_right, make_table, parse
 from bench.measure import Cost, measure
-from bench.rivals import article_script, keras_guide
+from bench.rivals import article_script, keras_guide, plain_tuning
 from carbrand.node.errors import UserError
 from carbrand.scores.evaluation import PredictedPhoto
 from tests.conftest import PAINTS, ROOT, draw_dataset, run
@@ -155,3 +155,14 @@ def test_the_guides_way_learns_colours_and_fine_tunes_the_base(tmp_path):
     assert answers == EXPECTED
     # Two small steps of Adam.
     assert 0 < abs(kernel(base) - before).max() < 5 * keras_guide.FINE_RATE
+
+
+@pytest.mark.usefixtures("on_tensorflow")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_plain_fine_tuning_learns_colours_and_tunes_the_base(tmp_path):
+    folder = draw_dataset(tmp_path / "photos", train=12)
+    base = small_base(1 / 255)
+    before = kernel(base)
+    answers = plain_tuning.train_and_predict(folder, base, tmp_path, 2)
+    assert answers == EXPECTED
+    assert 0 < abs(kernel(base) - before).max() < 5 * plain_tuning.RATE
