@@ -29,8 +29,7 @@ from carbrand.node.origin import write_origin
 from carbrand.node.params import read_section
 from carbrand.node.progress import training_progress
 from carbrand.node.start import start
-from carbrand.photos.manifest import read_manifest
-from carbrand.photos.photo import read_photo
+from carbrand.photos.photo import read_file, read_photo
 from carbrand.scores.history import write_history
 from carbrand.training.checkpoint_key import describe_environment
 from carbrand.training.finetuning.augmentation import source_size
@@ -48,7 +47,7 @@ PACKAGES = ("carbrand", "keras", "numpy", "pillow", "scipy", "tensorflow")
 TENSORBOARD = Path(".tensorboard")
 
 
-def main(params_file: Path, manifest: Path, train: Path, scratch: Path, out: Path) -> None:
+def main(params_file: Path, train: Path, scratch: Path, out: Path) -> None:
     """Tune, compare, and write the model that ships."""
     params = read_section(params_file, "finetune", FinetuneParams)
     frozen = read_held_out(train)
@@ -59,7 +58,7 @@ def main(params_file: Path, manifest: Path, train: Path, scratch: Path, out: Pat
         summary: dict[str, object] = {"photos": len(frozen.paths), "epochs": 0, "ships_tuned": 0}
     else:
         start_model = read_start(train, params.threads)
-        key = hash_run(params, manifest, train)
+        key = hash_run(params, frozen, train)
         clear_run_files(scratch, but_of=key)
         tuned = fine_tune(params, frozen, start_model, partial(RunFile, scratch, key))
         write_model(tuned, start_model, params, train, out)
@@ -185,13 +184,14 @@ def summarize(tuned: TunedModel, frozen: HeldOut, params: FinetuneParams) -> dic
     }
 
 
-def hash_run(params: FinetuneParams, manifest: Path, train: Path) -> str:
+def hash_run(params: FinetuneParams, frozen: HeldOut, train: Path) -> str:
     """A hash of all that determines the numbers of a run."""
-    pixels = {row.path: row.pixel_sha256 for row in read_manifest(manifest)}
-    facts = {"params": asdict(params), "pixels": pixels, **describe_environment()}
+    facts = {"params": asdict(params), **describe_environment()}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for name in ("model.h5", "folds.csv"):
-        digest.update(hashlib.sha256((train / name).read_bytes()).digest())
+    for path in (train / "model.h5", train / "folds.csv"):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for photo in frozen.paths:
+        digest.update(hashlib.sha256(read_file(photo)).digest())
     return digest.hexdigest()
 
 

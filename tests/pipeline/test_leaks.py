@@ -221,8 +221,7 @@ def run_nodes() -> None:
     learned = artifacts / "features", Path(".training"), artifacts / "train"
     train.main(params, *learned)
     finetune.main(
-        *(params, checked / "manifest.csv", artifacts / "train", Path(".finetuning")),
-        artifacts / "finetune",
+        *(params, artifacts / "train", Path(".finetuning"), artifacts / "finetune"),
     )
     evaluate.main(
         *(params, artifacts / "finetune/model.h5", checked, artifacts / "features"),
