@@ -34,6 +34,8 @@ def which_ships(tuning: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     ships, stays, other = "The tuned network ships", "tuned", "frozen"
     if not tuning["ships_tuned"]:
         ships, stays, other = "The frozen one ships", "frozen", "tuned"
+    elif settings.get("ship") == "tuned":
+        ships += " (finetune.ship: tuned)"
     return (
         f"{ships}: it named {_named_right(tuning, stays):,} of {tuning['asked']:,} held-out photos "
         f"correctly, the {other} one {_named_right(tuning, other):,}."

@@ -132,8 +132,8 @@ def read_results(folder: Path, files: GateFiles, where: str, mend: str) -> Model
 
 
 def _settings(lock: DvcLock, files: GateFiles) -> dict[str, Any]:
-    """What decides whether anything is tuned, as params.yaml had it."""
-    names, params = ("epochs", "min_photos"), files.params.as_posix()
+    """What decides whether anything is tuned and ships, as params.yaml had it."""
+    names, params = ("epochs", "min_photos", "ship"), files.params.as_posix()
     return {name: lock.param("finetune", params, f"finetune.{name}") for name in names}
 
 

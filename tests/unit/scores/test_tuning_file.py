@@ -38,6 +38,12 @@ def written(folder: Path, tuning: dict[str, object]) -> Path:
             "52.",
         ),
         (
+            TUNED | {"tuned": {"accuracy": 0.85}},
+            {"epochs": 4, "ship": "tuned"},
+            "The tuned network ships (finetune.ship: tuned): it named 51 of 60 held-out photos "
+            "correctly, the frozen one 52.",
+        ),
+        (
             TUNED | {"ships_tuned": 0, "tuned": {"accuracy": 0.85}},
             {"epochs": 4},
             "The frozen one ships: it named 52 of 60 held-out photos correctly, the tuned one 51.",
