@@ -512,8 +512,10 @@ MUTANTS = (
         "reruns",
         "a change of the solver's code reruns nothing",
         "dvc.yaml",
-        "carbrand/scores, carbrand/training, carbrand/model]",
-        "carbrand/scores, carbrand/model]",
+        "stages/train.py, carbrand/node, carbrand/parallel, carbrand/photos, carbrand/network,\n"
+        "       carbrand/vectors, carbrand/scores, carbrand/training, ",
+        "stages/train.py, carbrand/node, carbrand/parallel, carbrand/photos, carbrand/network,\n"
+        "       carbrand/vectors, carbrand/scores, ",
         _test(
             "wiring",
             "a_node_depends_on_its_module_and_on_the_rooms_that_it_imports_from_and_no_other[train]",
