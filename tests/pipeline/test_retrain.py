@@ -273,12 +273,9 @@ def test_nothing_new_runs_no_node_and_leaves_no_branch(world: World):
     assert git(project, "status", "--porcelain") == ""
 
 
-def test_new_photos_and_a_model_no_worse_become_a_branch_that_anybody_can_check_out(
-    real_world: World,
-):
-    world = real_world
+def test_new_photos_and_a_model_no_worse_become_a_branch_that_anybody_can_check_out(world: World):
     project, before = world.clone(), world.main()
-    add_photos(project)  # nobody has seen it
+    add_photos(project)  # no clone knows what comes of it
     assert_dry_run_does_nothing(world, project)
     done = retrain(project)
     assert done.returncode == 0, done.stdout + done.stderr
