@@ -16,16 +16,17 @@ from tests.support.forked import Server
 # A module that shows all that a program sees of itself, and ends in one of many ways.
 PROBE = """
 import atexit, os, signal, sys, threading
+print(sorted(number for number in range(3, 50) if os.path.exists(f"/proc/self/fd/{number}")))
 print(sys.argv, sys.path[:2], os.getcwd(), __name__, __spec__.name, sys.flags)
 print(sorted(os.environ.items()))
-print(os.popen("env | sort").read())
+with os.popen("env | sort") as shell:
+    print(shell.read())
 print(sys.stdin.read(), [os.isatty(number) for number in (0, 1, 2)])
 for stream in (sys.stdin, sys.stdout, sys.stderr):
     print(stream.encoding, stream.errors, stream.line_buffering, stream.write_through)
 print([(s, signal.getsignal(s)) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)])
 print([name for name in sys.modules if name.startswith(("carbrand", "tests", "stages"))])
 print([thread.name for thread in threading.enumerate()], os.getpgrp(), os.umask(0o22))
-print(sorted(number for number in range(3, 50) if os.path.exists(f"/proc/self/fd/{number}")))
 import beside
 print(beside.__file__)
 print("to stderr", file=sys.stderr)
