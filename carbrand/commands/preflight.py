@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from carbrand.network.backbones import IMAGENET, check_weights
+from carbrand.network.own_network import is_file_name
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_file
 from carbrand.node.terminal import print_note
@@ -52,9 +53,10 @@ def check_files() -> None:
 def check_own_weights(backbone: str, weights: str) -> None:
     """Raise UserError for weights that cannot be read; print a note if DVC does not watch them."""
     check_weights(backbone, weights)
-    if weights != IMAGENET and WEIGHTS.resolve() not in Path(weights).resolve().parents:
+    file = backbone if is_file_name(backbone) else weights
+    if file != IMAGENET and WEIGHTS.resolve() not in Path(file).resolve().parents:
         print_note(
-            f"note: {weights} is not in {WEIGHTS}/, the folder that DVC watches. When it "
+            f"note: {file} is not in {WEIGHTS}/, the folder that DVC watches. When it "
             f"changes, run `dvc repro --force features`."
         )
 

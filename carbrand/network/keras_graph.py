@@ -204,12 +204,12 @@ class _Builder:
         module = str(entry.get("module", "keras.layers"))
         if kind in _NETWORKS and module.startswith("keras"):
             return self.add_network(entry, inputs, within or name)
-        if module.startswith("keras.src.ops"):
+        if module.startswith("keras.src.ops") or numbers:
             return self._add_arithmetic(kind, name, inputs, numbers, within)
         settings = _settings(name, kind, entry["config"])
         if module.startswith("keras.src.applications."):
             return self._add_applications_own(kind, name, inputs, settings, within)
-        if module != "keras.layers" or numbers:
+        if module != "keras.layers":
             raise NotDescribed(f"{name} is a {kind}, which is none of Keras's own layers")
         if kind in _ONLY_TRAINING:
             return inputs[0]

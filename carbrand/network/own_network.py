@@ -34,7 +34,8 @@ def build_own_network(path: Path, size_px: int, keras: ModuleType) -> Any:
     (n, 1, 1, d). Raises UserError.
     """
     graph = _read_graph(path)
-    photos = keras.Input((size_px, size_px, 3), name=graph.photos)
+    names = {node.name for node in graph.nodes} - {graph.photos}
+    photos = keras.Input((size_px, size_px, 3), name="photos" if "photos" not in names else None)
     try:
         outputs = rebuild(keras, graph, photos, most=path.stat().st_size)
         output = _maps(keras, graph, outputs)
