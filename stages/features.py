@@ -24,12 +24,13 @@ from carbrand.network.backbones import MIN_SIZE_PX, build_backbone, levels_of
 from carbrand.network.engines import ENGINES, Engine, choose, open_engine
 from carbrand.network.extraction import Extracted, extract, load_or_extract
 from carbrand.network.keras_import import import_keras
-from carbrand.network.network_file import read_network
+from carbrand.network.network_file import NotANetwork, read_network
 from carbrand.network.pooling import POOLINGS, add_pooling
 from carbrand.network.vector_cache import VectorCache
 from carbrand.network.views import Augmentation, make_view
 from carbrand.node.atomic import check_disk_space
 from carbrand.node.code import hash_rooms
+from carbrand.node.errors import UserError
 from carbrand.node.origin import write_origin
 from carbrand.node.params import knob, read_section
 from carbrand.node.progress import track
@@ -122,8 +123,13 @@ def save_network(path: Path, params: FeaturesParams) -> Recipe:
 
 def open_network(path: Path, params: FeaturesParams) -> Engine:
     """The network from a view (size_px, size_px, 3) to its vector (d,), from `save_network`."""
-    network = read_network(path)
-    return open_engine(params.engine, network, [network.output])
+    try:
+        network = read_network(path)
+        return open_engine(params.engine, network, [network.output])
+    except NotANetwork as error:
+        raise UserError(
+            f"features.backbone: {params.backbone} cannot be run ({error}). Choose another."
+        ) from None
 
 
 def cache_recipe(network: Path, params: FeaturesParams) -> dict[str, Any]:

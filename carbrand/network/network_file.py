@@ -1,7 +1,7 @@
 """Reader of networks in Keras .h5 files, without Keras: layers, connections and weights.
 
-Keras, whose import takes seconds, is not needed to run a network. Only layers of KINDS are read, so
-nothing else in a file is ever built.
+Keras, whose import takes seconds, is not needed to run a network. Only layers of KINDS and
+UNTRANSLATED are read, so nothing else in a file is ever built.
 """
 
 from __future__ import annotations
@@ -26,10 +26,16 @@ KINDS = frozenset(
         *("Subtract", "Multiply", "Maximum", "Minimum", "Average", "Cropping2D", "Reshape"),
     }
 )
+# These are not translated: Keras itself writes networks with them for OpenVINO.
+UNTRANSLATED = frozenset(
+    {
+        *("UpSampling2D", "Conv2DTranspose", "GroupNormalization", "UnitNormalization", "PReLU"),
+        *("Softmax", "Flatten"),
+    }
+)
 # Accepted values of settings, for layers that have them; the first one is the default.
 _REQUIRED_SETTINGS = {
     "data_format": ("channels_last",),
-    "groups": (1,),
     "keepdims": (False,),
     "axis": (-1, 3, [-1], [3]),  # channels
     "rms_scaling": (False,),
@@ -63,6 +69,11 @@ class NetworkFile:
     path: Path
     layers: Mapping[str, Layer]
     output: str
+
+    @property
+    def is_translated(self) -> bool:
+        """Whether all its layers are of KINDS."""
+        return all(layer.kind in KINDS for layer in self.layers.values())
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -110,11 +121,11 @@ def _read_layers(entries: Any, weights: Mapping[str, Mapping[str, np.ndarray]]) 
         sources = list(_sources(entry["inbound_nodes"]))
         inputs = tuple(source["keras_history"][0] for source in sources)
         channels = sources[0]["shape"][-1] if sources else 0
-        if kind not in KINDS or not known.issuperset(inputs) or name in known:
+        if kind not in KINDS | UNTRANSLATED or not known.issuperset(inputs) or name in known:
             raise NotANetwork(f"the layer {name} of kind {kind} is not known")
         if len(entry["inbound_nodes"]) != (kind != "InputLayer"):
             raise NotANetwork(f"the layer {name} is not used once")
-        for setting, values in _REQUIRED_SETTINGS.items():
+        for setting, values in _REQUIRED_SETTINGS.items() if kind in KINDS else ():
             if settings.get(setting, values[0]) not in values:
                 raise NotANetwork(f"the layer {name} has the {setting} {settings[setting]}")
         known.add(name)

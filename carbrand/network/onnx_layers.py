@@ -84,7 +84,7 @@ def _zero_padding(graph: Graph, layer: Layer, size: Size) -> Size:
 
 def _conv(graph: Graph, layer: Layer, size: Size) -> Size:
     kernel = layer.weights["kernel"].transpose(3, 2, 0, 1)  # (filters, channels, h, w)
-    return _convolve(graph, layer, kernel, size, groups=1)
+    return _convolve(graph, layer, kernel, size, groups=layer.settings["groups"])
 
 
 def _depthwise_conv(graph: Graph, layer: Layer, size: Size) -> Size:

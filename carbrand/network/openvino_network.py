@@ -37,7 +37,6 @@ def compile_network(network: NetworkFile, outputs: Sequence[str], threads: int) 
     Its outputs are those of the layers `outputs`: maps (1, h, w, channels) or vectors (1, d), all
     float32. Each of `threads` threads runs on a photo of its own. Raises NotANetwork.
     """
-    onnx = for_one_photo(network, outputs)
     core = import_openvino().Core()
     settings = {
         # Where a processor has bfloat16, OpenVINO takes it, and vectors are off by a tenth.
@@ -47,6 +46,22 @@ def compile_network(network: NetworkFile, outputs: Sequence[str], threads: int) 
         "INFERENCE_NUM_THREADS": str(threads),
     }
     try:
-        return core.compile_model(core.read_model(onnx, b""), "CPU", settings)
+        if network.is_translated:
+            model = core.read_model(for_one_photo(network, outputs), b"")
+        else:
+            model = _read_exported(core, network, outputs)
+        return core.compile_model(model, "CPU", settings)
     except RuntimeError as error:
         raise NotANetwork(" ".join(str(error).split())) from None
+
+
+def _read_exported(core: Any, network: NetworkFile, outputs: Sequence[str]) -> Any:
+    from carbrand.network.exported_network import exported  # late: it imports Keras's half
+
+    openvino = import_openvino()
+    with exported(network, outputs) as path:
+        model = core.read_model(path)
+    model.reshape([1, *network.input_shape])
+    photos = openvino.preprocess.PrePostProcessor(model)
+    photos.input().tensor().set_element_type(openvino.Type.u8)
+    return photos.build()
