@@ -19,6 +19,7 @@ from carbrand.export.agreement import Agreement
 from carbrand.export.preprocessing import STEPS
 from carbrand.export.run_record import RunRecord
 from carbrand.export.targets import Format
+from carbrand.network.applications import APPLICATIONS
 from carbrand.node.wording import count, number, one_line, percent, percent_range
 from carbrand.report.data_fingerprint import fingerprints
 from carbrand.scores.evaluation import wilson_interval
@@ -28,8 +29,7 @@ _BACKBONES = {
     "efficientnet_lite0": "EfficientNet-Lite0",
     "efficientnet_lite1": "EfficientNet-Lite1",
     "efficientnet_lite2": "EfficientNet-Lite2",
-    "resnet50": "ResNet50",
-    "vgg16": "VGG16",
+    **{name: application.function for name, application in APPLICATIONS.items()},
 }
 _NOT_KNOWN = "Not known."
 
@@ -296,7 +296,7 @@ def _backbone(record: RunRecord) -> str:
 
 
 def _is_lite(record: RunRecord) -> bool:
-    lite = _backbone(record).startswith("EfficientNet")
+    lite = _backbone(record).startswith("EfficientNet-Lite")
     return lite and _parameters(record, "features").get("weights") == "imagenet"
 
 

@@ -135,7 +135,7 @@ def _check_name(name: str) -> None:
         near = difflib.get_close_matches(name.lower(), BACKBONES, _SUGGESTIONS, _ALIKE)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         raise UserError(
-            f"features.backbone: there is no backbone {name}. {hint}docs/models.md lists all "
+            f"features.backbone: there is no backbone {name}. {hint}docs/backbones.md lists all "
             f"{len(BACKBONES)}; the path of a .h5 or .keras file takes a network of your own."
         )
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from carbrand.cli import build_parser
+from carbrand.network.backbones import BACKBONES
 from tests.conftest import ROOT, run
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -117,6 +118,11 @@ def test_every_artifact_that_a_document_names_is_written_by_a_node(name):
         for artifact in re.findall(r"artifacts/\w+/[\w.]+", code):
             path = Path(artifact)
             assert any(out == path or out in path.parents for out in written), artifact
+
+
+def test_every_backbone_is_listed_with_the_size_it_was_trained_at():
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", read("docs/backbones.md"), re.MULTILINE)
+    assert {name: int(size_px) for name, size_px in rows} == BACKBONES
 
 
 def test_make_alone_lists_its_targets():

@@ -286,7 +286,7 @@ def test_a_download_writes_nothing_to_stdout(
         ("MobileNetV3-Small", "Did you mean mobilenetv3small or "),
         ("efficientnet-lite0", "Did you mean efficientnet_lite0 or "),
         ("EfficientNetV2B0", "Did you mean efficientnetv2b0 or "),
-        ("a transformer", "docs/models.md lists all"),
+        ("a transformer", "docs/backbones.md lists all"),
     ],
 )
 def test_an_unknown_backbone_is_answered_with_the_nearest_ones(name: str, near: str) -> None:
