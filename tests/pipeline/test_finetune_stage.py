@@ -1,0 +1,203 @@
+"""The node `finetune` on a real backbone: what it makes, who uses it, and what stops it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from carbrand.model.classifier import Classifier
+from carbrand.node.metrics_file import read_metrics
+from carbrand.scores.history import read_history
+from tests.conftest import ROOT, edit_params, own_environment, run
+from tests.support.running import bits, in_torture, nodes_of
+
+SMALL = {
+    "finetune__epochs": 2,
+    "finetune__min_photos": 0,
+    "finetune__size_px": 32,
+    "finetune__predict_px": 40,
+    "finetune__batch_size": 8,
+    "finetune__compare_photos": 3,
+    "finetune__ship": "tuned",
+}
+# Kills of a fine-tuning, spread evenly over the time that it takes.
+KILLS = 20
+
+
+def tune(project: Path) -> subprocess.CompletedProcess[str]:
+    """The node alone."""
+    return run([sys.executable, *nodes_of(project)["finetune"][1:]], project)
+
+
+def _tune_all(project: Path) -> None:
+    edit_params(project, **SMALL)
+    result = run([sys.executable, "-m", "stages"], project)
+    assert result.returncode == 0, result.stdout + result.stderr
+    started = [line.split("'")[1] for line in result.stdout.splitlines() if "Running stage" in line]
+    assert started == ["finetune", "evaluate", "plot"]
+
+
+@pytest.fixture(scope="session")
+def _tuned(_finished: Path, made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    def make(project: Path) -> None:
+        shutil.copytree(_finished, project, symlinks=True)
+        _tune_all(project)
+
+    return made_once("tuned", make)
+
+
+@pytest.fixture
+def tuned(_tuned: Path, tmp_path: Path) -> Path:
+    """A project in which the pipeline ran with a small fine-tuning, which ships."""
+    return Path(shutil.copytree(_tuned, tmp_path / "project", symlinks=True))
+
+
+def test_the_tuned_model_ships_and_every_reader_says_so(tuned):
+    summary = read_metrics(tuned / "artifacts/finetune/summary.json")
+    assert summary["ships_tuned"] == 1
+    assert summary["epochs"] == 2
+    assert summary["asked"] >= 3
+    history = read_history(tuned / "artifacts/finetune/history.csv")
+    assert [epoch.epoch for epoch in history] == [1, 2]
+    assert history[-1].val_loss == pytest.approx(summary["val_loss"], abs=1e-4)
+    report = (tuned / "artifacts/plot/report.html").read_text("utf-8")
+    assert "tuned network ships" in report
+    assert not (tuned / ".finetuning").exists()
+    again = run([sys.executable, "-m", "stages"], tuned)
+    assert "Running stage" not in again.stdout
+
+
+def test_plain_keras_gives_the_digits_of_the_pipeline(tuned, monkeypatch):
+    monkeypatch.chdir(tuned)
+    photo = sorted(Path("Datasets/test").glob("*/*"))[0].as_posix()
+    classifier = Classifier(Path("artifacts/finetune/model.h5"))
+    assert classifier.size_px == 40
+    ((_, prediction),) = classifier.predict([photo])
+    code = (
+        "import keras, json, sys; from carbrand.photos.photo import read_photo\n"
+        "model = keras.models.load_model('artifacts/finetune/model.h5')\n"
+        f"photo = read_photo({photo!r}, 40, 'stretch')[None]\n"
+        "print(json.dumps(model.predict(photo, verbose=0)[0].tolist()))"
+    )
+    result = run([sys.executable, "-c", code], tuned, {"PYTHONPATH": str(ROOT)})
+    expected = json.loads(result.stdout.splitlines()[-1])
+    assert prediction.probabilities.tolist() == pytest.approx(expected, abs=1e-4)
+    assert prediction.heatmap.max() <= 1.0
+
+
+def test_a_second_run_gives_the_same_bytes_on_one_core_too(tuned):
+    before = bits(tuned)
+    command = nodes_of(tuned)["finetune"][1:]
+    one_core = (
+        "import os, runpy, sys\n"
+        "if hasattr(os, 'sched_setaffinity'):\n"
+        "    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        f"sys.argv = {command[1:]!r}\n"
+        "runpy.run_module('stages.finetune', run_name='__main__')"
+    )
+    result = run([sys.executable, "-c", one_core], tuned)
+    assert result.returncode == 0, result.stderr
+    assert bits(tuned) == before
+
+
+def test_handing_on_imports_no_keras_and_gives_the_same_bytes(finished):
+    edit_params(finished, finetune__epochs=0)
+    command = nodes_of(finished)["finetune"]
+    code = (
+        "import sys; from pathlib import Path; from stages.finetune import main\n"
+        f"main(*map(Path, {command[3:]!r}))\n"
+        "assert not {'keras', 'tensorflow', 'openvino'} & set(sys.modules)"
+    )
+    result = run([sys.executable, "-c", code], finished)
+    assert result.returncode == 0, result.stderr
+    models = [finished / f"artifacts/{node}/model.h5" for node in ("train", "finetune")]
+    assert models[0].read_bytes() == models[1].read_bytes()
+    assert read_metrics(finished / "artifacts/finetune/summary.json")["ships_tuned"] == 0
+
+
+def test_few_photos_are_handed_on(finished):
+    photos = read_metrics(finished / "artifacts/train/summary.json")["photos"]
+    edit_params(finished, finetune__epochs=5, finetune__min_photos=photos + 1)
+    assert tune(finished).returncode == 0
+    assert read_metrics(finished / "artifacts/finetune/summary.json") == {
+        "photos": photos,
+        "epochs": 0,
+        "ships_tuned": 0,
+    }
+
+
+def kill_after(project: Path, seconds: float) -> bool:
+    """Start the node and kill it; whether it still ran."""
+    process = subprocess.Popen(
+        [sys.executable, *nodes_of(project)["finetune"][1:]],
+        cwd=project,
+        env=own_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(seconds)
+    alive = process.poll() is None
+    if alive:
+        os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    return alive
+
+
+@in_torture
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL on Windows")
+def test_killed_at_many_moments_it_ends_with_the_same_bytes(tuned):
+    edit_params(tuned, finetune__epochs=6)
+    start = time.monotonic()
+    assert tune(tuned).returncode == 0
+    took = time.monotonic() - start
+    expected = bits(tuned)
+    killed = 0
+    for number in range(KILLS):
+        killed += kill_after(tuned, took * (number + 1) / (KILLS + 1))
+        assert tune(tuned).returncode == 0
+        assert bits(tuned) == expected
+    assert killed > KILLS / 2
+
+
+# Trains the small network of the unit tests for two epochs, on as many logical processors as said,
+# and prints the losses.
+SPREAD = """
+import sys
+from carbrand.network.keras_import import import_keras
+keras = import_keras()
+import tensorflow as tf
+count = int(sys.argv[1])
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+from carbrand.training.finetuning.devices import distribute
+assert distribute().num_replicas_in_sync == count
+import contextlib, dataclasses, tempfile
+from pathlib import Path
+from carbrand.training.finetuning.run_file import RunFile
+from carbrand.training.finetuning.tune import tune
+from tests.unit.training.finetuning.small import PARAMS, draw_photos, make_network
+photos, frozen = draw_photos()
+params = dataclasses.replace(PARAMS, epochs=2, dropout=0.0)
+model = tune(keras, make_network(), 3, frozen, photos, params,
+             lambda run: RunFile(Path(tempfile.mkdtemp()), "0" * 64, run), lambda run: [],
+             lambda run: contextlib.nullcontext(lambda epoch, metrics: None))
+print(*[epoch.loss for epoch in model.history])
+"""
+
+
+def test_two_devices_share_a_batch_and_reach_the_same_losses():
+    losses = []
+    for count in ("1", "2"):
+        result = run([sys.executable, "-c", SPREAD, count], ROOT)
+        assert result.returncode == 0, result.stderr
+        losses.append([float(loss) for loss in result.stdout.splitlines()[-1].split()])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
