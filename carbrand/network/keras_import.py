@@ -7,6 +7,7 @@ network with Keras call `import_keras()`; to build or save one, `import_keras_to
 from __future__ import annotations
 
 import contextlib
+import copyreg
 import importlib.util
 import logging
 import os
@@ -94,8 +95,15 @@ def import_keras_to_build() -> ModuleType:
         os.environ["KERAS_BACKEND"] = "tensorflow"  # of processes that this one starts
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
+    # To save a network, Keras copies its lists with the variables of their layer, which OpenVINO's
+    # cannot be. A LayerNormalization has such a list.
+    copyreg.pickle(type(keras.layers.LayerNormalization(axis=[-1]).axis), _as_plain_list)
     _drop_expected_warnings()
     return keras
+
+
+def _as_plain_list(items: list[object]) -> tuple[type, tuple[list[object]]]:
+    return list, (list(items),)
 
 
 def _require_tensorflow_backend() -> None:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from carbrand.network.engines import _GPU_DEVICES, open_engine
+from carbrand.network.keras_import import import_keras
 from carbrand.network.network_file import read_network
 from tests.conftest import ROOT, draw_dataset, edit_params, run
 
@@ -101,6 +102,38 @@ def test_what_is_built_without_tensorflow_gives_the_same_with_it(tmp_path: Path)
     lengths = np.linalg.norm(there, axis=1)
     assert (np.linalg.norm(here - there, axis=1) <= 1e-5 * lengths).all()
     assert len(np.unique(there, axis=0)) == 3
+
+
+REBUILD = """
+import sys
+from carbrand.network.keras_import import import_keras_to_build
+keras = import_keras_to_build()
+from carbrand.network.backbones import build_backbone
+from carbrand.network.pooling import add_pooling
+for again in ("network.h5", "again.h5"):
+    add_pooling(build_backbone(sys.argv[1], 32, "imagenet"), "avg", ())[0].save(again)
+keras.models.load_model("network.h5", compile=False).save("third.h5")
+print("done")
+"""
+
+
+@needs_openvino
+@pytest.mark.usefixtures("on_tensorflow")
+def test_a_network_of_ones_own_is_rebuilt_without_tensorflow(tmp_path: Path) -> None:
+    keras = import_keras()
+    photos = keras.Input((32, 32, 3))
+    x = keras.layers.LayerNormalization()(keras.layers.Conv2D(5, 3)(photos))
+    model = keras.Model(photos, keras.layers.Activation("gelu")(x))
+    model.save(tmp_path / "mine.keras")
+    done = run([sys.executable, "-c", REBUILD, "mine.keras"], tmp_path, {"PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    files = [tmp_path / name for name in ("network.h5", "again.h5", "third.h5")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    photo = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    expected = np.asarray(model(photo[None].astype("f4"))).mean(axis=(0, 1, 2))
+    for file in files:
+        ((vector,),) = open_engine("openvino", read_network(file), ["pool_avg"])([photo])
+        np.testing.assert_allclose(vector, expected, rtol=1e-4, atol=1e-5)
 
 
 # Runs a module as `python -m` does, and says at the end which of these it needed.
