@@ -15,7 +15,7 @@ import numpy as np
 from carbrand.export import run_litert, run_onnx, run_savedmodel
 from carbrand.export.agreement import Tolerance
 from carbrand.export.tensorflow_files import TensorFlowFiles, quantize
-from carbrand.network.network_file import NetworkFile
+from carbrand.network.network_file import NetworkFile, NotANetwork
 from carbrand.network.onnx_network import for_export
 from carbrand.node.errors import UserError
 
@@ -71,7 +71,13 @@ def _write_int8(source: Source, path: Path) -> None:
 
 
 def _write_onnx(source: Source, path: Path) -> None:
-    write_onnx(source.network, path, source.metadata)
+    try:
+        write_onnx(source.network, path, source.metadata)
+    except NotANetwork as error:
+        raise UserError(
+            f"onnx: the model has a layer that is not translated ({error}). Choose other formats "
+            f"with --format."
+        ) from None
 
 
 def write_onnx(network: NetworkFile, path: Path, metadata: Mapping[str, Any]) -> None:

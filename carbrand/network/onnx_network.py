@@ -80,6 +80,8 @@ class Graph:
             return
         if len(layer.inputs) != 1 and layer.kind not in JOINING:
             raise ValueError(f"it reads {len(layer.inputs)} layers")
+        if layer.kind not in LAYERS:
+            raise ValueError(f"{layer.kind} is not translated")
         size = self.sizes[layer.inputs[0]]
         size_after = LAYERS[layer.kind](self, layer, size)
         self.sizes[layer.name] = size if size_after is None else size_after

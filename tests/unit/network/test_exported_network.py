@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from carbrand.export.targets import FORMATS
 from carbrand.model.classifier import Classifier
 from carbrand.network import exported_network
 from carbrand.network.backbones import build_backbone, levels_of
 from carbrand.network.engines import open_engine
 from carbrand.network.keras_import import import_keras
 from carbrand.network.network_file import NotANetwork, read_network
+from carbrand.node.errors import UserError
 from tests.conftest import draw_photo
 from tests.support.small_networks import MODEL_PX, draw, save_model
 
@@ -61,6 +64,9 @@ def test_both_engines_agree_and_the_export_is_kept(
     path = model_of(tmp_path)
     network = read_network(path)
     assert not network.is_translated
+    pytest.importorskip("onnx")
+    with pytest.raises(UserError, match=r"onnx: .*PReLU is not translated"):
+        FORMATS["onnx"].write(SimpleNamespace(network=network, metadata={}), tmp_path / "m.onnx")
     outputs = ["pool_avg", "larger", "head"]
     photos = [draw(number, MODEL_PX) for number in range(5)]
     both = [list(open_engine(e, network, outputs)(photos)) for e in ("openvino", "keras")]
