@@ -10,6 +10,7 @@ it is, without Keras.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ import numpy as np
 
 from carbrand.model.model_file import read_metadata, save_classifier
 from carbrand.network.keras_import import import_keras
+from carbrand.node.errors import UserError
 from carbrand.node.metrics_file import write_metrics
 from carbrand.node.origin import write_origin
 from carbrand.node.params import read_section
@@ -38,7 +40,7 @@ from carbrand.training.finetuning.fit import Photos
 from carbrand.training.finetuning.photo_batches import CACHE_BYTES, PhotoCache
 from carbrand.training.finetuning.run_file import RunFile, clear_run_files
 from carbrand.training.finetuning.settings import FinetuneParams
-from carbrand.training.finetuning.tune import TunedModel, tune
+from carbrand.training.finetuning.tune import TunedModel, Watch, tune
 from carbrand.training.head import balance
 from carbrand.training.held_out_file import HeldOut, read_held_out
 from carbrand.vectors.feature_store import Recipe
@@ -57,6 +59,7 @@ def main(params_file: Path, train: Path, scratch: Path, out: Path) -> None:
         write_history(out / "history.csv", [])
         summary: dict[str, object] = {"photos": len(frozen.paths), "epochs": 0, "ships_tuned": 0}
     else:
+        check_tensorboard(params)
         start_model = read_start(train, params.threads)
         key = hash_run(params, frozen, train)
         clear_run_files(scratch, but_of=key)
@@ -67,6 +70,15 @@ def main(params_file: Path, train: Path, scratch: Path, out: Path) -> None:
     write_metrics(out / "summary.json", summary)
     write_origin(out / "origin.json", params, PACKAGES)
     clear_run_files(scratch)
+
+
+def check_tensorboard(params: FinetuneParams) -> None:
+    """Raise UserError where logs for TensorBoard are wanted and it is not installed."""
+    if params.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise UserError(
+            "finetune.tensorboard: the package tensorboard is not installed. Install it, "
+            "`pip install tensorboard`, or set finetune.tensorboard: false."
+        )
 
 
 def hand_on(train: Path, out: Path) -> None:
@@ -123,17 +135,8 @@ def fine_tune(
     def progress(run: str) -> AbstractContextManager[Callable[[int, str], None]]:
         return training_progress(f"Fine-tuning {run}", params.epochs)
 
-    return tune(
-        model.keras,
-        model.network,
-        len(brands),
-        frozen,
-        photos,
-        params,
-        run_file,
-        callbacks,
-        progress,
-    )
+    watch = Watch(run_file, callbacks, progress)
+    return tune(model.keras, model.network, len(brands), frozen, photos, params, watch)
 
 
 def write_model(

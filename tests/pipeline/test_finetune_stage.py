@@ -135,6 +135,20 @@ def test_few_photos_are_handed_on(finished):
     }
 
 
+def test_logs_without_tensorboard_are_one_line(finished):
+    edit_params(finished, **SMALL, finetune__tensorboard=True)
+    command = nodes_of(finished)["finetune"]
+    code = (
+        "import runpy, sys; sys.modules['tensorboard'] = None  # Python's way to say 'not there'\n"
+        f"sys.argv = {command[2:]!r}\n"
+        "runpy.run_module('stages.finetune', run_name='__main__')"
+    )
+    result = run([sys.executable, "-c", code], finished)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "finetune.tensorboard: the package tensorboard is not installed" in result.stderr
+
+
 def kill_after(project: Path, seconds: float) -> bool:
     """Start the node and kill it; whether it still ran."""
     process = subprocess.Popen(
@@ -183,13 +197,13 @@ assert distribute().num_replicas_in_sync == count
 import contextlib, dataclasses, tempfile
 from pathlib import Path
 from carbrand.training.finetuning.run_file import RunFile
-from carbrand.training.finetuning.tune import tune
+from carbrand.training.finetuning.tune import Watch, tune
 from tests.unit.training.finetuning.small import PARAMS, draw_photos, make_network
 photos, frozen = draw_photos()
 params = dataclasses.replace(PARAMS, epochs=2, dropout=0.0)
-model = tune(keras, make_network(), 3, frozen, photos, params,
-             lambda run: RunFile(Path(tempfile.mkdtemp()), "0" * 64, run), lambda run: [],
-             lambda run: contextlib.nullcontext(lambda epoch, metrics: None))
+watch = Watch(lambda run: RunFile(Path(tempfile.mkdtemp()), "0" * 64, run), lambda run: [],
+              lambda run: contextlib.nullcontext(lambda epoch, metrics: None))
+model = tune(keras, make_network(), 3, frozen, photos, params, watch)
 print(*[epoch.loss for epoch in model.history])
 """
 

@@ -16,7 +16,7 @@ def set_threads(threads: int) -> None:
 
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(2)  # one for the photos
     except RuntimeError:
         if tf.config.threading.get_intra_op_parallelism_threads() != threads:
             raise UserError("finetune.threads cannot change while TensorFlow runs.") from None

@@ -25,6 +25,7 @@ from carbrand.training.finetuning.frozen_or_tuned import (
     mean_history,
 )
 from carbrand.training.finetuning.heads import extract, train_heads, widths_of
+from carbrand.training.finetuning.photo_batches import PhotoCache
 from carbrand.training.finetuning.run_file import RunFile
 from carbrand.training.finetuning.settings import FinetuneParams
 from carbrand.training.finetuning.trainable import make_trainable, resize_network
@@ -66,6 +67,19 @@ class TunedModel:
     bias: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Watch:
+    """What a run, by its name, is given to be watched and resumed by.
+
+    run_file: where its state is kept. callbacks: of Keras. progress: a context that gives a
+    function to call with the number of each epoch and its metrics.
+    """
+
+    run_file: Callable[[str], RunFile]
+    callbacks: Callable[[str], Sequence[Any]]
+    progress: Callable[[str], AbstractContextManager[Callable[[int, str], None]]]
+
+
 def tune(
     keras: ModuleType,
     network: Any,
@@ -73,72 +87,101 @@ def tune(
     frozen: HeldOut,
     photos: Photos,
     params: FinetuneParams,
-    run_file: Callable[[str], RunFile],
-    callbacks: Callable[[str], Sequence[Any]],
-    progress: Callable[[str], AbstractContextManager[Callable[[int, str], None]]],
+    watch: Watch,
 ) -> TunedModel:
-    """Tune `network` (photos to vectors) for so many brands.
-
-    run_file, callbacks and progress: for the run of that name; progress is called with the number
-    of each epoch and its metrics. Raises UserError.
-    """
-    policy = dtype_policy(params.precision)
-    with distribute().scope():
-        keras.config.set_dtype_policy(policy)
-        copy = resize_network(keras, network, params.size_px, policy)
-        vectors = extract(copy, photos.unchanged, len(photos.labels), params.batch_size)
-        space = Standardizer.fit(vectors[:, None], widths_of(copy))
-        trainable = make_trainable(keras, copy, space, brands, params)
-        compile_model(keras, trainable, params)
-        keras.config.set_dtype_policy("float32")
-    final = resize_network(keras, network, params.predict_px)
-
-    def heads_of(vectors: np.ndarray, folds: np.ndarray) -> TrainedHead:
-        weights = photos.weights
-        return train_heads(vectors, widths_of(copy), photos.labels, weights, folds, brands, params)
-
-    def run(name: str, learned: np.ndarray, held_out: np.ndarray, start: np.ndarray) -> Tuned:
-        """A run, and the head that is trained on what its network then sees of `learned`."""
-        with progress(name) as show:
-            weights, history = fit(
-                keras,
-                trainable,
-                network.get_weights(),
-                Run(name, learned, held_out, start),
-                photos,
-                params,
-                run_file(name),
-                callbacks(name),
-                lambda epoch: show(epoch.epoch, describe_epoch(epoch)),
-            )
-        final.set_weights(weights)
-        count = len(photos.labels)
-        everyone = np.arange(count)
-        vectors = extract(final, photos.enlarged, count, params.batch_size)
-        # One fold holds out what the network has not seen; where it saw all, any two will do.
-        folds = np.isin(everyone, learned).astype(int) if len(held_out) else everyone % 2
-        head = heads_of(vectors, folds)
-        return Tuned(head.kernel, head.bias, history, head.held_out_logits[held_out])
-
-    first = heads_of(vectors, frozen.folds)
+    """Tune `network` (photos to vectors) for so many brands. Raises UserError."""
+    tuner = _Tuner(keras, network, brands, photos, params, watch)
+    first = tuner.train_start_heads(frozen.folds)
     results, held_out = [], []
     for fold in choose_folds(frozen.folds, params.compare_photos):
-        asked = np.flatnonzero(frozen.folds == fold)
-        held_out.append(asked)
+        held_out.append(np.flatnonzero(frozen.folds == fold))
+        start = _rows(first.fold_kernels[fold], first.fold_biases[fold])
         learned = np.flatnonzero(frozen.folds != fold)
-        start = np.concatenate([first.fold_kernels[fold], first.fold_biases[fold][None]])
-        results.append(run(f"without-fold-{fold}", learned, asked, start))
+        results.append(tuner.run(f"without-fold-{fold}", learned, held_out[-1], start))
     asked = np.concatenate(held_out)
     verdict, temperature, logits = judge(results, asked, frozen, photos.labels, params)
     history = mean_history([result.history for result in results])
     if not verdict.ships_tuned:
         return TunedModel(verdict, temperature, history, asked, logits)
     everyone = np.arange(len(photos.labels))
-    start = np.concatenate([first.kernel, first.bias[None]])
-    shipped = run("all", everyone, everyone[:0], start)
+    shipped = tuner.run("all", everyone, everyone[:0], _rows(first.kernel, first.bias))
     return TunedModel(
-        verdict, temperature, history, asked, logits, final, shipped.kernel, shipped.bias
+        verdict, temperature, history, asked, logits, tuner.final, shipped.kernel, shipped.bias
     )
+
+
+def _rows(kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """(d + 1, brands): the bias as the last row."""
+    return np.concatenate([kernel, bias[None]])
+
+
+class _Tuner:
+    """One network and one training step for all runs: TensorFlow traces it once.
+
+    final: the network for photos of predict_px, with the weights of the last run.
+    """
+
+    def __init__(
+        self,
+        keras: ModuleType,
+        network: Any,
+        brands: int,
+        photos: Photos,
+        params: FinetuneParams,
+        watch: Watch,
+    ) -> None:
+        self._keras, self._brands = keras, brands
+        self._photos, self._params, self._watch = photos, params, watch
+        self._untuned = network.get_weights()
+        policy = dtype_policy(params.precision)
+        with distribute().scope():
+            keras.config.set_dtype_policy(policy)
+            copy = resize_network(keras, network, params.size_px, policy)
+            self._widths = widths_of(copy)
+            self._first_vectors = self._extract(copy, photos.unchanged)
+            space = Standardizer.fit(self._first_vectors[:, None], self._widths)
+            self._trainable = make_trainable(keras, copy, space, brands, params)
+            compile_model(keras, self._trainable, params)
+            keras.config.set_dtype_policy("float32")
+        self.final = resize_network(keras, network, params.predict_px)
+
+    def train_start_heads(self, folds: np.ndarray) -> TrainedHead:
+        """The heads for the untuned network: for all photos, and for each fold without its own."""
+        return self._train_heads(self._first_vectors, folds)
+
+    def run(self, name: str, learned: np.ndarray, held_out: np.ndarray, start: np.ndarray) -> Tuned:
+        """Tune on the photos `learned`, and train the head on what the network then sees of them.
+
+        start: the head to start from, (d + 1, brands). held_out may be empty.
+        """
+        with self._watch.progress(name) as show:
+            weights, history = fit(
+                self._keras,
+                self._trainable,
+                self._untuned,
+                Run(name, learned, held_out, start),
+                self._photos,
+                self._params,
+                self._watch.run_file(name),
+                self._watch.callbacks(name),
+                lambda epoch: show(epoch.epoch, describe_epoch(epoch)),
+            )
+        self.final.set_weights(weights)
+        vectors = self._extract(self.final, self._photos.enlarged)
+        everyone = np.arange(len(vectors))
+        # One fold holds out what the network has not seen; where it saw all, any two will do.
+        folds = np.isin(everyone, learned).astype(int) if len(held_out) else everyone % 2
+        head = self._train_heads(vectors, folds)
+        return Tuned(head.kernel, head.bias, history, head.held_out_logits[held_out])
+
+    def _extract(self, network: Any, photos: PhotoCache) -> np.ndarray:
+        return extract(network, photos, len(self._photos.labels), self._params.batch_size)
+
+    def _train_heads(self, vectors: np.ndarray, folds: np.ndarray) -> TrainedHead:
+        labels, weights = self._photos.labels, self._photos.weights
+        return train_heads(
+            vectors, self._widths, labels, weights, folds, self._brands, self._params
+        )
 
 
 def judge(

@@ -77,7 +77,7 @@ def test_both_engines_agree_and_the_export_is_kept(
     assert sorted(file.suffix for file in cache.iterdir()) == [".bin", ".xml"]
     assert cache.stat().st_mode & 0o077 == 0
     # The second time nothing is written: what would write is not there.
-    monkeypatch.setattr(exported_network.subprocess, "run", None)
+    monkeypatch.setattr("carbrand.network.exported_network.subprocess.run", None)
     open_engine("openvino", network, outputs)
 
 

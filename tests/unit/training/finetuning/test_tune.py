@@ -23,7 +23,7 @@ from carbrand.training.finetuning.trainable import (
     resize_network,
     set_learning_layers,
 )
-from carbrand.training.finetuning.tune import TunedModel, tune
+from carbrand.training.finetuning.tune import TunedModel, Watch, tune
 from carbrand.vectors.standardizer import Standardizer
 from tests.unit.training.finetuning.small import PARAMS, SIZE_PX, draw_photos, make_network
 
@@ -54,9 +54,7 @@ def run(
         frozen,
         photos,
         params,
-        lambda name: RunFile(folder, "0" * 64, name),
-        lambda _name: [],
-        progress,
+        Watch(lambda name: RunFile(folder, "0" * 64, name), lambda _name: [], progress),
     )
 
 
@@ -178,9 +176,11 @@ def test_a_loss_that_is_no_number_is_one_line_with_the_knob_to_turn(tmp_path):
             frozen,
             photos,
             params,
-            lambda name: RunFile(tmp_path, "0" * 64, name),
-            lambda _name: [],
-            lambda _name: contextlib.nullcontext(lambda _epoch, _metrics: None),
+            Watch(
+                lambda name: RunFile(tmp_path, "0" * 64, name),
+                lambda _name: [],
+                lambda _name: contextlib.nullcontext(lambda _epoch, _metrics: None),
+            ),
         )
 
 
