@@ -65,8 +65,9 @@ def test_both_engines_agree_and_the_export_is_kept(
     network = read_network(path)
     assert not network.is_translated
     pytest.importorskip("onnx")
+    source: Any = SimpleNamespace(network=network, metadata={})
     with pytest.raises(UserError, match=r"onnx: .*PReLU is not translated"):
-        FORMATS["onnx"].write(SimpleNamespace(network=network, metadata={}), tmp_path / "m.onnx")
+        FORMATS["onnx"].write(source, tmp_path / "m.onnx")
     outputs = ["pool_avg", "larger", "head"]
     photos = [draw(number, MODEL_PX) for number in range(5)]
     both = [list(open_engine(e, network, outputs)(photos)) for e in ("openvino", "keras")]
