@@ -25,6 +25,7 @@ import numpy as np
 
 from carbrand.model.model_file import read_metadata, save_classifier
 from carbrand.network.keras_import import import_keras
+from carbrand.node.code import hash_rooms
 from carbrand.node.errors import UserError
 from carbrand.node.metrics_file import write_metrics
 from carbrand.node.origin import write_origin
@@ -47,6 +48,9 @@ from carbrand.vectors.feature_store import Recipe
 
 PACKAGES = ("carbrand", "keras", "numpy", "pillow", "scipy", "tensorflow")
 TENSORBOARD = Path(".tensorboard")
+# Rooms whose code determines a run, besides those of `describe_environment`. At import time: files
+# may change while a run computes.
+_CODE = hash_rooms(("photos", "network", "model"), Path(__file__))
 
 
 def main(params_file: Path, train: Path, scratch: Path, out: Path) -> None:
@@ -189,7 +193,7 @@ def summarize(tuned: TunedModel, frozen: HeldOut, params: FinetuneParams) -> dic
 
 def hash_run(params: FinetuneParams, frozen: HeldOut, train: Path) -> str:
     """A hash of all that determines the numbers of a run."""
-    facts = {"params": asdict(params), **describe_environment()}
+    facts = {"params": asdict(params), "code": _CODE, **describe_environment()}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for path in (train / "model.h5", train / "folds.csv"):
         digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -17,7 +17,7 @@ from carbrand.training.problem import Problem
 from carbrand.vectors.standardizer import portions
 
 # Rooms whose code determines the numbers of a training.
-CODE = ("parallel", "photos", "network", "vectors", "scores", "training")
+CODE = ("parallel", "vectors", "scores", "training")
 _PACKAGES = ("carbrand", "keras", "numpy", "pillow", "scipy", "tensorflow", "tensorflow-cpu")
 # Libraries choose kernels by the processor and by these variables.
 _PROCESSOR = ("vendor_id", "model name", "flags", "CPU part", "Features")

@@ -65,7 +65,7 @@ def test_it_holds_the_numbers_of_the_run(finished):
 def test_it_says_which_model_ships_and_its_held_out_accuracy(finished):
     card, held_out = card_of(finished), "Held-out accuracy on the training photos ("
     assert "A frozen EfficientNet-Lite0" in card
-    assert "head ships: fine-tuning is off (finetune.epochs: 0)." in card
+    assert "head ships: 18 training photos are too few (finetune.min_photos: 200)." in card
     assert f"{held_out}cross-validation): " in card
     write_metrics(finished / "artifacts/finetune/summary.json", TUNED)
     relock(finished, "artifacts/finetune/summary.json")

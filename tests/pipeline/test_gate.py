@@ -576,7 +576,7 @@ def test_names_cannot_break_the_page(project):
     for harm in ("<img", "<b>", "@", "[z]", "*x*", "_y_", "www.w", "://", "#1 "):
         assert harm not in page.replace("&#", "")
     assert "`" not in page.split("```mermaid")[0]
-    assert as_text(comparison).count("\n") == 7
+    assert as_text(comparison).count("\n") == 9
     assert odd in [change["path"] for change in json.loads(as_json(comparison))["changed"]]
 
 

@@ -135,7 +135,7 @@ def test_a_node_on_its_own_refuses_a_typo_with_status_2(node, finished):
         "validate": ["Datasets/train", "Datasets/test", "out"],
         "features": ["artifacts/validate/manifest.csv", ".vectors", "out"],
         "train": ["artifacts/features", ".training", "out"],
-        "finetune": ["artifacts/train", "out"],
+        "finetune": ["artifacts/train", ".finetuning", "out"],
         "evaluate": [
             *("artifacts/finetune/model.h5", "artifacts/validate", "artifacts/features", "out"),
         ],
@@ -180,11 +180,12 @@ def test_all_test_photos_leaked_is_said(finished):
     assert result.returncode == 2
     assert "All 9 test photos are copies of training photos" in result.stderr
     after = fingerprints(finished)
-    # validate got through, and its findings are new; what came after is as it was
+    # validate and features got through, and what they found of the test photos is new
     assert {name for name in before if before[name] != after[name]} <= {
         "artifacts/validate/manifest.csv",
         "artifacts/validate/folders.csv",
         "artifacts/validate/summary.json",
+        "artifacts/features/test_vectors.npy",
     }
 
 

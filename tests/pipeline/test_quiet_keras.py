@@ -180,6 +180,7 @@ def test_no_node_imports_tensorflow_where_openvino_looks(validated: Path) -> Non
     edit_params(validated, features__engine="openvino")
     assert needed_by_node(validated, "features") == {"keras", "openvino"}
     assert needed_by_node(validated, "train") == {"keras", "openvino"}
+    assert needed_by_node(validated, "finetune") == set()  # few photos: handed on
     if not any(Path(device).exists() for device in _GPU_DEVICES):
         assert needed_by_node(validated, "evaluate") == {"openvino"}
         assert needed_by(validated, "carbrand.cli", "predict", "Datasets/test") == {"openvino"}

@@ -289,7 +289,7 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 def test_told_to_stop_in_its_first_or_last_moment_it_does_without_a_traceback(
     module, moment, tmp_path
 ):
-    paths = ["params.yaml", *"abcde", "out"] if module == "stages.plot" else []
+    paths = ["params.yaml", *"abcdef", "out"] if module == "stages.plot" else []
     command = [sys.executable, "-c", STARTING, moment, module, *paths]
     result = run(command, tmp_path, {"PYTHONPATH": str(ROOT)})
     mistake = "error: params.yaml does not exist. Run this from the project's folder.\n"

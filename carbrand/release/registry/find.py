@@ -93,8 +93,9 @@ def _find_registered(repository: Repository, name: str, stage: str) -> str | Non
 def _fetch(project: Path, commit: str, path: str, wanted: str) -> Path:
     """The file that the commit's dvc.lock names, checked by its MD5."""
     lock = DvcLock.parse(Repository(project).read(commit, LOCK))
-    if lock.md5(path) is None and lock.md5(FORMER.get(path, path)):
-        path = FORMER[path]
+    former = FORMER.get(path)
+    if former and lock.md5(former) and "finetune" not in lock.outputs():
+        path = former
     md5 = lock.md5(path)
     if md5 is None:
         raise UserError(
