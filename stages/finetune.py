@@ -1,7 +1,7 @@
 """Train the backbone too, in Keras, and decide by held-out photos which model ships.
 
-Reads the model, folds and frozen of `train`, and the training photos. Keeps the state of each epoch
-in a folder that is safe to delete, and goes on from it when it was killed.
+Reads the model, folds and held-out predictions of `train`, and the training photos. Keeps the state
+of each epoch in a folder that is safe to delete, and goes on from it when it was killed.
 Writes `model.h5` (the model that ships), `history.csv` (a row per epoch), `summary.json` and
 `origin.json`. With `finetune.epochs: 0`, or with few photos, the model of `train` is handed on as
 it is, without Keras.

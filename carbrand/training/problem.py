@@ -10,7 +10,7 @@ import numpy as np
 from carbrand.scores.history import Epoch
 from carbrand.vectors.standardizer import Standardizer, portions
 
-_MIN_PROBABILITY = 1e-12
+MIN_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def softmax_loss(
     weights = weights[:, None, :, None] / (problem.photos * problem.views)
     probabilities = softmax(logits)
     targets = _smoothed(problem.labels[photos], problem)[:, None, None, :]
-    log_probabilities = np.log(np.maximum(probabilities, _MIN_PROBABILITY))
+    log_probabilities = np.log(np.maximum(probabilities, MIN_PROBABILITY))
     losses = -(weights * targets * log_probabilities).sum(axis=(0, 1, 3))
     return losses, (weights * (probabilities - targets)).reshape(-1, shape[2] * shape[3])
 
@@ -93,7 +93,7 @@ def evaluate_epoch(number: int, weights: Weights, problem: Problem) -> tuple[Epo
         in_training = problem.in_training[photos, :-1]
         fold = np.argmin(in_training, axis=1)  # the one head that the photo is held out from
         probabilities = softmax(logits)
-        of_actual = np.maximum(probabilities[rows, :, labels], _MIN_PROBABILITY)
+        of_actual = np.maximum(probabilities[rows, :, labels], MIN_PROBABILITY)
         losses = -np.log(of_actual)
         correct = probabilities.argmax(axis=2) == labels[:, None]
         held_out[photos] = logits[rows, fold]

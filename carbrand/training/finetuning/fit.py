@@ -25,7 +25,7 @@ from carbrand.training.finetuning.run_file import RunFile
 from carbrand.training.finetuning.settings import FinetuneParams
 from carbrand.training.finetuning.trainable import Trainable
 
-# A training of fewer photos has no held-out ones; `val_*` of its epochs are these.
+# `val_*` of the epochs of a run that holds no photo out.
 NONE_HELD_OUT = float("nan")
 
 

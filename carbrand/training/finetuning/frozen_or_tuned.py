@@ -9,9 +9,7 @@ import numpy as np
 
 from carbrand.scores.history import Epoch
 from carbrand.training.finetuning.settings import FinetuneParams
-from carbrand.training.problem import softmax
-
-_MIN_PROBABILITY = 1e-12
+from carbrand.training.problem import MIN_PROBABILITY, softmax
 
 
 @dataclass(frozen=True)
@@ -51,14 +49,13 @@ def compare(
     """
     of_frozen, of_tuned = score(frozen, labels), score(tuned, labels)
     wins = (of_tuned.correct, -of_tuned.log_loss) > (of_frozen.correct, -of_frozen.log_loss)
-    ships = params.ship == "tuned" or (params.ship == "better" and wins)
-    return Verdict(len(labels), of_frozen, of_tuned, ships)
+    return Verdict(len(labels), of_frozen, of_tuned, params.ship == "tuned" or wins)
 
 
 def score(logits: np.ndarray, labels: np.ndarray) -> Score:
     """Of logits (n, brands)."""
     probabilities = softmax(logits.astype(np.float64))
-    actual = np.maximum(probabilities[np.arange(len(labels)), labels], _MIN_PROBABILITY)
+    actual = np.maximum(probabilities[np.arange(len(labels)), labels], MIN_PROBABILITY)
     return Score(int((probabilities.argmax(axis=1) == labels).sum()), float(-np.log(actual).mean()))
 
 

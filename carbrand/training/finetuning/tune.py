@@ -51,17 +51,13 @@ class Tuned:
 class TunedModel:
     """network: photos to vectors, for photos of predict_px, with its kernel (d, brands) and bias.
 
-    verdict: against the frozen one. held_out: the numbers of the photos that both were asked about;
-    logits (held out, brands): calibrated, of the tuned networks. history: mean over the held-out
-    runs.
+    verdict: against the frozen one. history: mean over the held-out runs.
     network, kernel and bias are None where the frozen model ships.
     """
 
     verdict: Verdict
     temperature: float
     history: list[Epoch]
-    held_out: np.ndarray
-    logits: np.ndarray
     network: Any = None
     kernel: np.ndarray | None = None
     bias: np.ndarray | None = None
@@ -90,8 +86,8 @@ def tune(
     watch: Watch,
 ) -> TunedModel:
     """Tune `network` (photos to vectors) for so many brands. Raises UserError."""
-    tuner = _Tuner(keras, network, brands, photos, params, watch)
-    first = tuner.train_start_heads(frozen.folds)
+    tuner = _Tuner(keras, network, brands, photos, params, watch, frozen.folds)
+    first = tuner.start_heads
     results, held_out = [], []
     for fold in choose_folds(frozen.folds, params.compare_photos):
         held_out.append(np.flatnonzero(frozen.folds == fold))
@@ -99,15 +95,13 @@ def tune(
         learned = np.flatnonzero(frozen.folds != fold)
         results.append(tuner.run(f"without-fold-{fold}", learned, held_out[-1], start))
     asked = np.concatenate(held_out)
-    verdict, temperature, logits = judge(results, asked, frozen, photos.labels, params)
+    verdict, temperature = judge(results, asked, frozen, photos.labels, params)
     history = mean_history([result.history for result in results])
     if not verdict.ships_tuned:
-        return TunedModel(verdict, temperature, history, asked, logits)
+        return TunedModel(verdict, temperature, history)
     everyone = np.arange(len(photos.labels))
     shipped = tuner.run("all", everyone, everyone[:0], _rows(first.kernel, first.bias))
-    return TunedModel(
-        verdict, temperature, history, asked, logits, tuner.final, shipped.kernel, shipped.bias
-    )
+    return TunedModel(verdict, temperature, history, tuner.final, shipped.kernel, shipped.bias)
 
 
 def _rows(kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -118,7 +112,8 @@ def _rows(kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
 class _Tuner:
     """One network and one training step for all runs: TensorFlow traces it once.
 
-    final: the network for photos of predict_px, with the weights of the last run.
+    final: the network for photos of predict_px, with the weights of the last run. start_heads: for
+    the untuned network, one for all photos, and one for each fold without its own.
     """
 
     def __init__(
@@ -129,6 +124,7 @@ class _Tuner:
         photos: Photos,
         params: FinetuneParams,
         watch: Watch,
+        folds: np.ndarray,
     ) -> None:
         self._keras, self._brands = keras, brands
         self._photos, self._params, self._watch = photos, params, watch
@@ -138,16 +134,13 @@ class _Tuner:
             keras.config.set_dtype_policy(policy)
             copy = resize_network(keras, network, params.size_px, policy)
             self._widths = widths_of(copy)
-            self._first_vectors = self._extract(copy, photos.unchanged)
-            space = Standardizer.fit(self._first_vectors[:, None], self._widths)
+            vectors = self._extract(copy, photos.unchanged)
+            space = Standardizer.fit(vectors[:, None], self._widths)
             self._trainable = make_trainable(keras, copy, space, brands, params)
             compile_model(keras, self._trainable, params)
             keras.config.set_dtype_policy("float32")
+        self.start_heads = self._train_heads(vectors, folds)
         self.final = resize_network(keras, network, params.predict_px)
-
-    def train_start_heads(self, folds: np.ndarray) -> TrainedHead:
-        """The heads for the untuned network: for all photos, and for each fold without its own."""
-        return self._train_heads(self._first_vectors, folds)
 
     def run(self, name: str, learned: np.ndarray, held_out: np.ndarray, start: np.ndarray) -> Tuned:
         """Tune on the photos `learned`, and train the head on what the network then sees of them.
@@ -190,11 +183,11 @@ def judge(
     frozen: HeldOut,
     labels: np.ndarray,
     params: FinetuneParams,
-) -> tuple[Verdict, float, np.ndarray]:
-    """The verdict on the photos `asked`, the temperature, and calibrated logits (asked, brands)."""
+) -> tuple[Verdict, float]:
+    """The verdict on the photos `asked`, and the temperature of the tuned model."""
     raw = np.concatenate([result.logits for result in results]).astype(np.float64)
     groups = [frozen.groups[number] for number in asked]
     temperature = fit_temperature(raw, labels[asked])
     parts = assign_folds(labels[asked], groups, _PARTS, params.seed)
     logits = cross_fit(raw, labels[asked], parts)
-    return compare(frozen.logits[asked], logits, labels[asked], params), temperature, logits
+    return compare(frozen.logits[asked], logits, labels[asked], params), temperature
