@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.photos import read_rows, read_vectors
+from bench.photos import name_series, read_rows, read_vectors
 from carbrand.node.params import read_section
 from carbrand.training.held_out import predict_held_out, score_held_out
 from carbrand.training.suspects import find_suspects
@@ -33,7 +33,8 @@ def read(folder: Path) -> Features:
     vectors, recipe = read_vectors(rows, params)
     paths, brands = [row.path for row in rows], [row.brand for row in rows]
     hashes = [row.pixel_sha256 for row in rows]
-    return Features(vectors, paths, brands, hashes, recipe, Path("none.h5"))
+    series = name_series(rows, vectors, recipe, params)
+    return Features(vectors, paths, brands, hashes, series, recipe, Path("none.h5"))
 
 
 def swap(features: Features, draw: int) -> tuple[Features, set[str]]:

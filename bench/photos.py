@@ -15,6 +15,8 @@ from carbrand.photos.files import find_files
 from carbrand.photos.manifest import Row
 from carbrand.photos.photo_limits import MAX_PIXELS
 from carbrand.vectors.feature_store import Recipe
+from carbrand.vectors.series import find_series
+from carbrand.vectors.standardizer import Standardizer
 from stages.features import FeaturesParams, extract_photos, open_network, save_network
 
 
@@ -39,3 +41,12 @@ def read_vectors(rows: Sequence[Row], params: FeaturesParams) -> tuple[np.ndarra
     """The vectors of all views of the photos, (n, views, d) float32, and how they are made up."""
     network, recipe = make_network(params)
     return np.stack([vectors for vectors, _ in extract_photos(rows, network, params)]), recipe
+
+
+def name_series(
+    rows: Sequence[Row], vectors: np.ndarray, recipe: Recipe, params: FeaturesParams
+) -> list[str]:
+    """The series of each photo, from vectors (n, views, d); the same pixels are copies."""
+    space = Standardizer.fit(vectors[:, :1], recipe.widths)
+    copies = [row.pixel_sha256 for row in rows]
+    return find_series(rows, vectors[:, 0], space, copies, params.series)

@@ -10,13 +10,14 @@ Only training photos belong into FOLDER. Prints accuracy / log loss of held-out 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize
 
-from bench.photos import read_rows, read_vectors
+from bench.photos import name_series, read_rows, read_vectors
 from carbrand.network.pooling import POOLINGS
 from carbrand.node.params import read_section
 from carbrand.training.head import assign_folds, balance
@@ -35,8 +36,8 @@ TAKEN = {"avg": slice(0, 1), "max": slice(1, 2), "avg_max": slice(0, 2), "levels
 
 def read_representations(
     folder: Path, size_px: int, views: int
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Vectors (n, views, d) by pooling, and labels (n,), of the photos in `folder`."""
+) -> tuple[dict[str, np.ndarray], np.ndarray, list[str]]:
+    """Vectors (n, views, d) by pooling, labels (n,) and series of the photos in `folder`."""
     rows = read_rows(folder)
     brands = sorted({row.brand for row in rows})
     defaults = read_section(Path("params.yaml"), "features", FeaturesParams)
@@ -44,7 +45,8 @@ def read_representations(
     vectors, recipe = read_vectors(rows, params)
     kinds = np.split(vectors, np.cumsum(recipe.widths)[:-1], axis=-1)
     representations = {pooling: _join(kinds[TAKEN[pooling]]) for pooling in POOLINGS}
-    return representations, np.array([brands.index(row.brand) for row in rows])
+    labels = np.array([brands.index(row.brand) for row in rows])
+    return representations, labels, name_series(rows, vectors, recipe, params)
 
 
 def _join(kinds: list[np.ndarray]) -> np.ndarray:
@@ -77,12 +79,13 @@ def fit(vectors: np.ndarray, labels: np.ndarray, penalty: float) -> tuple[np.nda
     return right.T @ kernel, bias[0]
 
 
-def cross_validate(vectors: np.ndarray, labels: np.ndarray, penalty: float) -> tuple[float, float]:
+def cross_validate(
+    vectors: np.ndarray, labels: np.ndarray, series: Sequence[str], penalty: float
+) -> tuple[float, float]:
     """Accuracy and log loss of held-out photos as they are, means over SEEDS foldings."""
-    views, groups = vectors.shape[1], [str(number) for number in range(len(labels))]
-    scores = []
+    views, scores = vectors.shape[1], []
     for seed in range(SEEDS):
-        folds = assign_folds(labels, groups, FOLDS, seed)
+        folds = assign_folds(labels, series, FOLDS, seed)
         shares = np.empty((len(labels), int(labels.max()) + 1))
         for fold in range(FOLDS):
             seen = folds != fold
@@ -108,11 +111,12 @@ def main() -> None:
     print("| size, pooling, views |" + "".join(f" c = {c} |" for c in PENALTIES))
     print("|---|" + "---|" * len(PENALTIES))
     for size_px in arguments.sizes:
-        representations, labels = read_representations(arguments.folder, size_px, arguments.views)
+        read = read_representations(arguments.folder, size_px, arguments.views)
+        representations, labels, series = read
         for pooling, vectors in representations.items():
             for views in sorted({1, arguments.views}):
                 cells = [
-                    "{:.3f} / {:.3f}".format(*cross_validate(vectors[:, :views], labels, c))
+                    "{:.3f} / {:.3f}".format(*cross_validate(vectors[:, :views], labels, series, c))
                     for c in PENALTIES
                 ]
                 print(f"| {size_px} {pooling}, {views} | {' | '.join(cells)} |", flush=True)

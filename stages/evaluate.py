@@ -10,7 +10,7 @@ Writes `predictions.csv`, `metrics.json`, `brands.csv` (its scores per brand, fo
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,11 @@ from carbrand.node.origin import write_origin
 from carbrand.node.params import knob, read_keys, read_section
 from carbrand.node.progress import track
 from carbrand.node.start import start
+from carbrand.node.wording import one_line
 from carbrand.photos.copies_file import Copy, read_copies, write_copies
 from carbrand.photos.manifest import Row, evaluated_test_photos, read_manifest, suspected_leaks
 from carbrand.photos.resizing import ResizePolicy
-from carbrand.photos.severities import CopySeverities, without_ignored
+from carbrand.photos.severities import CopySeverities, TestSeverities, without_ignored
 from carbrand.scores.brands_file import write_brands
 from carbrand.scores.evaluation import (
     PredictedPhoto,
@@ -36,6 +37,7 @@ from carbrand.scores.evaluation import (
     evaluate_photos,
     make_predicted,
 )
+from carbrand.scores.held_out_score import score_gap
 from carbrand.scores.invariants import check_accuracy, check_brands, check_probabilities, check_rows
 from carbrand.scores.map_file import write_map
 from carbrand.scores.predictions_file import (
@@ -45,7 +47,7 @@ from carbrand.scores.predictions_file import (
 )
 from carbrand.scores.projection import map_photos
 from carbrand.vectors.array_file import iter_rows, open_rows, write_rows
-from carbrand.vectors.feature_store import read_features, read_test_vectors
+from carbrand.vectors.feature_store import read_features, read_test_series, read_test_vectors
 from carbrand.vectors.leaks import classify_copies, mark_leaks
 from carbrand.vectors.training_copies import read_unlearned
 
@@ -95,11 +97,13 @@ def label_predictions(
     predicted: Predicted,
     brands: Sequence[str],
     suspected: Collection[str] = (),
+    series: Collection[str] = (),
 ) -> list[PredictedPhoto]:
     """The rows of predictions.csv: what the manifest holds of a photo, and what was predicted.
 
-    suspected: the paths of those that may be copies of training photos. `evaluate` makes sure that
-    each prediction is of the photo of its row.
+    suspected: the paths of those that may be copies of training photos; series: of those from a
+    series of training photos. `evaluate` makes sure that each prediction is of the photo of its
+    row.
     """
     return [
         # Rounded first: whoever reads the row must come to the same brand.
@@ -110,6 +114,7 @@ def label_predictions(
             probabilities=[round(float(p), PROBABILITY_DECIMALS) for p in probabilities],
             brands=brands,
             suspected=path in suspected and not row.leaked,
+            series=path in series and not row.leaked,
         )
         for row, path, probabilities in zip(
             rows, predicted.paths, predicted.probabilities, strict=False
@@ -190,26 +195,60 @@ def choose_test_photos(
     return rows, copies
 
 
+def apply_series(
+    rows: Sequence[Row], series: Mapping[str, str], severity: str
+) -> tuple[list[Row], set[str]]:
+    """The rows that are kept, and the paths of those from a series of training photos.
+
+    series: path of a test photo → path of a training photo. Raises UserError for severity `error`,
+    or if nothing is left.
+    """
+    found = [row for row in rows if row.path in series and not row.leaked]
+    if severity == "error" and found:
+        raise UserError(
+            *(
+                f"{one_line(row.path)} is from one series with {one_line(series[row.path])}. "
+                f"Remove it, or set validate.series: exclude"
+                for row in found
+            )
+        )
+    paths = set() if severity == "ignore" else {row.path for row in found}
+    if severity != "exclude":
+        return list(rows), paths
+    kept = [row for row in rows if row.path not in paths]
+    if not any(not row.leaked for row in kept):
+        raise UserError(
+            "Every leak-free test photo is from one series with training photos: nothing is left "
+            "to evaluate on. Put other photos into the test folder, or set validate.series: warn."
+        )
+    return kept, set()
+
+
 def main(params_file: Path, model: Path, validate: Path, features: Path, out: Path) -> None:
     """Predict the test photos, write the predictions and their metrics."""
     params = read_section(params_file, "evaluate", EvaluateParams)
     manifest = read_manifest(validate / "manifest.csv")
     classifier = Classifier(model)
-    rules = read_keys(params_file, "validate", CopySeverities)
+    rules = read_keys(params_file, "validate", TestSeverities)
     unlearned = read_unlearned(features, rules)
     found = read_copies(features / "test_copies.csv")
     rows, copies = choose_test_photos(manifest, found, rules, unlearned, classifier.brands)
+    rows, series = apply_series(rows, read_test_series(features, unlearned), rules.series)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         predicted = predict(classifier, rows, Path(scratch))
         learned = read_features(features).without(unlearned)
         places = map_photos(learned, rows, read_test_vectors(features, [r.path for r in rows]))
         write_vectors_and_heatmaps(out, rows, predicted, classifier.resize)
-        photos = label_predictions(rows, predicted, classifier.brands, suspected_leaks(manifest))
+        related = (suspected_leaks(manifest), series)
+        photos = label_predictions(rows, predicted, classifier.brands, *related)
         del learned, predicted  # Windows deletes no file that is mapped into memory
     table = out / "predictions.csv"
     write_predictions(table, photos, classifier.brands)
     metrics = evaluate(table, rows, classifier.brands, classifier.temperature, params.ece_bins)
+    if classifier.held_out:
+        leak_free = [photo for photo in read_predictions(table)[0] if not photo.leaked]
+        metrics |= score_gap(classifier.held_out, leak_free)
     write_metrics(out / "metrics.json", metrics)
     write_brands(out / "brands.csv", metrics["brand"])
     write_copies(out / "copies.csv", without_ignored(copies, rules))
@@ -218,4 +257,4 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
 
 
 if __name__ == "__main__":
-    start(main, CopySeverities)
+    start(main, TestSeverities)

@@ -51,9 +51,9 @@ from carbrand.vectors.feature_store import (
     write_photos,
     write_test_photos,
 )
+from carbrand.vectors.series import find_series, find_series_of_tests
 from carbrand.vectors.standardizer import Standardizer
 from carbrand.vectors.vector_copies import (
-    AlignedPair,
     PhotoSet,
     RowPair,
     align_pairs,
@@ -92,6 +92,7 @@ class FeaturesParams:
     crop: float = knob(low=0.2, high=1.0)
     flip: bool = knob()
     seed: int = knob(low=0)
+    series: float = knob(low=0.0, high=1.0)
 
 
 def views_of(photo: Image.Image, row: Row, params: FeaturesParams) -> list[np.ndarray]:
@@ -135,7 +136,8 @@ def open_network(path: Path, params: FeaturesParams) -> Engine:
 def cache_recipe(network: Path, params: FeaturesParams) -> dict[str, Any]:
     """Everything that determines a photo's vectors, besides its pixels and versions of packages."""
     digest = hashlib.sha256(network.read_bytes()).hexdigest()
-    return asdict(params) | {
+    of_vectors = {name: value for name, value in asdict(params).items() if name != "series"}
+    return of_vectors | {
         "engine": choose(params.engine),
         "network": digest,
         "code": hash_code(),
@@ -233,6 +235,21 @@ def find_test_copies(
     ]
 
 
+@dataclass(frozen=True)
+class Related:
+    """Which photos belong together.
+
+    groups, series: of each training photo; copies: among them. test_series: of each test photo;
+    test_copies: of and among them.
+    """
+
+    groups: list[str]
+    series: list[str]
+    copies: list[Copy]
+    test_series: list[str]
+    test_copies: list[Copy]
+
+
 def extract_and_compare(
     training_rows: Sequence[Row],
     test_rows: Sequence[Row],
@@ -240,8 +257,8 @@ def extract_and_compare(
     recipe: Recipe,
     cache: Path,
     out: Path,
-) -> tuple[list[AlignedPair], list[Copy]]:
-    """Write the vectors; copies among training photos, by row, and among test photos."""
+) -> Related:
+    """Write the vectors, and find copies and series by them."""
     network = network_file(out)
     extract_with, plain = choose_extractor(network, params), replace(params, **AS_IT_IS)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
@@ -252,16 +269,22 @@ def extract_and_compare(
             )
             space = Standardizer.fit(training.vectors[:, None], recipe.widths)
             pairs = find_vector_copies(training, None, space, partial(load_or_align, kept=kept))
+        groups = group_copies(training_rows, pairs)
+        copies = describe_training_copies(training_rows, pairs)
+        series = find_series(training_rows, training.vectors, space, groups, params.series)
         if not test_rows:  # `evaluate` says so; no memory map can be empty
             np.save(file_of_test_vectors(out), np.empty((0, 1, sum(recipe.widths)), np.float32))
-            return pairs, []
+            return Related(groups, series, copies, [], [])
         # Another recipe: no parameter of the views makes the cache miss a test photo.
         with VectorCache(cache, cache_recipe(network, plain)) as kept:
             extracted = load_or_extract(test_rows, partial(extract_with, params=plain), kept)
             tests = write_photo_set(
                 extracted, test_rows, file_of_test_vectors(out), Path(scratch, "tests.npy")
             )
-            return pairs, find_test_copies(tests, training, space, kept)
+            test_copies = find_test_copies(tests, training, space, kept)
+        sets = (test_rows, tests.vectors, training_rows, training.vectors)
+        test_series = find_series_of_tests(*sets, space, series, params.series)
+        return Related(groups, series, copies, test_series, test_copies)
 
 
 def main(params_file: Path, manifest: Path, cache: Path, out: Path) -> None:
@@ -277,17 +300,15 @@ def main(params_file: Path, manifest: Path, cache: Path, out: Path) -> None:
     if choose(params.engine) == "keras" and not ray_address():
         import_keras()  # before it is imported in another way, to build the network
     recipe = save_network(network_file(out), params)
-    pairs, test_copies = extract_and_compare(
-        rows, test_rows, params, recipe, cache / "vectors.sqlite", out
-    )
+    related = extract_and_compare(rows, test_rows, params, recipe, cache / "vectors.sqlite", out)
     stored = [
-        StoredPhoto(row.path, row.brand, name)
-        for row, name in zip(rows, group_copies(rows, pairs), strict=True)
+        StoredPhoto(row.path, row.brand, group, series)
+        for row, group, series in zip(rows, related.groups, related.series, strict=True)
     ]
     write_photos(out, stored, recipe)
-    write_test_photos(out, [row.path for row in test_rows])
-    write_copies(out / "copies.csv", describe_training_copies(rows, pairs))
-    write_copies(out / "test_copies.csv", test_copies)
+    write_test_photos(out, [row.path for row in test_rows], related.test_series)
+    write_copies(out / "copies.csv", related.copies)
+    write_copies(out / "test_copies.csv", related.test_copies)
     write_origin(out / "origin.json", params, PACKAGES)
 
 

@@ -163,6 +163,7 @@ def write_model(
         model.metadata["brands"],
         temperature=tuned.temperature,
         test_views=model.metadata["test_views"],
+        held_out=tuned.held_out,
     )
 
 

@@ -9,7 +9,8 @@ photos held out (`folds.csv`, `held_out.npy`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from carbrand.node.start import start
 from carbrand.photos.copies_file import read_copies
 from carbrand.photos.severities import TrainingSeverities
 from carbrand.scores.evaluation import score_balanced
+from carbrand.scores.held_out_score import HeldOutScore, count_held_out
 from carbrand.scores.history import describe_epoch, write_history
 from carbrand.scores.suspects_file import write_suspects
 from carbrand.training.calibration import cross_fit, fit_temperature
@@ -44,6 +46,8 @@ from carbrand.training.suspects import find_suspects
 from carbrand.vectors.feature_store import Features, read_features
 from carbrand.vectors.training_copies import exclude_copies
 
+# Held-out predictions after which another folding tells little.
+ENOUGH_PHOTOS = 1000
 PACKAGES = ("carbrand", "cleanlab", "keras", "numpy", "scipy", "tensorflow")
 
 
@@ -56,6 +60,7 @@ class TrainParams:
     label_smoothing: float = knob(low=0.0, high=0.5)
     class_weight: str = knob(choices=("balanced", "none"))
     folds: int = knob(low=2, high=20)
+    foldings: int = knob(low=1, high=20)
     seed: int = knob(low=0)
     calibrate: bool = knob()
     test_views: str = knob(choices=tuple(TEST_VIEWS))
@@ -66,7 +71,7 @@ def train(
 ) -> TrainedHead:
     """The head for these features, with the history of its cross-validation."""
     labels, brands = features.labels, len(features.brands)
-    folds = assign_folds(labels, features.groups, params.folds, params.seed)
+    folds = assign_folds(labels, features.series, params.folds, params.seed)
     balanced = params.class_weight == "balanced"
     weights = balance(labels, brands) if balanced else np.ones(len(labels), np.float32)
     settings = HeadParams(params.epochs, params.l2, params.label_smoothing)
@@ -88,6 +93,18 @@ def train(
             "train: the network gave numbers that are not finite for some photos. Look at "
             "features.weights, which may be damaged."
         ) from None
+
+
+def accuracies_of_other_foldings(features: Features, params: TrainParams) -> list[float]:
+    """Held-out accuracies with photos in other folds: the spread that comes from training.
+
+    There are `foldings` in all, fewer from ENOUGH_PHOTOS photos on: that many are asked in all.
+    """
+    wanted = min(params.foldings, math.ceil(ENOUGH_PHOTOS / len(features.labels)))
+    heads = (
+        train(features, replace(params, seed=params.seed + number)) for number in range(1, wanted)
+    )
+    return [head.history[-1].val_accuracy for head in heads]
 
 
 def calibrate(
@@ -125,6 +142,16 @@ def summarize(
     }
 
 
+def summarize_foldings(held_out: HeldOutScore) -> dict[str, object]:
+    """From how many series the photos are, and the range of accuracies of several foldings."""
+    return {
+        "series": held_out.series,
+        "foldings": len(held_out.accuracies),
+        "val_accuracy_lowest": min(held_out.accuracies),
+        "val_accuracy_highest": max(held_out.accuracies),
+    }
+
+
 def main(params_file: Path, features_folder: Path, checkpoint_folder: Path, out: Path) -> None:
     """Read the features, write the model and what its training looked like.
 
@@ -137,6 +164,10 @@ def main(params_file: Path, features_folder: Path, checkpoint_folder: Path, out:
     checkpoints = Checkpoints(checkpoint_folder)
     head = train(features, params, checkpoints)
     temperature, calibrated = calibrate(head, features, params)
+    others = accuracies_of_other_foldings(features, params)
+    held_out = count_held_out(
+        head.held_out_logits, features.labels, features.brands, features.series, others
+    )
     network = import_keras_to_build().models.load_model(features.network, compile=False)
     out.mkdir(parents=True, exist_ok=True)
     save_classifier(
@@ -148,11 +179,13 @@ def main(params_file: Path, features_folder: Path, checkpoint_folder: Path, out:
         features.brands,
         temperature=temperature,
         test_views=params.test_views,  # type: ignore[arg-type]
+        held_out=held_out,
     )
     write_history(out / "history.csv", head.history)
-    write_metrics(out / "summary.json", summarize(head, features, temperature, calibrated))
+    summary = summarize(head, features, temperature, calibrated)
+    write_metrics(out / "summary.json", summary | summarize_foldings(held_out))
     write_suspects(out / "suspects.csv", find_suspects(features))
-    names = (features.paths, features.photo_brands, features.groups)
+    names = (features.paths, features.photo_brands, features.series)
     write_held_out(out, HeldOut(*names, head.folds, calibrated))
     write_origin(out / "origin.json", params, PACKAGES)
     checkpoints.clear()

@@ -1,15 +1,15 @@
 """Check every photo and folder before any model sees them, and find copies of photos.
 
-Reads the photos of both splits; changes, moves and deletes none of them. Writes `manifest.csv` (one
-row per file), `folders.csv` (what is odd about folders), `summary.json` (counts) and
-`origin.json`.
+Reads the photos of both splits, and the series that the user names; changes, moves and deletes
+none of them. Writes `manifest.csv` (one row per file), `folders.csv` (what is odd about folders),
+`summary.json` (counts) and `origin.json`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from carbrand.checks.copies.mark_copies import MATCH_KINDS
 from carbrand.checks.inspection import PhotoLimits, inspect_file
 from carbrand.checks.issues import CODES, NEVER_PHOTOS, meant_as_photos
 from carbrand.checks.layout import find_dataset
+from carbrand.checks.named_series import name_series
 from carbrand.checks.pipeline_errors import find_errors
 from carbrand.checks.splits import FolderLimits, check_splits
 from carbrand.checks.statuses import set_statuses
@@ -79,6 +80,7 @@ class ValidateParams:
     label_conflict: str = _severity()
     leaked: str = knob(choices=("error", "exclude", "warn"))
     duplicate: str = _severity()
+    series: str = _severity()
     suspected: str = _severity()
     no_brand: str = knob(choices=FOLDER_SEVERITIES["no_brand"])
     missing_brand: str = knob(choices=FOLDER_SEVERITIES["missing_brand"])
@@ -95,6 +97,7 @@ class ValidateParams:
     min_test_photos: int = knob(low=1)
     max_imbalance: float = knob(low=1.0)
     max_drift: float = knob(low=0.0, high=1.0)
+    series_pattern: str = knob()
 
 
 @dataclass(frozen=True)
@@ -171,11 +174,13 @@ def _kept_by_brand(photos: Sequence[Row], split: str) -> dict[str, int]:
     return {brand: kept[brand] for brand in brands}
 
 
-def main(params_file: Path, train: Path, test: Path, out: Path) -> None:
+def main(params_file: Path, train: Path, test: Path, groups: Path, out: Path) -> None:
     """Read the photos, write what was found, then stop the pipeline if it must stop."""
     params = read_section(params_file, "validate", ValidateParams)
     folders = {"train": train, "test": test}
     validated = validate(folders, params)
+    rows = name_series(validated.rows, groups, params.series_pattern)
+    validated = replace(validated, rows=rows)
     out.mkdir(parents=True, exist_ok=True)
     # Also when the pipeline stops here: by hand, the node leaves a manifest to look things up in.
     write_manifest(out / "manifest.csv", validated.rows)

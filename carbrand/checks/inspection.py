@@ -106,6 +106,8 @@ def _inspect_photo(row: Row, photo: Image.Image, damage: str, limits: PhotoLimit
             phash=f"{perceptual_hash(photo):016x}",
             issues=(*issues, *photo.info["oddities"], *quality_issues(quality)),
             reason=damage or photo.info["profile_problem"],
+            taken=photo.info["taken"],
+            camera=photo.info["camera"],
         ),
         fingerprint(grey),
         hash_windows(grey),

@@ -27,6 +27,7 @@ from carbrand.node.errors import UserError
 from carbrand.parallel.batches import prefetch_map, usable_cores
 from carbrand.photos.photo import UnreadablePhoto, open_photo
 from carbrand.photos.resizing import ResizePolicy
+from carbrand.scores.held_out_score import HeldOutScore
 from carbrand.scores.predictions_file import PROBABILITY_DECIMALS
 
 
@@ -55,6 +56,8 @@ class Classifier:
         self.resize: ResizePolicy = metadata["resize"]
         self.temperature: float = metadata["temperature"]
         self.test_views: TestViews = metadata["test_views"]
+        held_out = metadata.get("held_out")  # missing in files of early versions
+        self.held_out = HeldOutScore.from_json(held_out) if held_out else None
         network = _read_network(path, (self.size_px, self.size_px, 3), len(self.brands))
         head, pools = network.layers["head"], _pools(network)
         maps = pools[0].inputs[0]

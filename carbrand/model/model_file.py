@@ -18,6 +18,7 @@ from carbrand.node.atomic import check_disk_space
 from carbrand.node.errors import UserError
 from carbrand.node.origin import version_of
 from carbrand.photos.resizing import MAX_SIZE_PX, RESIZE_POLICIES
+from carbrand.scores.held_out_score import HeldOutScore
 from carbrand.vectors.feature_store import Recipe
 
 _ATTRIBUTE = "carbrand"
@@ -33,6 +34,7 @@ def save_classifier(
     brands: Sequence[str],
     temperature: float = 1.0,
     test_views: TestViews = "plain",
+    held_out: HeldOutScore | None = None,
 ) -> None:
     """Write the network from photos to vectors (n, d), with the head, as one Keras model.
 
@@ -41,7 +43,7 @@ def save_classifier(
 
     The attribute `carbrand` holds JSON metadata: the brands in the order of the outputs, the size
     and the resize policy of the input, the temperature, the test views that a prediction averages
-    over, and the versions of the libraries.
+    over, what held-out photos promise of it, and the versions of the libraries.
     """
     keras = import_keras_to_build()
     head = keras.layers.Dense(len(brands), activation="softmax", name="head")
@@ -57,6 +59,8 @@ def save_classifier(
         "test_views": test_views,
         "versions": {name: version_of(name) for name in ("carbrand", "keras", "numpy", "pillow")},
     }
+    if held_out:
+        metadata["held_out"] = held_out.to_json()
     with h5py.File(path, "r+") as file:
         file.attrs[_ATTRIBUTE] = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
 
@@ -64,6 +68,7 @@ def save_classifier(
 def read_metadata(path: Path) -> dict[str, Any]:
     """The metadata: `brands`, `size_px`, `resize`, `temperature`, `test_views`, `versions`.
 
+    And `held_out`, except in files of early versions.
     Raises UserError unless `save_classifier` wrote the file.
     """
     if not path.exists():
@@ -93,6 +98,8 @@ def _check_metadata(metadata: Any) -> None:
         raise ValueError(temperature)
     if metadata["test_views"] not in TEST_VIEWS:
         raise ValueError(metadata["test_views"])
+    if "held_out" in metadata:
+        HeldOutScore.from_json(metadata["held_out"])
 
 
 class NotAModel(UserError):

@@ -26,6 +26,8 @@ class Row:
     duplicate_of: the path of the photo that this is a copy of. match: how it was found (`bytes`,
     `pixels` or `hash`). cluster: the path of the first of all copies. suspected_of: the path of a
     photo that this may be a copy of.
+    taken: when, in the camera's local time, ISO 8601. camera: its make and model. Both from EXIF.
+    series: the name of the series that the user says the photo belongs to.
     """
 
     path: str
@@ -47,6 +49,9 @@ class Row:
     match: str = ""
     cluster: str = ""
     suspected_of: str = ""
+    taken: str = ""
+    camera: str = ""
+    series: str = ""
 
     @property
     def leaked(self) -> bool:

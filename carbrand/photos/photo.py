@@ -13,6 +13,7 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -27,6 +28,7 @@ from carbrand.node.errors import UserError
 from carbrand.photos.decode.colour_profile import Colours, read_colours
 from carbrand.photos.decode.damage import ends_in_padding, find_damage, is_cut_off
 from carbrand.photos.decode.deep_grey import scale_deep_grey
+from carbrand.photos.decode.exif import TRANSPOSITIONS, Tags, read_tags
 from carbrand.photos.decode.formats import (
     SUFFIXES_OF,
     describe_other_file,
@@ -64,17 +66,6 @@ PROBLEMS = ("unreadable", "truncated", "unsupported_format", "too_large")
 
 CUT_OFF = "truncated: the rest of the picture is missing"
 
-# The EXIF tag, and what undoes each of its values (EXIF 2.32, table 6).
-ORIENTATION = 0x0112
-TRANSPOSITIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 # Pillow's messages about variants of a format that it does not support.
 _UNSUPPORTED_VARIANT = re.compile(
     r"unsupported|not supported|unknown pixel mode|unknown data organization|cannot handle", re.I
@@ -145,7 +136,8 @@ def open_photo(
     clipped), and of several frames or pages the first is taken.
     data: the bytes of the file, if known. max_pixels: a limit besides those of `photo_limits`.
     `info` of the image: "source_format" and "source_mode" of the file; "oddities", a tuple of those
-    of ODDITIES that apply; "profile_problem", why its colour profile is not used.
+    of ODDITIES that apply; "profile_problem", why its colour profile is not used; "taken" and
+    "camera" as in `decode/exif.py`.
     Raises UnreadablePhoto.
     """
     data = read_file(path) if data is None else data
@@ -202,7 +194,7 @@ def _truncated_after(data: bytes) -> str:
 def _decode(
     path: Path | str, data: bytes, format: str, max_pixels: int
 ) -> tuple[ImageFile.ImageFile, Colours]:
-    """Decode the photo; `info["orientation"]` is the EXIF tag. And its colour conversion."""
+    """Decode the photo; `info["tags"]` are its Tags. And its colour conversion."""
     seen = without_colour_chunks(data) if format == "PNG" else data
     photo = _READERS[format](io.BytesIO(seen))
     colours = read_colours(photo, data, format)
@@ -214,9 +206,9 @@ def _decode(
         raise UnreadablePhoto(path, too_large, "too_large")
     # Pillow rotates a TIFF and drops the tag in `load`. Reading the tag of a PNG decodes its
     # pixels, whose errors must not be taken for errors of the tag.
-    orientation = _orientation(photo) if format == "TIFF" else 1
+    tags = read_tags(photo) if format == "TIFF" else None
     photo.load()  # `verify` does not notice a truncated file; only decoding does
-    photo.info["orientation"] = orientation if format == "TIFF" else _orientation(photo)
+    photo.info["tags"] = tags or read_tags(photo)
     if jpeg and (
         jpeg.is_truncated or (not jpeg.needs_all_scans and _is_cut_and_padded(photo, data))
     ):
@@ -232,28 +224,19 @@ def _is_cut_and_padded(photo: Image.Image, data: bytes) -> bool:
     return (grey or ends_in_padding(data)) and find_damage(data) is not None and is_cut_off(data)
 
 
-def _orientation(photo: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 if it is missing or damaged."""
-    try:
-        value = photo.getexif().get(ORIENTATION, 1)
-        return value if value in TRANSPOSITIONS else 1
-    except Exception:
-        return 1
-
-
 def _to_rgb(photo: ImageFile.ImageFile, colours: Colours, data: bytes, format: str) -> Image.Image:
-    source_mode, orientation = photo.mode, photo.info["orientation"]
+    source_mode, tags = photo.mode, cast("Tags", photo.info["tags"])
     oddities = {
         "sixteen_bit": bits_per_channel(photo, data) > 8,
         "cmyk": source_mode == "CMYK",
         "colour_profile": colours.convert is not None,
         "unusable_profile": bool(colours.problem),
         "palette": source_mode in ("P", "PA"),
-        "exif_rotated": orientation != 1,
+        "exif_rotated": tags.orientation != 1,
         "animated": _is_animated(photo, data, format),
     }
     # `ImageOps.exif_transpose` rewrites all tags, and fails on invalid ones.
-    turn = None if format == "TIFF" else TRANSPOSITIONS.get(orientation)
+    turn = None if format == "TIFF" else TRANSPOSITIONS.get(tags.orientation)
     upright = photo if turn is None else photo.transpose(turn)
     if turn is not None:
         photo.close()  # to hold no third copy of a large photo in memory
@@ -272,6 +255,8 @@ def _to_rgb(photo: ImageFile.ImageFile, colours: Colours, data: bytes, format: s
         "source_mode": source_mode,
         "oddities": tuple(code for code in ODDITIES if oddities[code]),
         "profile_problem": colours.problem,
+        "taken": tags.taken,
+        "camera": tags.camera,
     }
     return rgb
 

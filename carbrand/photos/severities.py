@@ -30,6 +30,13 @@ class CopySeverities(TrainingSeverities):
     leaked: str = knob(choices=("error", "exclude", "warn"))  # never `ignore`: it inflates accuracy
 
 
+@dataclass(frozen=True)
+class TestSeverities(CopySeverities):
+    """Severities of what test photos have in common with others."""
+
+    series: str = knob(choices=SEVERITIES)
+
+
 def severities_of_run(parameters: Mapping[str, str]) -> CopySeverities:
     """The severities of a run, from the parameters of its node `validate`."""
     return CopySeverities(

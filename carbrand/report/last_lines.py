@@ -100,8 +100,16 @@ def _held_out_accuracy(run: Results, files: RunFiles) -> str:
     accuracy, photos, balanced = (run.training[name] for name in names)
     return (
         f"{percent(accuracy)} of {count(photos, 'training photo')} correct; balanced "
-        f"{percent(balanced)}"
+        f"{percent(balanced)}{_spread_of_foldings(run)}"
     )
+
+
+def _spread_of_foldings(run: Results) -> str:
+    held_out = run.metrics.held_out
+    if not held_out or held_out.foldings < 2:
+        return ""
+    spread = percent_range(held_out.lowest, held_out.highest)
+    return f"; over {held_out.foldings} foldings {spread}"
 
 
 def _share_used(run: Results, split: str, noun: str) -> str:
@@ -182,6 +190,13 @@ def _warnings(run: Results, files: RunFiles) -> Iterator[str]:
         yield (
             f"{count(run.metrics.leaked, 'test photo')} leaked, not counted; "
             f"with them {percent(as_given.accuracy)} of {as_given.images:,}"
+        )
+    held_out = run.metrics.held_out
+    if held_out and not held_out.low <= 0 <= held_out.high:
+        than = "easier" if held_out.difference > 0 else "harder"
+        yield (
+            f"test photos are {than} than held-out ones by {abs(100 * held_out.difference):.1f} "
+            f"points, beyond chance; the report says which"
         )
     suspects = sum(suspect.issue for suspect in run.suspects)
     if suspects:

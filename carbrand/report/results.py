@@ -76,6 +76,20 @@ class Honesty:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """What held-out photos promised, and test minus held-out accuracy with its 95 % interval."""
+
+    accuracy: Accuracy
+    foldings: int
+    lowest: float  # accuracy of a folding
+    highest: float
+    brand: Mapping[str, tuple[float, int]]  # recall and support
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Metrics:
     """metrics.json: leak-free test photos, except for `as_given`, which counts all of them."""
 
@@ -83,6 +97,8 @@ class Metrics:
     balanced: Accuracy  # each brand counting the same
     as_given: Accuracy
     without_suspected: Accuracy | None  # of leak-free photos; None where all are suspected
+    without_series: Accuracy | None  # the same of those from a series of training photos
+    held_out: HeldOut | None  # None where the model does not say
     leaked: int
     calibrated: Honesty
     uncalibrated: Honesty

@@ -18,6 +18,7 @@ from carbrand.photos.manifest import read_manifest
 from carbrand.photos.severities import severities_of_run, without_ignored
 from carbrand.report.results import (
     Accuracy,
+    HeldOut,
     Honesty,
     JudgedPhoto,
     Metrics,
@@ -175,12 +176,24 @@ def _read_scores(path: Path) -> Metrics:
         balanced=_accuracy(content, "balanced_accuracy"),
         as_given=_accuracy(content["as_given"]),
         without_suspected=_of_any(content["without_suspected"]),
+        without_series=_of_any(content["without_series"]),
+        held_out=_held_out(content) if "held_out" in content else None,
         leaked=content["leaked"],
         calibrated=_honesty(content),
         uncalibrated=_honesty(content["uncalibrated"]),
         macro=Scores(**content["macro"], support=content["images"]),
         brand={brand: Scores(**scores) for brand, scores in content["brand"].items()},
         top_5=content.get("top_5"),
+    )
+
+
+def _held_out(content: Mapping[str, Any]) -> HeldOut:
+    held_out, gap = content["held_out"], content["gap"]
+    return HeldOut(
+        accuracy=_accuracy(held_out),
+        brand={name: (it["recall"], it["support"]) for name, it in held_out["brand"].items()},
+        **{name: held_out[name] for name in ("foldings", "lowest", "highest")},
+        **{name: gap[name] for name in ("difference", "low", "high")},
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from carbrand.node.wording import NO_BREAK, count, percent, percent_range
-from carbrand.report.results import Results
+from carbrand.node.wording import NO_BREAK, count, first_few, percent, percent_range
+from carbrand.report.results import HeldOut, Results
+from carbrand.scores.held_out_score import brands_of_gap
 from carbrand.scores.tuning_file import which_ships
 
 
@@ -62,6 +63,72 @@ def suspected_sentence(results: Results) -> str:
         return f"{of}: none is left without them."
     them = "it" if suspected == 1 else "them"
     return f"{of}; without {them} the accuracy would be {percent(others.accuracy)}."
+
+
+def series_sentence(results: Results) -> str:
+    """The accuracy without test photos of a series of training photos; empty without such."""
+    others = results.metrics.without_series
+    related = len(results.leak_free) - (others.images if others else 0)
+    if not related:
+        return ""
+    are = "is from one series" if related == 1 else "are from series"
+    of = f"{related:,} of the leak-free test photos {are} with training photos"
+    if others is None:
+        return f"{of}: none is left without them."
+    return f"{of}; without them the accuracy would be {percent(others.accuracy)}."
+
+
+def held_out_sentence(results: Results) -> str:
+    """What held-out photos promised, beside the test accuracy; empty where nothing is known."""
+    held_out = results.metrics.held_out
+    if not held_out:
+        return ""
+    it = held_out.accuracy
+    spread = ""
+    if held_out.foldings > 1:
+        between = percent_range(held_out.lowest, held_out.highest)
+        spread = f"; over {held_out.foldings} foldings {between}, which is the spread of training"
+    return (
+        f"Of {count(it.images, 'held-out training photo')}, the model classifies "
+        f"{percent(it.accuracy)} correctly (95{NO_BREAK}% interval "
+        f"{percent_range(it.accuracy_low, it.accuracy_high)}{spread})."
+    )
+
+
+def gap_sentence(results: Results) -> str:
+    """Whether chance explains the difference to the test photos, or what may."""
+    held_out = results.metrics.held_out
+    if not held_out:
+        return ""
+    points = f"{abs(100 * held_out.difference):.1f}{NO_BREAK}points"
+    interval = f"95{NO_BREAK}% interval {100 * held_out.low:+.1f} to {100 * held_out.high:+.1f}"
+    if held_out.low <= 0 <= held_out.high:
+        return f"Chance can explain the difference to the test photos ({interval} points)."
+    if held_out.difference > 0:
+        return (
+            f"The test photos are easier by {points} ({interval}), which chance does not explain: "
+            f"they may be alike, or like training photos. New photos may do worse."
+        )
+    found = any(finding.code == "drift" for finding in results.folders)
+    why = (
+        "they look unlike the training photos (drift, among the findings)"
+        if found
+        else "they are other photos than the training photos, or training photos of one scene were "
+        "not recognised as series (features.series, Datasets/groups.csv)"
+    )
+    return (
+        f"The test photos are harder by {points} ({interval}), which chance does not explain: "
+        f"{why}.{_brands_of_gap(results, held_out)} New photos may do as badly."
+    )
+
+
+def _brands_of_gap(results: Results, held_out: HeldOut) -> str:
+    brands = brands_of_gap(held_out.brand, results.leak_free)
+    named = [
+        f"{brand} ({correct} of {photos} correct, held out {percent(recall)})"
+        for brand, correct, photos, recall in brands
+    ]
+    return f" Most of it comes from {first_few(named, 3)}." if named else ""
 
 
 def calibration_sentence(results: Results) -> str:

@@ -23,7 +23,8 @@ MAX_CONFUSION_BRANDS = 20
 class PredictedPhoto:
     """One row of predictions.csv; `probabilities` in the order of the brands.
 
-    suspected: possibly a copy of a training photo, but not known to be `leaked`.
+    suspected: possibly a copy of a training photo, but not known to be `leaked`. series: from one
+    series with training photos, but no copy of one.
     """
 
     path: str
@@ -33,6 +34,7 @@ class PredictedPhoto:
     leaked: bool
     probabilities: tuple[float, ...]
     suspected: bool = False
+    series: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,12 @@ def make_predicted(
     probabilities: Sequence[float],
     brands: Sequence[str],
     suspected: bool = False,
+    series: bool = False,
 ) -> PredictedPhoto:
     """A row whose `predicted` is the most probable brand, the first one in a tie."""
     row = tuple(float(probability) for probability in probabilities)
     label = int(np.argmax(row))
-    return PredictedPhoto(path, actual, brands[label], row[label], leaked, row, suspected)
+    return PredictedPhoto(path, actual, brands[label], row[label], leaked, row, suspected, series)
 
 
 def evaluate_photos(
@@ -74,8 +77,9 @@ def evaluate_photos(
     """The metrics of the leak-free photos (at least one), and further ones of other selections.
 
     `as_given` is of all photos, `without_suspected` of leak-free photos that are not suspected
-    copies. temperature: of the model, for `uncalibrated`. `top_5` needs more than 5 brands,
-    `confusion` at most MAX_CONFUSION_BRANDS; all other keys are the same for the same brands.
+    copies, `without_series` of those from no series of training photos. temperature: of the model,
+    for `uncalibrated`. `top_5` needs more than 5 brands, `confusion` at most MAX_CONFUSION_BRANDS;
+    all other keys are the same for the same brands.
     """
     leak_free = [photo for photo in photos if not photo.leaked]
     by_brand = {brand: score_brand(leak_free, brand) for brand in brands}
@@ -99,14 +103,15 @@ def evaluate_photos(
     if len(brands) <= MAX_CONFUSION_BRANDS:
         metrics["confusion"] = count_confusion(leak_free, brands)
     metrics["as_given"] = score_accuracy(photos)
-    metrics["without_suspected"] = score_without_suspected(leak_free)
+    certain = [photo for photo in leak_free if not photo.suspected]
+    metrics["without_suspected"] = score_any(certain)
+    metrics["without_series"] = score_any([photo for photo in leak_free if not photo.series])
     return metrics
 
 
-def score_without_suspected(leak_free: Sequence[PredictedPhoto]) -> dict[str, float]:
-    """The accuracy without suspected copies; only `images`, 0, if no photo is left."""
-    certain = [photo for photo in leak_free if not photo.suspected]
-    return score_accuracy(certain) if certain else {"images": 0}
+def score_any(photos: Sequence[PredictedPhoto]) -> dict[str, float]:
+    """The accuracy; only `images`, 0, if there is no photo."""
+    return score_accuracy(photos) if photos else {"images": 0}
 
 
 def score_accuracy(photos: Sequence[PredictedPhoto]) -> dict[str, float]:
@@ -167,7 +172,7 @@ def score_balanced(photos: Sequence[PredictedPhoto]) -> dict[str, float]:
     }
 
 
-def wilson_interval(correct: int, n: int) -> tuple[float, float]:
+def wilson_interval(correct: float, n: int) -> tuple[float, float]:
     """The 95 % confidence interval of the proportion correct / n (Wilson, JASA 22, 1927)."""
     z = NormalDist().inv_cdf(0.975)
     share, z2 = correct / n, z * z

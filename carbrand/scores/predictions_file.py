@@ -16,13 +16,13 @@ PROBABILITY_DECIMALS = 6
 
 def write_predictions(path: Path, photos: Sequence[PredictedPhoto], brands: Sequence[str]) -> None:
     """Write `photos` in their order, with one `p_<brand>` column per brand."""
-    columns = [*COLUMNS, "suspected", *(f"p_{brand}" for brand in brands)]
+    columns = [*COLUMNS, "suspected", "series", *(f"p_{brand}" for brand in brands)]
     write_table(path, columns, [_cells(photo) for photo in photos])
 
 
 def _cells(photo: PredictedPhoto) -> list[str]:
     numbers = [f"{p:.{PROBABILITY_DECIMALS}f}" for p in (photo.confidence, *photo.probabilities)]
-    flags = [str(flag).lower() for flag in (photo.leaked, photo.suspected)]
+    flags = [str(flag).lower() for flag in (photo.leaked, photo.suspected, photo.series)]
     return [photo.path, photo.actual, photo.predicted, numbers[0], *flags, *numbers[1:]]
 
 
@@ -62,7 +62,7 @@ def _parse(record: Mapping[str, str], brands: Sequence[str]) -> PredictedPhoto:
         confidence=finite(record["confidence"]),
         leaked=parse_bool(record["leaked"]),
         probabilities=tuple(finite(record[f"p_{brand}"]) for brand in brands),
-        suspected=parse_bool(
-            record.get("suspected", "false")
-        ),  # missing in files of early versions
+        # Missing in files of early versions.
+        suspected=parse_bool(record.get("suspected", "false")),
+        series=parse_bool(record.get("series", "false")),
     )

@@ -53,18 +53,25 @@ class TrainedHead:
 def assign_folds(labels: np.ndarray, groups: Sequence[str], folds: int, seed: int) -> np.ndarray:
     """Stratified, grouped folds: a fold number for every photo, (n,) int.
 
-    Photos of one group are copies of one another and share a fold, so that no copy of a held-out
-    photo is in training. There are at most as many folds as groups. Each brand continues where the
-    one before ended, so that the folds are equally large too.
+    Photos of one group are copies of one another or of one scene and share a fold, so that no photo
+    of a held-out one's scene is in training. There are at most as many folds as groups. The largest
+    groups of a brand are dealt first, each to the fold with the fewest photos of the brand, and of
+    those to the one with the fewest photos.
     """
     rng = np.random.default_rng(seed)
     _, first, group = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
     label_of_group = labels[first]
-    dealt = np.concatenate(
-        [rng.permutation(np.flatnonzero(label_of_group == label)) for label in np.unique(labels)]
-    )
+    sizes = np.bincount(group)
     fold_of_group = np.empty(len(first), np.int64)
-    fold_of_group[dealt] = np.arange(len(dealt)) % min(folds, len(dealt))
+    photos = np.zeros(min(folds, len(first)), np.int64)
+    for label in np.unique(labels):
+        of_brand = np.zeros_like(photos)
+        drawn = rng.permutation(np.flatnonzero(label_of_group == label))
+        for number in drawn[np.argsort(-sizes[drawn], kind="stable")]:
+            fold = np.lexsort((photos, of_brand))[0]
+            fold_of_group[number] = fold
+            of_brand[fold] += sizes[number]
+            photos[fold] += sizes[number]
     return fold_of_group[group]
 
 

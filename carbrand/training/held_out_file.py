@@ -20,7 +20,7 @@ FOLDS, LOGITS = "folds.csv", "held_out.npy"
 class HeldOut:
     """Training photos, and the predictions of the heads that have not seen them.
 
-    paths, brands and groups: of each photo; copies of one another share a group. folds (n,) int:
+    paths, brands and groups: of each photo; photos of one series share a group. folds (n,) int:
     the fold that holds the photo out. logits (n, brands) float32: calibrated.
     """
 

@@ -43,7 +43,7 @@ def find_suspects(features: Features) -> list[Suspect]:
     """All of cleanlab's issues, and further photos up to LISTED; the most suspicious first."""
     labels, brands = features.labels, features.brands
     probabilities = predict_leave_one_out(
-        features.vectors, labels, features.groups, len(brands), features.recipe.widths
+        features.vectors, labels, features.series, len(brands), features.recipe.widths
     )
     issues, quality = _find_issues(labels, probabilities)
     others = probabilities.copy()
@@ -75,8 +75,8 @@ def predict_leave_one_out(
 ) -> np.ndarray:
     """Held-out probabilities (n, brands) of every photo, with doubtful photos weighted down.
 
-    vectors: (n, views, d) float32. labels: (n,) int. groups: photos of one group are copies of one
-    another and are held out together. widths: as for `train_head`.
+    vectors: (n, views, d) float32. labels: (n,) int. groups: photos of one group are of
+    one scene and are held out together. widths: as for `train_head`.
     """
     rows = DesignMatrix.build(vectors, Standardizer.fit(vectors, widths))
     members = _members(groups)

@@ -28,13 +28,15 @@ class Features:
     """Vectors of the training photos, and a path, brand and group for each row.
 
     vectors: (photos, views, d) float32, a memory map; view 0 is the unaugmented photo.
-    groups: the same for copies of one another. network: the Keras file that computed the vectors.
+    groups: the same for copies of one another. series: the same for photos of one scene, copies
+    among them. network: the Keras file that computed the vectors.
     """
 
     vectors: np.ndarray
     paths: list[str]
     photo_brands: list[str]
     groups: list[str]
+    series: list[str]
     recipe: Recipe
     network: Path
 
@@ -58,6 +60,7 @@ class Features:
             paths=[self.paths[row] for row in kept],
             photo_brands=[self.photo_brands[row] for row in kept],
             groups=[self.groups[row] for row in kept],
+            series=[self.series[row] for row in kept],
         )
 
 
@@ -68,6 +71,7 @@ class StoredPhoto:
     path: str
     brand: str
     group: str
+    series: str
 
 
 def network_file(folder: Path) -> Path:
@@ -85,9 +89,24 @@ def file_of_test_vectors(folder: Path) -> Path:
     return folder / "test_vectors.npy"
 
 
-def write_test_photos(folder: Path, paths: Sequence[str]) -> None:
-    """Write which photo is in each row of the vectors of test photos."""
-    write_table(folder / "test_photos.csv", ("path",), [(path,) for path in paths])
+def write_test_photos(folder: Path, paths: Sequence[str], series: Sequence[str]) -> None:
+    """Write which photo is in each row of the vectors of test photos, and its series.
+
+    series: of training photos, by the path of the first; empty where it belongs to none.
+    """
+    rows = list(zip(paths, series, strict=True))
+    write_table(folder / "test_photos.csv", ("path", "series"), rows)
+
+
+def read_test_series(folder: Path, unlearned: Collection[str]) -> dict[str, str]:
+    """Test photo → a training photo of its series, where there is one. unlearned: paths of others.
+
+    unlearned: paths of training photos that the model was not trained on.
+    """
+    photos = read_table(folder / "photos.csv")[1]
+    learned = {photo["series"]: photo["path"] for photo in photos if photo["path"] not in unlearned}
+    rows = read_table(folder / "test_photos.csv")[1]
+    return {row["path"]: learned[row["series"]] for row in rows if row["series"] in learned}
 
 
 def read_test_vectors(folder: Path, paths: Sequence[str]) -> np.ndarray:
@@ -116,6 +135,7 @@ def read_features(folder: Path) -> Features:
         paths=[photo.path for photo in photos],
         photo_brands=[photo.brand for photo in photos],
         groups=[photo.group for photo in photos],
+        series=[photo.series for photo in photos],
         recipe=Recipe(**recipe | {"widths": tuple(recipe["widths"])}),
         network=network_file(folder),
     )

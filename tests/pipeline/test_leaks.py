@@ -181,7 +181,7 @@ def test_a_brand_of_copies_of_one_photo_is_too_few_to_learn_and_validate():
     names = [f"train/{name}.jpg" for name in "abcd"]
     groups = ["g", "g", "h", "i"]
     vectors = np.zeros((4, 1, 2), np.float32)
-    features = Features(vectors, names, ["x", "x", "y", "y"], groups, RECIPE, Path())
+    features = Features(vectors, names, ["x", "x", "y", "y"], groups, groups, RECIPE, Path())
     with pytest.raises(UserError, match="x has 1 training photo without copies of one another"):
         exclude_copies(features, [], replace(RULES, duplicate="warn"))
 
@@ -216,7 +216,9 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_nodes() -> None:
     params, artifacts = Path("params.yaml"), Path("artifacts")
     checked = artifacts / "validate"
-    validate.main(params, Path("Datasets/train"), Path("Datasets/test"), checked)
+    validate.main(
+        params, Path("Datasets/train"), Path("Datasets/test"), Path("groups.csv"), checked
+    )
     features.main(params, checked / "manifest.csv", Path(".vectors"), artifacts / "features")
     learned = artifacts / "features", Path(".training"), artifacts / "train"
     train.main(params, *learned)

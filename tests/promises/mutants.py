@@ -78,7 +78,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "photos turned by a quarter come out upside down",
-        "carbrand/photos/photo.py",
+        "carbrand/photos/decode/exif.py",
         "6: Image.Transpose.ROTATE_270",
         "6: Image.Transpose.ROTATE_90",
         _test("photo", "every_exif_orientation_is_undone_as_pillow_does"),
@@ -276,7 +276,7 @@ MUTANTS = (
         "training",
         "the node forgets which photos are copies when it deals out folds",
         "stages/train.py",
-        "assign_folds(labels, features.groups, params.folds, params.seed)",
+        "assign_folds(labels, features.series, params.folds, params.seed)",
         "assign_folds(labels, features.paths, params.folds, params.seed)",
         _planted("copies_share_a_fold_of_the_node_too"),
     ),

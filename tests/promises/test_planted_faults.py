@@ -202,7 +202,13 @@ def clear(groups: list[str] | None = None) -> Features:
     paths = [f"{number:02}.png" for number in range(36)]
     recipe = Recipe("stretch", 64, (5,))
     return Features(
-        vectors.astype(np.float32), paths, brands, groups or paths, recipe, Path("network.h5")
+        vectors.astype(np.float32),
+        paths,
+        brands,
+        paths,
+        groups or paths,
+        recipe,
+        Path("network.h5"),
     )
 
 

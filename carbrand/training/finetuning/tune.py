@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from carbrand.scores.held_out_score import HeldOutScore, count_held_out
 from carbrand.scores.history import Epoch, describe_epoch
 from carbrand.training.calibration import cross_fit, fit_temperature
 from carbrand.training.finetuning.devices import distribute, dtype_policy
@@ -51,13 +52,15 @@ class Tuned:
 class TunedModel:
     """network: photos to vectors, for photos of predict_px, with its kernel (d, brands) and bias.
 
-    verdict: against the frozen one. history: mean over the held-out runs.
+    verdict: against the frozen one. history: mean over the held-out runs. held_out: what they
+    promise.
     network, kernel and bias are None where the frozen model ships.
     """
 
     verdict: Verdict
     temperature: float
     history: list[Epoch]
+    held_out: HeldOutScore
     network: Any = None
     kernel: np.ndarray | None = None
     bias: np.ndarray | None = None
@@ -95,13 +98,21 @@ def tune(
         learned = np.flatnonzero(frozen.folds != fold)
         results.append(tuner.run(f"without-fold-{fold}", learned, held_out[-1], start))
     asked = np.concatenate(held_out)
-    verdict, temperature = judge(results, asked, frozen, photos.labels, params)
-    history = mean_history([result.history for result in results])
+    logits = np.concatenate([result.logits for result in results]).astype(np.float64)
+    labels, series = photos.labels[asked], [frozen.groups[number] for number in asked]
+    temperature = fit_temperature(logits, labels)
+    verdict = judge(logits, frozen.logits[asked], labels, series, params)
+    tuned = TunedModel(
+        verdict,
+        temperature,
+        mean_history([result.history for result in results]),
+        count_held_out(logits, labels, sorted(set(frozen.brands)), series),
+    )
     if not verdict.ships_tuned:
-        return TunedModel(verdict, temperature, history)
+        return tuned
     everyone = np.arange(len(photos.labels))
     shipped = tuner.run("all", everyone, everyone[:0], _rows(first.kernel, first.bias))
-    return TunedModel(verdict, temperature, history, tuner.final, shipped.kernel, shipped.bias)
+    return replace(tuned, network=tuner.final, kernel=shipped.kernel, bias=shipped.bias)
 
 
 def _rows(kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -178,16 +189,15 @@ class _Tuner:
 
 
 def judge(
-    results: Sequence[Tuned],
-    asked: np.ndarray,
-    frozen: HeldOut,
+    logits: np.ndarray,
+    of_frozen: np.ndarray,
     labels: np.ndarray,
+    series: Sequence[str],
     params: FinetuneParams,
-) -> tuple[Verdict, float]:
-    """The verdict on the photos `asked`, and the temperature of the tuned model."""
-    raw = np.concatenate([result.logits for result in results]).astype(np.float64)
-    groups = [frozen.groups[number] for number in asked]
-    temperature = fit_temperature(raw, labels[asked])
-    parts = assign_folds(labels[asked], groups, _PARTS, params.seed)
-    logits = cross_fit(raw, labels[asked], parts)
-    return compare(frozen.logits[asked], logits, labels[asked], params), temperature
+) -> Verdict:
+    """The verdict on photos that neither model has seen.
+
+    logits (n, brands): of the tuned model, not calibrated. of_frozen (n, brands): calibrated.
+    """
+    parts = assign_folds(labels, series, _PARTS, params.seed)
+    return compare(of_frozen, cross_fit(logits, labels, parts), labels, params)

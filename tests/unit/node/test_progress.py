@@ -30,7 +30,9 @@ def learn(epochs: int) -> int:
     noise = np.random.default_rng(0).normal(0, 1, (30, 1, 6))
     vectors = (2 * np.eye(3, 6)[labels][:, None] + noise).astype(np.float32)
     names, brands = [f"{n:02}" for n in range(30)], [f"brand {label}" for label in labels]
-    features = Features(vectors, names, brands, names, Recipe("stretch", 32, (6,)), Path("n"))
+    features = Features(
+        vectors, names, brands, names, names, Recipe("stretch", 32, (6,)), Path("n")
+    )
     params = read_section(ROOT / "params.yaml", "train", TrainParams)
     head = train(features, dataclasses.replace(params, epochs=epochs))
     return head.history[-1].epoch

@@ -66,14 +66,14 @@ def test_predictions_come_back(tmp_path):
 
 def test_features_come_back(tmp_path):
     vectors = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
-    photos = [StoredPhoto(ODD, "b", "g"), StoredPhoto("y", "a", "h")]
+    photos = [StoredPhoto(ODD, "b", "g", "s"), StoredPhoto("y", "a", "h", "t")]
     recipe = Recipe("pad", 64, (2, 1))
     np.save(vectors_file(tmp_path), vectors)
     write_photos(tmp_path, photos, recipe)
     features = read_features(tmp_path)
     assert np.array_equal(features.vectors, vectors)
     assert (features.paths, features.brands) == ([ODD, "y"], ["a", "b"])
-    assert features.groups == ["g", "h"]
+    assert (features.groups, features.series) == (["g", "h"], ["s", "t"])
     assert features.labels.tolist() == [1, 0]
     assert features.recipe == recipe
     assert features.network == tmp_path / "network.h5"
@@ -86,12 +86,14 @@ def test_photos_can_be_taken_out_of_features(tmp_path):
         ["x", "y", "z"],
         ["b", "a", "b"],
         ["g", "h", "g"],
+        ["s", "t", "s"],
         Recipe("pad", 8, (2,)),
         tmp_path,
     )
     rest = features.without({"x", "not there"})
     assert np.array_equal(rest.vectors, vectors[1:])
     assert (rest.paths, rest.photo_brands, rest.groups) == (["y", "z"], ["a", "b"], ["h", "g"])
+    assert rest.series == ["t", "s"]
     assert features.without(set()).paths == ["x", "y", "z"]
 
 

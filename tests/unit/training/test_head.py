@@ -379,7 +379,9 @@ def test_vectors_that_are_not_finite_raise_a_one_line_error(width):
     vectors[3, 1, 2] = np.inf
     paths = alone(labels)
     brands = [f"brand {label}" for label in labels]
-    features = Features(vectors, paths, brands, paths, Recipe("stretch", 32, (width,)), Path("n"))
+    features = Features(
+        vectors, paths, brands, paths, paths, Recipe("stretch", 32, (width,)), Path("n")
+    )
     params = read_section(ROOT / "params.yaml", "train", TrainParams)
     with pytest.raises(UserError, match="finite") as caught:
         train(features, dataclasses.replace(params, epochs=2))
@@ -391,7 +393,9 @@ def test_balanced_accuracy_shows_that_a_rare_brand_is_never_predicted():
     names = [f"{number:03}" for number in range(202)]
     brands = ["rare"] * 2 + ["usual"] * 200
     vectors = np.zeros((202, 1, 4), np.float32)
-    features = Features(vectors, names, brands, names, Recipe("stretch", 32, (4,)), Path("n"))
+    features = Features(
+        vectors, names, brands, names, names, Recipe("stretch", 32, (4,)), Path("n")
+    )
     logits = np.tile([0.0, 4.0], (202, 1))
     epoch = Epoch(1, 0.1, 0.99, 0.1, 200 / 202)
     head = TrainedHead(

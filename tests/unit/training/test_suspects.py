@@ -35,7 +35,7 @@ def make_features(vectors: np.ndarray, labels: np.ndarray, groups: list[str] | N
     paths = [f"train/{number:03}.png" for number in range(len(labels))]
     brands = [NAMES[label] for label in labels]
     recipe = Recipe("stretch", 32, (vectors.shape[2],))
-    return Features(vectors, paths, brands, groups or paths, recipe, Path("network.h5"))
+    return Features(vectors, paths, brands, paths, groups or paths, recipe, Path("network.h5"))
 
 
 def clouds(photos: int = 60, views: int = 2, spread: float = 0.5, width: int = 40):
@@ -81,6 +81,7 @@ def sample(
         vectors,
         [row.path for row in rows],
         [row.brand for row in rows],
+        [row.path for row in rows],
         [row.path for row in rows],
         recipe,
         file,
@@ -141,6 +142,7 @@ def test_the_order_of_the_photos_does_not_show():
         [features.paths[n] for n in order],
         [features.photo_brands[n] for n in order],
         [features.groups[n] for n in order],
+        [features.series[n] for n in order],
         features.recipe,
         features.network,
     )
