@@ -18,12 +18,14 @@ def test_what_a_test_starts_can_be_interrupted(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_so_it_can_where_the_tests_themselves_cannot():
+def test_so_it_can_where_the_tests_themselves_cannot(tmp_path):
     this = f"{__file__}::{test_what_a_test_starts_can_be_interrupted.__name__}"
+    # In a folder of its own: pytest would delete what earlier runs left, however long that takes.
+    own = ["-p", "no:cacheprovider", "--basetemp", str(tmp_path / "its")]
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", this],
+            [sys.executable, "-m", "pytest", "-q", *own, this],
             cwd=ROOT,
             capture_output=True,
             text=True,
