@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +15,9 @@ from PIL import Image
 from carbrand.network.keras_import import import_keras
 from carbrand.training.finetuning.fit import Photos
 from carbrand.training.finetuning.photo_batches import PhotoCache
+from carbrand.training.finetuning.run_file import RunFile
 from carbrand.training.finetuning.settings import FinetuneParams
+from carbrand.training.finetuning.tune import TunedModel, Watch, tune
 from carbrand.training.held_out_file import HeldOut
 from tests.conftest import PAINTS, draw_photo
 
@@ -87,3 +94,29 @@ def draw_photos(count: int = 18, mixed: bool = False) -> tuple[Photos, HeldOut]:
         lambda number: np.asarray(Image.fromarray(drawn[number]).resize((40, 40)))
     )
     return Photos(cache, cache, enlarged, labels, np.ones(count, np.float32)), frozen
+
+
+def run(
+    folder: Path,
+    params: FinetuneParams = PARAMS,
+    data: tuple[Photos, HeldOut] | None = None,
+    on_epoch: Callable[[str, int], None] = lambda _run, _epoch: None,
+    network: Any = None,
+) -> TunedModel:
+    """Tune the small network, or another one, on the drawn photos; `folder` keeps its state."""
+    photos, frozen = data or draw_photos()
+
+    @contextlib.contextmanager
+    def progress(name: str):
+        yield lambda epoch, _metrics: on_epoch(name, epoch)
+
+    watch = Watch(lambda name: RunFile(folder, "0" * 64, name), lambda _name: [], progress)
+    tuned = network or make_network()
+    return tune(import_keras(), tuned, 3, frozen, photos, params, watch)
+
+
+def losses_of_two_epochs() -> list[float]:
+    """On the devices that there are."""
+    params = dataclasses.replace(PARAMS, epochs=2, dropout=0.0, compare_photos=1)
+    with tempfile.TemporaryDirectory() as folder:
+        return [epoch.loss for epoch in run(Path(folder), params).history]
