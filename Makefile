@@ -59,7 +59,7 @@ merge-drivers: $(READY)
 	@$(RUN) python -m carbrand.pipeline.lock_merge install
 
 test: $(TOOLS)  ## prove it
-	@$(RUN) python -m pytest -n auto --dist worksteal $(ARGS)
+	@$(RUN) PYTHONDONTWRITEBYTECODE= python -m pytest -n auto --dist worksteal $(ARGS)
 
 torture: $(TOOLS)  ## hold the promises to the full, and print the figures (takes long)
 	@$(RUN) TORTURE=1 python -m pytest tests/promises tests/unit tests/pipeline $(ARGS)

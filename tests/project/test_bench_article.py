@@ -147,22 +147,19 @@ def test_the_articles_script_learns_colours_on_a_frozen_base(tmp_path, divide):
 
 @pytest.mark.usefixtures("on_tensorflow")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_guides_way_learns_colours_and_fine_tunes_the_base(tmp_path):
+@pytest.mark.parametrize(
+    ("train_and_predict", "epochs", "rate"),
+    [
+        (keras_guide.train_and_predict, (20, 1), keras_guide.FINE_RATE),
+        (plain_tuning.train_and_predict, (2,), plain_tuning.RATE),
+    ],
+    ids=["guide", "plain"],
+)
+def test_who_tunes_the_base_learns_colours_in_small_steps(
+    tmp_path, train_and_predict, epochs, rate
+):
     folder = draw_dataset(tmp_path / "photos", train=12)
     base = small_base(1 / 255)
     before = kernel(base)
-    answers = keras_guide.train_and_predict(folder, base, tmp_path, 20, 1)
-    assert answers == EXPECTED
-    # Two small steps of Adam.
-    assert 0 < abs(kernel(base) - before).max() < 5 * keras_guide.FINE_RATE
-
-
-@pytest.mark.usefixtures("on_tensorflow")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_plain_fine_tuning_learns_colours_and_tunes_the_base(tmp_path):
-    folder = draw_dataset(tmp_path / "photos", train=12)
-    base = small_base(1 / 255)
-    before = kernel(base)
-    answers = plain_tuning.train_and_predict(folder, base, tmp_path, 2)
-    assert answers == EXPECTED
-    assert 0 < abs(kernel(base) - before).max() < 5 * plain_tuning.RATE
+    assert train_and_predict(folder, base, tmp_path, *epochs) == EXPECTED
+    assert 0 < abs(kernel(base) - before).max() < 5 * rate

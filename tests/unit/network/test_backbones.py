@@ -15,7 +15,7 @@ import pytest
 from carbrand.network import lite_weights
 from carbrand.network.backbones import BACKBONES, build_backbone, build_classifier, check_weights
 from carbrand.network.keras_import import import_keras
-from carbrand.node.errors import UserError
+from tests.support.refusals import one_line
 from tests.support.running import in_torture
 
 pytestmark = [
@@ -29,14 +29,6 @@ pytestmark = [
 LITE0 = "efficientnet_lite0"
 SIZE_PX = 64
 PHOTOS = np.random.default_rng(1).integers(0, 256, (3, SIZE_PX, SIZE_PX, 3), dtype=np.uint8)
-
-
-def one_line(act: Callable[[], object]) -> str:
-    with pytest.raises(UserError) as refused:
-        act()
-    (line,) = refused.value.problems
-    assert line.isprintable()
-    return line
 
 
 @pytest.fixture(scope="module")

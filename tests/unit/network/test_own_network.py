@@ -15,7 +15,7 @@ import pytest
 from carbrand.network.backbones import build_backbone, check_weights, levels_of
 from carbrand.network.keras_import import import_keras
 from carbrand.network.pooling import add_pooling
-from carbrand.node.errors import UserError
+from tests.support.refusals import one_line
 from tests.support.small_networks import draw
 
 pytestmark = [
@@ -26,14 +26,6 @@ pytestmark = [
 
 SIZE_PX = 32
 PHOTOS = np.stack([draw(number, SIZE_PX) for number in range(2)]).astype("f4")
-
-
-def one_line(act: Callable[[], object]) -> str:
-    with pytest.raises(UserError) as refused:
-        act()
-    (line,) = refused.value.problems
-    assert line.isprintable()
-    return line
 
 
 def maps_of(keras: Any, photos: Any) -> Any:
