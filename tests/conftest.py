@@ -198,13 +198,28 @@ def copy_project(target: Path) -> Path:
     return Path(shutil.copytree(ROOT, target, ignore=MADE_HERE))
 
 
+def save_backbone(project: Path) -> str:
+    """A small backbone of fixed random weights in the project's weights/; its name there."""
+    name = "weights/small.h5"
+    (project / "weights").mkdir(exist_ok=True)
+    # In another process, for this one may be on TensorFlow, or on nothing yet.
+    code = "import sys; from tests.support.small_networks import save_own_backbone as save; "
+    command = [sys.executable, "-c", f"{code}save(sys.argv[1])", name]
+    done = run(command, project, {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    return name
+
+
 def make_project(target: Path) -> Path:
-    """A copy of the project with a few drawn photos and params that take seconds."""
+    """A copy of the project with a few drawn photos, a small backbone and params for seconds."""
     copy_project(target)
     draw_dataset(target / "Datasets")
-    edit_params(target, features__size_px=64, features__views=2, train__epochs=5, plot__dpi=50)
+    backbone = save_backbone(target)
+    edit_params(target, features__backbone=backbone, features__size_px=64, features__views=2)
+    edit_params(target, train__epochs=5, plot__dpi=50)
     git(target, "init", "-q", "-b", "main")
     git(target, "add", "-A")
+    git(target, "add", "-f", backbone)  # or no clone would have it
     git(target, "commit", "-qm", "start")
     return target
 

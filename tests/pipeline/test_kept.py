@@ -178,7 +178,8 @@ def test_a_version_that_nobody_could_make_again_is_promoted_only_when_a_person_a
 
 
 def test_retrain_runs_nothing_of_which_the_commit_would_lack_a_part(finished: Path):
-    edit_params(finished, features__weights="weights/own.h5")
+    own = {"features__backbone": "efficientnet_lite0", "features__weights": "weights/own.h5"}
+    edit_params(finished, **own)
     git(finished, "commit", "-qam", "own weights")
     touch(finished, "weights/own.h5")
     done = carbrand(finished, "retrain")

@@ -42,9 +42,13 @@ def text_named_jpg(project: Path) -> None:
     edit_params(project, validate__unreadable="error")
 
 
+def other_weights(project: Path, weights: str) -> None:
+    edit_params(project, features__backbone="efficientnet_lite0", features__weights=weights)
+
+
 def wrong_weights(project: Path) -> None:
     (project / "weights/mine.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + b"\0" * 100)
-    edit_params(project, features__weights="weights/mine.h5")
+    other_weights(project, "weights/mine.h5")
 
 
 def params_typo(project: Path) -> None:
@@ -92,7 +96,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
         "dvc.lock is damaged, perhaps by a merge",
     ),
     "a missing weights file": (
-        lambda p: edit_params(p, features__weights="weights/none.h5"),
+        lambda p: other_weights(p, "weights/none.h5"),
         "weights/none.h5",
     ),
     "a broken weights file": (wrong_weights, "weights/mine.h5"),

@@ -15,7 +15,7 @@ import yaml
 from carbrand.network.engines import _GPU_DEVICES, open_engine
 from carbrand.network.keras_import import import_keras
 from carbrand.network.network_file import read_network
-from tests.conftest import ROOT, draw_dataset, edit_params, run
+from tests.conftest import ROOT, draw_dataset, edit_params, run, save_backbone
 
 needs_openvino = pytest.mark.skipif(
     importlib.util.find_spec("openvino") is None, reason="needs OpenVINO"
@@ -170,7 +170,8 @@ def validated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     draw_dataset(folder / "Datasets")
     (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    edit_params(folder, features__size_px=64, features__views=2, train__epochs=5)
+    edit_params(folder, features__backbone=save_backbone(folder), features__size_px=64)
+    edit_params(folder, features__views=2, train__epochs=5)
     assert needed_by_node(folder, "validate") == set()
     return folder
 

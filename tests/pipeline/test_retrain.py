@@ -35,7 +35,7 @@ from tests.conftest import (
     remember,
     run,
 )
-from tests.support.running import Run, await_that, bits, in_torture, leftovers
+from tests.support.running import LONG, Run, await_that, bits, in_torture, leftovers
 from tests.support.toy import MODEL, PAUSE, make_toy
 
 RETRAIN = ("-m", "carbrand.cli", "retrain")
@@ -546,7 +546,7 @@ def test_told_to_stop_it_ends_after_its_run_has_put_everything_back(
         edit_params(ran, fit__l2=0.5)
     else:
         node = "features"
-        edit_params(ran, features__size_px=448, features__views=40)
+        edit_params(ran, **LONG)
     git(ran, "commit", "-qam", "longer")
     before = bits(ran)
     running = Run(ran, command=(sys.executable, *RETRAIN))

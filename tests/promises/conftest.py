@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import edit_params
-from tests.support.running import THOROUGH, in_torture
+from tests.support.running import LONG, THOROUGH, in_torture
 from tests.support.toy import PAUSE
 
 
@@ -43,5 +43,5 @@ def slow(pipeline: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mon
         monkeypatch.setenv(PAUSE, "fit works=600")
         edit_params(pipeline, fit__l2=0.5)
         return "fit"
-    edit_params(pipeline, features__size_px=448, features__views=40)
+    edit_params(pipeline, **LONG)
     return "features"

@@ -540,7 +540,7 @@ def test_a_disk_that_gets_full_costs_nothing(finished, tmp_path):
         project = Path(shutil.copytree(finished, disk / "project", symlinks=True))
         shutil.rmtree(project / ".vectors")
         before = bits(project)
-        edit_params(project, features__size_px=96)
+        edit_params(project, features__backbone="efficientnet_lite0", features__size_px=96)
         filler = disk / "filler"
         with filler.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - 1_000_000)

@@ -20,6 +20,12 @@ from tests.conftest import SET_BY_TESTS
 
 NODES = ("validate", "features", "train", "finetune", "evaluate", "plot")
 DEADLINE_S = 120.0
+# Params with which the node `features` takes long.
+LONG = {
+    "features__backbone": "efficientnet_lite0",
+    "features__size_px": 448,
+    "features__views": 40,
+}
 THOROUGH = os.environ.get("TORTURE") == "1"
 # Tests that only `make torture` has the time for. Skipped, they let no project be made.
 in_torture = pytest.mark.skipif(not THOROUGH, reason="make torture")

@@ -9,9 +9,10 @@ import numpy as np
 
 from carbrand.model.model_file import save_classifier
 from carbrand.network.backbones import build_backbone, levels_of
-from carbrand.network.keras_import import import_keras
+from carbrand.network.keras_import import import_keras, import_keras_to_build
 from carbrand.network.pooling import add_pooling
 from carbrand.vectors.feature_store import Recipe
+from tests.support.random_weights import randomise
 
 SIZE_PX = 64
 
@@ -32,6 +33,26 @@ def save_small_network(path: Path) -> Path:
     vector = keras.layers.GlobalAveragePooling2D(name="a_pool")(wide)
     keras.Model(photos, vector, name="small").save(path)
     return path
+
+
+def save_own_backbone(path: str) -> None:
+    """A backbone of one's own with fixed random weights, built where TensorFlow is not needed.
+
+    It has what those have that people use: maps of several sizes, batch norms, layers by channel.
+    """
+    keras = import_keras_to_build()
+    layers = keras.layers
+    photos = keras.Input((SIZE_PX, SIZE_PX, 3), name="photos")
+    x = layers.Rescaling(1 / 128, offset=-1, name="scale")(photos)
+    for stage, channels in enumerate((8, 16, 64, 192)):
+        conv = layers.Conv2D(channels, 3, strides=2, padding="same", name=f"conv{stage}")
+        x = layers.BatchNormalization(name=f"norm{stage}")(conv(x))
+        x = layers.ReLU(6, name=f"relu{stage}")(x)
+        wide = layers.DepthwiseConv2D(3, padding="same", name=f"wide{stage}")
+        x = layers.Add(name=f"add{stage}")([x, wide(x)])
+    model = keras.Model(photos, x, name="small")
+    randomise(model)
+    model.save(path)
 
 
 # The later one first.
