@@ -20,7 +20,7 @@ from carbrand.checks.copies.fingerprint import fingerprint
 from carbrand.node.errors import UserError
 from carbrand.parallel.ray_map import map_on_ray
 from carbrand.photos.photo import open_photo, read_file
-from tests.conftest import ROOT, draw_photo, run
+from tests.conftest import ROOT, draw_photo, run, save_backbone
 
 
 def free_port() -> int:
@@ -68,7 +68,18 @@ def chunks_of(items, size=4):
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def look_at(path: str) -> tuple[str, int, object]:
+def look_at(path: str, marks: str) -> tuple[str, int, object]:
+    """Looks at a photo once two processes are at work; the first at 09.png is killed meanwhile."""
+    workers, killed = Path(marks) / "workers", Path(marks) / "killed"
+    (workers / str(os.getpid())).touch()
+    end = time.monotonic() + 60
+    while len(list(workers.iterdir())) < 2:
+        if time.monotonic() > end:
+            raise TimeoutError("no other worker came")
+        time.sleep(0.01)
+    if path.endswith("09.png") and not killed.exists():
+        killed.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     photo = open_photo(path, read_file(path), 10**6)
     return path, os.getpid(), fingerprint(photo)
 
@@ -84,9 +95,12 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-def test_photos_come_back_in_order_and_with_the_same_result(photos, cluster):
-    there = list(map_on_ray(look_at, chunks_of(photos), cluster))
-    here = [look_at(path) for path in photos]
+def test_two_workers_give_in_order_what_one_process_gives_though_one_is_killed(photos, cluster):
+    marks = Path.cwd() / "marks"
+    (marks / "workers").mkdir(parents=True)
+    there = list(map_on_ray(partial(look_at, marks=str(marks)), chunks_of(photos), cluster))
+    assert (marks / "killed").exists()
+    here = [look_at(path, str(marks)) for path in photos]
     assert [path for path, _, _ in there] == photos
     workers = {process for _, process, _ in there}
     assert os.getpid() not in workers
@@ -94,43 +108,10 @@ def test_photos_come_back_in_order_and_with_the_same_result(photos, cluster):
         assert pickle.dumps(far) == pickle.dumps(near)
 
 
-def wait_for_another(number: int, folder: str) -> int:
-    """Returns once two processes have come here."""
-    (Path(folder) / str(os.getpid())).touch()
-    end = time.monotonic() + 60
-    while len(list(Path(folder).iterdir())) < 2:
-        if time.monotonic() > end:
-            raise TimeoutError("no other worker came")
-        time.sleep(0.01)
-    return number
-
-
-def test_two_workers_work_at_once(cluster, tmp_path):
-    there = map_on_ray(
-        partial(wait_for_another, folder=str(tmp_path)), chunks_of(range(8)), cluster
-    )
-    assert list(there) == list(range(8))
-
-
-def die_once(number: int, mark: str) -> int:
-    """Kills its own process at the first attempt at number 9."""
-    if number == 9 and not Path(mark).exists():
-        Path(mark).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number * number
-
-
 def fail_at(number: int, where: int) -> int:
     if number == where:
         raise UserError("one line", "another line")
     return number
-
-
-def test_a_killed_worker_loses_nothing(cluster, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    results = map_on_ray(partial(die_once, mark="killed"), chunks_of(range(20)), cluster)
-    assert list(results) == [number * number for number in range(20)]
-    assert (tmp_path / "killed").exists()
 
 
 def test_what_the_function_raises_comes_out_as_it_is_after_the_results_before_it(cluster):
@@ -173,7 +154,8 @@ def test_validate_and_features_write_the_same_bytes_there(photos, cluster, tmp_p
         target.mkdir(parents=True, exist_ok=True)
         Path(path).rename(target / Path(path).name)
     params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    params["features"] |= {"size_px": 64, "views": 2}
+    own = save_backbone(tmp_path)
+    params["features"] |= {"backbone": own, "size_px": 64, "views": 2}
     params["validate"] |= {"label_conflict": "warn", "duplicate": "warn"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
     for out, env in (("here", {}), ("there", {"RAY_ADDRESS": cluster})):
