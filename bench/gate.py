@@ -5,14 +5,20 @@ old one, the rest both or neither. For several shares of photos that differ, and
 accuracy, the verdicts are counted, with the margin and confidence of params.yaml. Every brand has
 photos enough and no floor is broken: either could only keep more models out.
 
+Then a year of it on the same test photos, for models that all lose just the margin: how likely any
+of them passes, each week one, or up to five until one passes; by a gate that forgets and by the
+ledger's. A fifth of the photos are such that models differ on them; the old model names 75 % of
+those right, a new one 50 %, photo by photo independently, and they are the same photos every week.
+
 Beside it two ways that are common: to promote where a bootstrap interval (its lower end as sure as
 the gate) lies above the margin, and wherever McNemar's test does not call the new model worse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -20,8 +26,9 @@ from bench.measure import ROOT
 from carbrand.node.params import read_section
 from carbrand.release.gate import statistics
 from carbrand.release.gate.gate_params import GateParams
+from carbrand.release.gate.ledger import share_of_error
 
-PHOTOS = (38, 100, 1_000)
+PHOTOS = (38, 100, 300, 1_000)
 # Of photos that one model names right and the other does not.
 SHARES = (0.05, 0.075, 0.1, 0.15, 0.2, 0.3)
 WORSE = (1.0, 1.5, 2.0)  # margins
@@ -29,6 +36,12 @@ GOOD = (0.0, 0.02, 0.05)
 SHARES_OF_GOOD = (0.05, 0.1, 0.2)
 RETRAININGS = 10_000
 RESAMPLES = 1_000
+YEARS = 2_000
+WEEKS = 52
+TRIES = 5
+CONTESTED = 0.2
+# Verdicts before that were no promotions.
+PAID = (0, 4, 12, 51)
 
 
 @dataclass(frozen=True)
@@ -74,9 +87,12 @@ class Tables:
         counts = np.argwhere(np.add.outer(np.arange(n + 1), np.arange(n + 1)) <= n)
         return cls(n, counts, np.zeros(len(counts)))
 
-    def judge(self, params: GateParams) -> Verdicts:
-        """What the gate says of them. Its p-value falls as the score grows, so few are computed."""
-        level = 1 - params.confidence
+    def judge(self, params: GateParams, level: float | None = None) -> Verdicts:
+        """What the gate says of them. Its p-value falls as the score grows, so few are computed.
+
+        level: of the test, by default that of a verdict by itself.
+        """
+        level = 1 - params.confidence if level is None else level
         scores = statistics.score(self.n, self.counts[:, 0], self.counts[:, 1], params.margin)
         order = np.argsort(scores)
 
@@ -88,7 +104,7 @@ class Tables:
         shown = np.isin(np.arange(len(order)), order[first:])
         return Verdicts(
             promoted=float(self.weights @ shown),
-            rejected=float(self.weights @ (self._worse(level) & ~shown)),
+            rejected=float(self.weights @ (self._worse(1 - params.confidence) & ~shown)),
             bound=p(first) if first < len(order) else 0.0,
         )
 
@@ -138,6 +154,81 @@ def print_false_promotions(params: GateParams) -> None:
         print(f"| {n:,} | {' | '.join(f'{100 * share:.1f} %' for share in shares)} |", flush=True)
 
 
+@dataclass(frozen=True)
+class Years:
+    """Weeks of retraining on the same n photos; every candidate loses the margin in truth.
+
+    scores (years, weeks, tries): Tango's, of one candidate after another.
+    """
+
+    n: int
+    scores: np.ndarray
+
+    @classmethod
+    def draw(cls, n: int, tries: int, params: GateParams, years: int = YEARS) -> Years:
+        """Draw the old model's answers for each year's photos, and every candidate's for those."""
+        rng = np.random.default_rng(0)
+        contested = rng.binomial(n, CONTESTED, years)
+        wrong = rng.binomial(contested, 0.5 - params.margin / CONTESTED)
+        size = (years, WEEKS, tries)
+        gained = rng.binomial(np.broadcast_to(wrong[:, None, None], size), 0.5)
+        lost = rng.binomial(np.broadcast_to((contested - wrong)[:, None, None], size), 0.5)
+        return cls(n, statistics.score(n, gained, lost, params.margin))
+
+    def any_passes(self, levels: Sequence[float], params: GateParams) -> float:
+        """The share of years in which one passes. levels: of the verdicts; the last one goes on."""
+        bounds = [find_bound(self.n, level, params.margin) for level in levels]
+        candidates = self.scores.reshape(len(self.scores), -1)
+        bars = np.full(candidates.shape[1], bounds[-1])
+        bars[: len(bounds)] = bounds[: len(bars)]
+        return float((candidates >= bars).any(axis=1).mean())
+
+
+@cache
+def find_bound(n: int, level: float, margin: float) -> float:
+    """The least score that the test at this level accepts; infinite if none."""
+    if not level:
+        return np.inf
+    tables = Tables.all(n).counts
+    scores = statistics.score(n, tables[:, 0], tables[:, 1], margin)
+    order = np.argsort(scores)
+
+    def accepted(place: int) -> bool:
+        gained, lost = tables[order[place]].tolist()
+        return statistics.non_inferiority(n, gained, lost, margin) <= level
+
+    first = _first(accepted, len(order))
+    return float(scores[order[first]]) - statistics.TOLERANCE if first < len(order) else np.inf
+
+
+def print_years(params: GateParams) -> None:
+    """A row per number of photos and of tries a week."""
+    alone = [1 - params.confidence]
+    spending = [share_of_error(paid, params) for paid in range(params.verdicts + 1)]
+    print("| test photos | models a week | a verdict by itself | by the ledger |")
+    print("|---:|---|---:|---:|")
+    for n in PHOTOS:
+        for tries, words in ((1, "one"), (TRIES, f"up to {TRIES}, until one passes")):
+            years = Years.draw(n, tries, params)
+            shares = [years.any_passes(levels, params) for levels in (alone, spending)]
+            cells = " | ".join(f"{100 * share:.1f} %" for share in shares)
+            print(f"| {n:,} | {words} | {cells} |", flush=True)
+
+
+def print_ledger(params: GateParams) -> None:
+    """How often a good model passes after so many verdicts that were no promotions."""
+    print(f"| test photos | {' | '.join(str(paid) for paid in PAID)} | a verdict by itself |")
+    print("|---:|" + "---:|" * (len(PAID) + 1))
+    levels = [*(share_of_error(paid, params) for paid in PAID), 1 - params.confidence]
+    for n in PHOTOS:
+        drawn = [Tables.draw(n, SHARES_OF_GOOD[1], better) for better in GOOD]
+        cells = [
+            " / ".join(f"{100 * tables.judge(params, level).promoted:.0f}" for tables in drawn)
+            for level in levels
+        ]
+        print(f"| {n:,} | {' | '.join(f'{cell} %' for cell in cells)} |", flush=True)
+
+
 def print_power(params: GateParams) -> None:
     """A row per number of photos and share that differ: promoted / rejected / undecided."""
     heads = [f"{100 * difference:+g} points" if difference else "none" for difference in GOOD]
@@ -150,11 +241,15 @@ def print_power(params: GateParams) -> None:
 
 
 def main() -> None:
-    """Print two Markdown tables: of worse models, and of others."""
+    """Print Markdown tables: of worse models, of others, and of both by the ledger."""
     params = read_section(ROOT / "params.yaml", "gate", GateParams)
     print_false_promotions(params)
     print()
     print_power(params)
+    print()
+    print_years(params)
+    print()
+    print_ledger(params)
 
 
 if __name__ == "__main__":

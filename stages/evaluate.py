@@ -41,6 +41,7 @@ from carbrand.scores.held_out_score import score_gap
 from carbrand.scores.invariants import check_accuracy, check_brands, check_probabilities, check_rows
 from carbrand.scores.map_file import write_map
 from carbrand.scores.predictions_file import (
+    PIXEL_DIGITS,
     PROBABILITY_DECIMALS,
     read_predictions,
     write_predictions,
@@ -115,6 +116,7 @@ def label_predictions(
             brands=brands,
             suspected=path in suspected and not row.leaked,
             series=path in series and not row.leaked,
+            pixels=row.pixel_sha256[:PIXEL_DIGITS],
         )
         for row, path, probabilities in zip(
             rows, predicted.paths, predicted.probabilities, strict=False

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from carbrand.release.gate.model_results import GateFiles
 
 PARAMS = Path("params.yaml")
+LEDGER = Path("ledger.csv")
 
 
 def add(commands: Any) -> None:
@@ -33,6 +34,11 @@ def add(commands: Any) -> None:
         "--remeasure",
         action="store_true",
         help="if the test photos differ, let the old model predict the current ones",
+    )
+    parser.add_argument(
+        "--no-ledger",
+        action="store_true",
+        help="only look: judge as for test photos that give one verdict, and record nothing",
     )
     parser.add_argument(
         "--exit-zero",
@@ -59,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_up_to_date(Path())
     try:
         check_results(Path(), revision, files_of_project())
-        comparison = compare_here(arguments.against, arguments.remeasure)
+        comparison = compare_here(arguments.against, arguments.remeasure, not arguments.no_ledger)
     except UserError as error:
         if not (arguments.exit_zero and arguments.markdown):
             raise
@@ -74,11 +80,17 @@ def run(arguments: argparse.Namespace) -> int:
     return DONE if arguments.exit_zero else comparison.verdict.exit_status
 
 
-def compare_here(against: str | None, remeasure: bool) -> Comparison:
-    """The comparison of this folder with a revision."""
+def compare_here(against: str | None, remeasure: bool, by_ledger: bool = True) -> Comparison:
+    """The comparison of this folder with a revision; its verdict is recorded in the ledger."""
     from carbrand.release.gate.comparison import compare_models
+    from carbrand.release.gate.ledger import record
 
-    return compare_models(Path(), against, read_gate(), files_of_project(), find_file_of, remeasure)
+    files = files_of_project()
+    comparison = compare_models(
+        Path(), against, read_gate(), files, find_file_of, remeasure, by_ledger
+    )
+    record(Path(), files.ledger, comparison.standing, comparison.verdict.value)
+    return comparison
 
 
 def read_gate() -> GateParams:
@@ -107,4 +119,5 @@ def files_of_project() -> GateFiles:
         params=PARAMS,
         model=Path(MODEL),
         manifest=Path("artifacts/validate/manifest.csv"),
+        ledger=LEDGER,
     )

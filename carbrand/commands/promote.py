@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carbrand.commands.gate import compare_here, files_of_project
+from carbrand.commands.gate import LEDGER, compare_here, files_of_project
 from carbrand.commands.options import MODEL
 from carbrand.node.errors import DONE, UserError
 from carbrand.node.terminal import print_line, print_lines, print_note
@@ -73,7 +73,7 @@ def _committed(repository: Repository) -> str:
     head = repository.find("HEAD")
     if head is None:
         raise UserError("This is not a Git repository with a commit. Run this in a clone.")
-    changed = repository.changed()
+    changed = [path for path in repository.changed() if path != LEDGER.as_posix()]
     if changed:
         raise UserError(
             f"{changed[0]} has uncommitted changes, so the model here is not that of the last "

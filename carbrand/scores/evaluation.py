@@ -24,7 +24,8 @@ class PredictedPhoto:
     """One row of predictions.csv; `probabilities` in the order of the brands.
 
     suspected: possibly a copy of a training photo, but not known to be `leaked`. series: from one
-    series with training photos, but no copy of one.
+    series with training photos, but no copy of one. pixels: a hash of the upright photo, whatever
+    it is called; empty in files of early versions.
     """
 
     path: str
@@ -35,6 +36,7 @@ class PredictedPhoto:
     probabilities: tuple[float, ...]
     suspected: bool = False
     series: bool = False
+    pixels: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,14 @@ def make_predicted(
     brands: Sequence[str],
     suspected: bool = False,
     series: bool = False,
+    pixels: str = "",
 ) -> PredictedPhoto:
     """A row whose `predicted` is the most probable brand, the first one in a tie."""
     row = tuple(float(probability) for probability in probabilities)
     label = int(np.argmax(row))
-    return PredictedPhoto(path, actual, brands[label], row[label], leaked, row, suspected, series)
+    return PredictedPhoto(
+        path, actual, brands[label], row[label], leaked, row, suspected, series, pixels
+    )
 
 
 def evaluate_photos(

@@ -10,20 +10,23 @@ from carbrand.node.wording import one_line
 from carbrand.scores.evaluation import PredictedPhoto
 
 COLUMNS = ("path", "actual", "predicted", "confidence", "leaked")
+# Of a photo's hash, enough to know it again.
+PIXEL_DIGITS = 16
 # Metrics are computed from the rounded probabilities.
 PROBABILITY_DECIMALS = 6
 
 
 def write_predictions(path: Path, photos: Sequence[PredictedPhoto], brands: Sequence[str]) -> None:
     """Write `photos` in their order, with one `p_<brand>` column per brand."""
-    columns = [*COLUMNS, "suspected", "series", *(f"p_{brand}" for brand in brands)]
+    columns = [*COLUMNS, "suspected", "series", "pixels", *(f"p_{brand}" for brand in brands)]
     write_table(path, columns, [_cells(photo) for photo in photos])
 
 
 def _cells(photo: PredictedPhoto) -> list[str]:
     numbers = [f"{p:.{PROBABILITY_DECIMALS}f}" for p in (photo.confidence, *photo.probabilities)]
     flags = [str(flag).lower() for flag in (photo.leaked, photo.suspected, photo.series)]
-    return [photo.path, photo.actual, photo.predicted, numbers[0], *flags, *numbers[1:]]
+    named = [photo.path, photo.actual, photo.predicted]
+    return [*named, numbers[0], *flags, photo.pixels, *numbers[1:]]
 
 
 def read_predictions(path: Path) -> tuple[list[PredictedPhoto], list[str]]:
@@ -65,4 +68,5 @@ def _parse(record: Mapping[str, str], brands: Sequence[str]) -> PredictedPhoto:
         # Missing in files of early versions.
         suspected=parse_bool(record.get("suspected", "false")),
         series=parse_bool(record.get("series", "false")),
+        pixels=record.get("pixels", ""),
     )

@@ -36,7 +36,9 @@ from carbrand.scores.predictions_file import read_predictions, write_predictions
 from tests.conftest import change_test_photos, git, remember, run
 from tests.support.made_up_run import HANDED_ON, TUNED, TUNING_HISTORY
 
-PARAMS = GateParams(margin=0.05, confidence=0.95, floor=0.3, min_support=5)
+PARAMS = GateParams(
+    margin=0.05, confidence=0.95, floor=0.3, min_support=5, verdicts=1, total_error=0.05, fresh=0.5
+)
 FILES = files_of_project()
 BRANDS = ("asta", "bolt", "cirro")
 PREDICTIONS, METRICS, LOCK = FILES.predictions, FILES.metrics, FILES.lock
@@ -604,6 +606,50 @@ def test_many_brands_and_photos_fit_into_a_comment(project):
     assert len(as_markdown(comparison)) < 65_536
     assert "170 more brands" in as_markdown(comparison)
     assert "190 more brands" in as_text(comparison)
+
+
+# --- the ledger
+
+
+def test_one_verdict_is_what_a_gate_of_one_verdict_gives_and_then_says_what_to_do(project):
+    ledger = project / FILES.ledger
+    write_side(project, make_photos(wrong=10))
+    assert gate_here(project, "--no-ledger")[0] == 3
+    assert not ledger.exists()
+    code, said, _ = gate_here(project)
+    assert code == 3
+    assert "this cost one verdict, 0 of 1 verdicts are left" in said
+    kept = ledger.read_bytes()
+    assert gate_here(project)[1] == said.replace("cost one verdict", "cost nothing")
+    # A model that would pass by itself: luck, perhaps, of somebody who tried until one did.
+    write_side(project, make_photos(wrong=8))
+    assert gate_here(project, "--no-ledger")[0] == 0
+    code, said, _ = gate_here(project)
+    assert code == 3
+    first, *_ = said.splitlines()
+    assert first == (
+        "not enough evidence: These test photos have given 1 verdicts without a promotion "
+        "(gate.verdicts), so they can show nothing more: add 120 fresh leak-free test photos, with "
+        "which the count starts again, or decide by hand (`carbrand promote --accept`)."
+    )
+    assert ledger.read_bytes() == kept
+    said = json.loads(gate_here(project, "--json")[1])
+    assert said["ledger"] == {
+        **{"level": 0.0, "verdicts": 1, "verdicts_left": 0},
+        "fresh_photos_needed": 120,
+    }
+    assert "Ledger: this cost nothing, 0 of 1 verdicts" in gate_here(project, "--markdown")[1]
+    # A model worse than any doubt is rejected still.
+    write_side(project, make_photos(wrong=30))
+    assert gate_here(project)[0] == 1
+
+
+def test_a_ledger_that_cannot_be_written_is_one_line(project):
+    write_side(project, make_photos())
+    (project / f".{FILES.ledger}.unfinished").mkdir()
+    code, _, err = gate_here(project)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "carbrand gate --no-ledger" in err
 
 
 # --- a real run

@@ -123,6 +123,7 @@ def push_all(folder: Path, project: Path) -> None:
     """
     git(folder, "init", "-q", "--bare", "-b", "main", "origin")
     edit_params(project, gate__margin=0.4, gate__min_support=3, gate__floor=0.0)
+    edit_params(project, gate__verdicts=2, gate__total_error=0.1)
     run_dvc(project, "remote", "add", "-d", "store", "../store")
     finish(project)
     git(project, "push", "-q", str(folder / "origin"), "main")
@@ -299,16 +300,23 @@ def test_new_photos_and_a_model_no_worse_become_a_branch_that_anybody_can_check_
     assert git(other, "status", "--porcelain") == ""
 
 
-def test_a_worse_model_is_pushed_nowhere(world: World):
+def test_a_worse_model_is_pushed_nowhere_and_its_verdict_counts(world: World):
     project = world.wise_clone()
     swap_brands(project)
     kept = sorted(world.store.rglob("*"))
     done = retrain(project)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert result(project)["verdict"] == "reject"
-    assert world.branches() == {}
-    assert git(project, "branch", "--list", "retrain/*") == ""
+    said = result(project)
+    assert said["verdict"] == "reject"
+    assert world.branches() == {said["branch"]: said["commit"]}
+    assert git(project, "diff", "--name-only", "HEAD", said["commit"]) == "ledger.csv\n"
     assert sorted(world.store.rglob("*")) == kept
+    # Nobody has merged it, yet another clone knows it: the same question costs nothing.
+    other = world.wise_clone("other")
+    swap_brands(other)
+    assert retrain(other).returncode == 1
+    assert list(world.branches()) == [said["branch"]]
+    assert "this cost nothing, 1 of 2 verdicts" in (other / ".retrain/report.md").read_text("utf-8")
     assert "reject" in (project / ".retrain" / "report.md").read_text("utf-8")
 
 

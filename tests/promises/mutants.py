@@ -699,6 +699,22 @@ MUTANTS = (
     ),
     Mutant(
         "gate",
+        "a test set never wears out",
+        "carbrand/release/gate/ledger.py",
+        "return 0.0 if self.verdict == PROMOTED else float(self.level)",
+        "return 0.0",
+        _test("gate_ledger", "verdicts_spend_the_total_error_and_no_more"),
+    ),
+    Mutant(
+        "gate",
+        "one photo more makes used test photos fresh",
+        "carbrand/release/gate/ledger.py",
+        "if len(known & photos) > (1 - params.fresh) * len(photos)",
+        "if known == photos",
+        _test("gate_ledger", "photos_that_are_mostly_fresh_start_a_new_account"),
+    ),
+    Mutant(
+        "gate",
         "other brands are promoted without a person",
         "carbrand/release/gate/decision.py",
         "    if verdict is Verdict.PROMOTE:\n",
@@ -719,7 +735,7 @@ MUTANTS = (
         "carbrand/release/retrain/loop.py",
         "    if verdict is Verdict.REJECT:\n",
         "    if verdict is None:\n",
-        _test("retrain", "a_worse_model_is_pushed_nowhere[toy]"),
+        _test("retrain", "a_worse_model_is_pushed_nowhere_and_its_verdict_counts[toy]"),
     ),
     Mutant(
         "retraining",

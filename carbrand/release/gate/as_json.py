@@ -63,7 +63,20 @@ def _to_dict(comparison: Comparison) -> dict[str, Any]:
             }
             for pair in comparison.changed
         ],
+        "ledger": _ledger(comparison),
         "params": vars(params),
+    }
+
+
+def _ledger(comparison: Comparison) -> dict[str, Any] | None:
+    standing = comparison.standing
+    if standing is None:
+        return None
+    return {
+        "level": standing.level,
+        "verdicts": standing.verdicts,
+        "verdicts_left": standing.left_after(comparison.verdict.value),
+        "fresh_photos_needed": standing.fresh,
     }
 
 

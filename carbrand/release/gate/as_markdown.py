@@ -11,7 +11,7 @@ import numpy as np
 from carbrand.node.wording import one_line, percent, percent_range, shorten
 from carbrand.release.gate.as_text import photos_compared
 from carbrand.release.gate.comparison import Comparison
-from carbrand.release.gate.decision import BrandCount, is_below_floor
+from carbrand.release.gate.decision import BrandCount, describe_standing, is_below_floor
 from carbrand.release.gate.number_format import p_value, points, signed
 from carbrand.scores.evaluation import wilson_interval
 
@@ -36,6 +36,7 @@ def as_markdown(comparison: Comparison) -> str:
         f"## Gate: {comparison.verdict.value}",
         *(_escape(reason) for reason in comparison.reasons),
         _summary(comparison),
+        _ledger(comparison),
         _ships(comparison),
         _metrics(comparison),
         _changed(comparison),
@@ -60,6 +61,12 @@ def _summary(comparison: Comparison) -> str:
         f"non-inferiority {p_value(evidence.non_inferiority)} (exact), "
         f"McNemar {p_value(evidence.mcnemar)}."
     )
+
+
+def _ledger(comparison: Comparison) -> str:
+    if comparison.standing is None:
+        return ""
+    return f"Ledger: {describe_standing(comparison.standing, comparison.verdict)}."
 
 
 def _ships(comparison: Comparison) -> str:

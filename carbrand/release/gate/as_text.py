@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from carbrand.node.wording import one_line
 from carbrand.release.gate.comparison import Comparison
-from carbrand.release.gate.decision import BrandCount
+from carbrand.release.gate.decision import BrandCount, describe_standing
 from carbrand.release.gate.number_format import p_value, percent, points, signed
 from carbrand.scores.evaluation import wilson_interval
 
@@ -31,6 +31,8 @@ def as_text(comparison: Comparison) -> str:
         f"McNemar {p_value(evidence.mcnemar)}",
         "recall": _recalls(comparison),
     }
+    if comparison.standing:
+        rows["ledger"] = describe_standing(comparison.standing, comparison.verdict)
     return "\n".join(
         [
             f"{comparison.verdict.value}: {' '.join(comparison.reasons)}",

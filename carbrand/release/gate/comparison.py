@@ -15,9 +15,11 @@ from carbrand.release.gate.decision import (
     compute_evidence,
     count_new_brands,
     decide,
+    explain_spent,
     require_confirmation,
 )
 from carbrand.release.gate.gate_params import GateParams
+from carbrand.release.gate.ledger import Standing, hash_predictions, read_ledger
 from carbrand.release.gate.model_results import (
     BrandChange,
     GateFiles,
@@ -38,8 +40,9 @@ class Comparison:
     pairs: the compared photos, by path. leaked: the number of photos left out as copies of training
     photos of either model. unpaired: the number of photos here without a prediction of the old
     model. remeasured: whether the old model has predicted the photos here again, since its own run
-    had other ones. If brands have changed, everything is about the brands that both models know,
-    except for the recall of new ones.
+    had other ones. standing: of the test photos in the ledger, or None if it was not asked. If
+    brands have changed, everything is about the brands that both models know, except for the recall
+    of new ones.
     """
 
     revision: Revision
@@ -54,6 +57,7 @@ class Comparison:
     evidence: Evidence
     verdict: Verdict
     reasons: tuple[str, ...]
+    standing: Standing | None = None
 
     @property
     def changed(self) -> tuple[PairedPhoto, ...]:
@@ -80,11 +84,14 @@ def compare_models(
     files: GateFiles,
     find_file: FindFile = find_no_file,
     may_remeasure: bool = False,
+    by_ledger: bool = False,
 ) -> Comparison:
     """Compare the model in `project` with that of the revision `rev`, by default the main branch.
 
     may_remeasure: whether the old model may predict the test photos of `project` if its own were
-    different. Raises UserError if the two cannot be compared.
+    different. by_ledger: whether the ledger says how sure the test has to be; if not, `confidence`
+    does, as for photos that give one verdict. Nothing is written to it. Raises UserError if the two
+    cannot be compared.
     """
     new = read_current(project, files)
     revision = find_revision(project, rev)
@@ -105,8 +112,16 @@ def compare_models(
         )
     shared = [brand for brand in new.brands if brand in change.shared]
     expected = [photo for photo in new.photos.values() if photo.actual in shared]
-    evidence = compute_evidence(pairs, shared, params, count_new_brands(new, change))
-    verdict, reasons = decide(evidence, params)
+    standing = None
+    if by_ledger and pairs:
+        ledger = read_ledger(project, files.ledger, revision)
+        hashes = [results.model_hash or _stand_in(results) for results in (old, new)]
+        standing = ledger.open(pairs, hashes[0], hashes[1], revision.commit, params)
+    level = standing.level if standing else 1 - params.confidence
+    evidence = compute_evidence(pairs, shared, params, level, count_new_brands(new, change))
+    verdict, reasons = decide(evidence, params, level)
+    if standing and standing.spent and verdict is Verdict.NOT_ENOUGH_EVIDENCE:
+        reasons = (explain_spent(standing),)
     if change:
         verdict, reasons = require_confirmation(verdict, reasons, change, str(revision))
         old, new = keep_shared(old, change), keep_shared(new, change)
@@ -123,4 +138,10 @@ def compare_models(
         evidence=evidence,
         verdict=verdict,
         reasons=reasons,
+        standing=standing,
     )
+
+
+def _stand_in(results: ModelResults) -> str:
+    """What stands for a model whose hash is unknown."""
+    return hash_predictions((p.path, p.predicted) for p in results.photos.values())

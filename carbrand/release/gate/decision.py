@@ -9,6 +9,7 @@ from enum import Enum
 from carbrand.node.wording import one_line
 from carbrand.release.gate import statistics
 from carbrand.release.gate.gate_params import GateParams
+from carbrand.release.gate.ledger import Standing
 from carbrand.release.gate.model_results import BrandChange, ModelResults
 from carbrand.release.gate.number_format import p_value, percent, points
 from carbrand.release.gate.pairing import PairedPhoto
@@ -79,15 +80,18 @@ def compute_evidence(
     pairs: Sequence[PairedPhoto],
     brands: Iterable[str],
     params: GateParams,
+    level: float,
     others: Sequence[BrandCount] = (),
 ) -> Evidence:
-    """The evidence of the pairs. others: counts of brands that only the new model knows."""
+    """The evidence of the pairs.
+
+    level: of the test of non-inferiority. others: counts of brands that only the new model knows.
+    """
     counts = (*(_count_brand(brand, pairs) for brand in brands), *others)
     if not pairs:
         return Evidence(0, 0, 0, 0, 0, (-1.0, 1.0), 1.0, 1.0, 1.0, None, counts)
     n = len(pairs)
     gained, lost = sum(pair.gained for pair in pairs), sum(pair.lost for pair in pairs)
-    level = 1 - params.confidence
     found = statistics.non_inferiority(n, gained, lost, params.margin)
     return Evidence(
         photos=n,
@@ -100,7 +104,7 @@ def compute_evidence(
         worse=statistics.worse(gained, lost),
         non_inferiority=found,
         photos_needed=n
-        if found <= level
+        if found <= level or not level
         else statistics.photos_needed(n, gained, lost, params.margin, level),
         brands=counts,
     )
@@ -116,12 +120,11 @@ def _count_brand(brand: str, pairs: Sequence[PairedPhoto]) -> BrandCount:
     )
 
 
-def decide(evidence: Evidence, params: GateParams) -> tuple[Verdict, tuple[str, ...]]:
-    """The verdict, and a sentence for each of its reasons.
+def decide(evidence: Evidence, params: GateParams, level: float) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict, and a sentence for each of its reasons. level: as in `compute_evidence`.
 
     A model below the floor is rejected even if the old one is below it too.
     """
-    level = 1 - params.confidence
     below = [brand for brand in evidence.brands if is_below_floor(brand, params)]
     few = [brand for brand in evidence.brands if brand.support < params.min_support]
     non_inferior = evidence.non_inferiority <= level
@@ -129,7 +132,7 @@ def decide(evidence: Evidence, params: GateParams) -> tuple[Verdict, tuple[str, 
         return Verdict.REJECT, tuple(_explain_below_floor(brand, params) for brand in below)
     if non_inferior and not few:
         return Verdict.PROMOTE, (_explain_non_inferior(evidence, params),)
-    if evidence.worse <= level and not non_inferior:
+    if evidence.worse <= 1 - params.confidence and not non_inferior:
         return Verdict.REJECT, (_explain_worse(evidence),)
     reasons = []
     if not non_inferior:
@@ -187,6 +190,27 @@ def _explain_not_shown(evidence: Evidence, params: GateParams) -> str:
 def _explain_too_few(few: Sequence[BrandCount], params: GateParams) -> str:
     names = ", ".join(f"{one_line(brand.brand)} ({brand.support:,})" for brand in few)
     return f"Too few leak-free test photos of {names}: gate.min_support is {params.min_support:,}."
+
+
+def explain_spent(standing: Standing) -> str:
+    """The sentence for photos that can give no verdict any more."""
+    return (
+        f"These test photos have given {standing.verdicts:,} verdicts without a promotion "
+        f"(gate.verdicts), so they can show nothing more: add {standing.fresh:,} fresh leak-free "
+        f"test photos, with which the count starts again, or decide by hand (`carbrand promote "
+        f"--accept`)."
+    )
+
+
+def describe_standing(standing: Standing, verdict: Verdict) -> str:
+    """What the verdict has cost, and what is left of the test photos."""
+    left = standing.left_after(verdict.value)
+    cost = "one verdict" if left < standing.left else "nothing"
+    return (
+        f"this cost {cost}, {left:,} of {standing.verdicts:,} verdicts are left on these test "
+        f"photos (error of this one: {percent(standing.level, 2)}); {standing.fresh:,} fresh "
+        f"photos more start the count again"
+    )
 
 
 def _hypothesis(params: GateParams) -> str:

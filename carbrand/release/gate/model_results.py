@@ -25,7 +25,8 @@ class GateFiles:
     """The files that the gate reads, relative to the project's folder.
 
     lock: dvc.lock, with the hash of `test_photos` and the `params` that the node `node` ran with.
-    model, manifest: cached by DVC, so they may have to be fetched for another revision.
+    model, manifest: cached by DVC, so they may have to be fetched for another revision. ledger: see
+    ledger.py; no node writes it.
     """
 
     predictions: Path
@@ -39,6 +40,7 @@ class GateFiles:
     params: Path
     model: Path
     manifest: Path
+    ledger: Path
 
     def all(self) -> tuple[Path, ...]:
         """The files that are in Git."""
@@ -50,7 +52,8 @@ class GateFiles:
 class ModelResults:
     """The results of one model. photos: by path. All but photos and brands may be unknown.
 
-    ships: the frozen network or the tuned one, and why. history: of the one that ships.
+    ships: the frozen network or the tuned one, and why. history: of the one that ships. model_hash:
+    of the model's file.
     """
 
     photos: Mapping[str, PredictedPhoto]
@@ -59,6 +62,7 @@ class ModelResults:
     history: tuple[Epoch, ...]
     test_hash: str | None
     ships: str = ""
+    model_hash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,7 @@ def read_results(folder: Path, files: GateFiles, where: str, mend: str) -> Model
         # None in other pipelines; then photos are matched by path only.
         test_hash=lock.dependency_hash(files.node, files.test_photos.as_posix()),
         ships=which_ships(tuning, _settings(lock, files)) if tuning else "",
+        model_hash=lock.output_md5(files.model.as_posix()),
     )
 
 

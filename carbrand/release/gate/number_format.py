@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 
-def percent(share: float) -> str:
+def percent(share: float, decimals: int = 1) -> str:
     """A share in 0…1 as `89.5%`."""
-    return f"{share:.1%}"
+    return f"{share:.{decimals}%}"
 
 
 def points(difference: float) -> str:

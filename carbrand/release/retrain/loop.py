@@ -18,6 +18,7 @@ from carbrand.pipeline.locks import alone
 from carbrand.release.gate.comparison import Comparison, compare_models
 from carbrand.release.gate.decision import Verdict
 from carbrand.release.gate.gate_params import GateParams
+from carbrand.release.gate.ledger import record
 from carbrand.release.gate.model_results import GateFiles, read_current
 from carbrand.release.gate.pairing import FindFile
 from carbrand.release.gate.revision import find_revision
@@ -57,7 +58,8 @@ class Plan:
 class RetrainResult:
     """The result of a retraining.
 
-    verdict: of the gate, or None if nothing changed. branch, commit: of the new model, if any.
+    verdict: of the gate, or None if nothing changed. branch, commit: of the new model, or where it
+    was rejected of its line in the ledger; None if there is nothing new to commit.
     """
 
     verdict: Verdict | None
@@ -93,26 +95,62 @@ def propose(
     comparison = compare(plan, repository)
     verdict = comparison.verdict if comparison else Verdict.NOT_ENOUGH_EVIDENCE
     title, report = make_title(comparison), write_description(comparison)
+    if comparison:
+        record(plan.project, plan.files.ledger, comparison.standing, verdict.value)
     if verdict is Verdict.REJECT:
-        return RetrainResult(verdict, title, report)
+        return propose_verdict(plan, repository, tree, title, report, log)
 
     if remote:
         # Before Git, so that everything that a visible commit names can be pulled.
         log("$ dvc push --run-cache")
         dvc.run("dvc", "push", "--run-cache")
     branch = f"{BRANCHES}{tree[:12]}"
-    # GitLab takes the title and text of a merge request from the commit.
-    commit = repository.commit_on(branch, tree, f"{title}\n\n{report}")
+    tree = repository.snapshot([plan.photos, *plan.written, plan.files.ledger.as_posix()])
+    commit = publish(plan, repository, branch, tree, f"{title}\n\n{report}", log)
+    return RetrainResult(verdict, title, report, branch, commit)
+
+
+def propose_verdict(
+    plan: Plan,
+    repository: Repository,
+    rejected: str,
+    title: str,
+    report: str,
+    log: Callable[[str], None],
+) -> RetrainResult:
+    """Commit the ledger alone, so that the verdict counts; the rejected model goes nowhere."""
+    tree = repository.snapshot([plan.files.ledger.as_posix()])
+    if tree == repository.find("HEAD^{tree}"):  # it had this verdict before
+        return RetrainResult(Verdict.REJECT, title, report)
+    branch = f"{BRANCHES}ledger-{rejected[:12]}"
+    title = f"Draft: Ledger only. {title}"
+    commit = publish(plan, repository, branch, tree, f"{title}\n\n{report}", log)
+    return RetrainResult(Verdict.REJECT, title, report, branch, commit)
+
+
+def publish(
+    plan: Plan,
+    repository: Repository,
+    branch: str,
+    tree: str,
+    message: str,
+    log: Callable[[str], None],
+) -> str:
+    """Commit the tree on the branch, and push it; the commit.
+
+    message: GitLab takes the title and text of a merge request from it.
+    """
+    commit = repository.commit_on(branch, tree, message)
     log(f"committed on {branch}")
     git_remote = repository.remote()
     if plan.push and git_remote:
         log(f"$ git push {git_remote} {branch}")
         repository.push(git_remote, branch)
-    return RetrainResult(verdict, title, report, branch, commit)
+    return commit
 
 
 def snapshot(plan: Plan, repository: Repository) -> str:
-    """The Git tree of a commit of the new model."""
+    """The Git tree of a commit of the new model, without a new line of the ledger."""
     return repository.snapshot([plan.photos, *plan.written])
 
 
@@ -135,7 +173,7 @@ def dry_run(plan: Plan, log: Callable[[str], None]) -> None:
     log(f"would stop if nothing changed or the model is worse than that of {_baseline(plan)}")
     if remote:
         log("would run: dvc push --run-cache")
-    log(f"would commit photos, dvc.lock and metrics on a new branch, {BRANCHES}…")
+    log(f"would commit photos, dvc.lock, metrics and ledger on a new branch, {BRANCHES}…")
     git_remote = repository.remote()
     if plan.push and git_remote:
         log(f"would run: git push {git_remote} {BRANCHES}…")
@@ -149,7 +187,7 @@ def check(plan: Plan, repository: Repository) -> None:
             "this in a clone."
         )
     _baseline(plan)
-    own = (plan.photos, *plan.written)
+    own = (plan.photos, *plan.written, plan.files.ledger.as_posix())
     uncommitted = [
         one_line(path)
         for path in repository.changed()
@@ -221,7 +259,13 @@ def compare(plan: Plan, repository: Repository) -> Comparison | None:
         return None
     # New test photos are expected, so the old model may predict them.
     return compare_models(
-        plan.project, revision.commit, plan.params, plan.files, plan.find_file, may_remeasure=True
+        plan.project,
+        revision.commit,
+        plan.params,
+        plan.files,
+        plan.find_file,
+        may_remeasure=True,
+        by_ledger=True,
     )
 
 

@@ -13,7 +13,9 @@ from bench.gate import Tables
 from carbrand.release.gate import statistics
 from carbrand.release.gate.gate_params import GateParams
 
-PARAMS = GateParams(margin=0.05, confidence=0.95, floor=0.3, min_support=5)
+PARAMS = GateParams(
+    margin=0.05, confidence=0.95, floor=0.3, min_support=5, verdicts=52, total_error=0.05, fresh=0.5
+)
 LEVEL = 0.05
 
 
