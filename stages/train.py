@@ -1,7 +1,8 @@
 """Train a head on the cached vectors and put it on the backbone.
 
-Reads the features of training photos and which are copies, and opens no photo. A long training
-writes checkpoints into a folder that is safe to delete, and resumes from them when it was killed.
+Reads the features of training photos, which are copies, and whose brand a person has confirmed;
+opens no photo. A long training writes checkpoints into a folder that is safe to delete, and resumes
+from them when it was killed.
 Writes `model.h5`, `history.csv` (a row per epoch), `summary.json`, `suspects.csv` (training photos
 whose brand looks wrong), `origin.json`, and for `finetune` the folds and what was predicted of
 photos held out (`folds.csv`, `held_out.npy`).
@@ -25,6 +26,7 @@ from carbrand.node.params import knob, read_keys, read_section
 from carbrand.node.progress import training_progress
 from carbrand.node.start import start
 from carbrand.photos.copies_file import read_copies
+from carbrand.photos.corrections import confirmed_photos, read_corrections
 from carbrand.photos.severities import TrainingSeverities
 from carbrand.scores.evaluation import score_balanced
 from carbrand.scores.held_out_score import HeldOutScore, count_held_out
@@ -152,7 +154,9 @@ def summarize_foldings(held_out: HeldOutScore) -> dict[str, object]:
     }
 
 
-def main(params_file: Path, features_folder: Path, checkpoint_folder: Path, out: Path) -> None:
+def main(
+    params_file: Path, features_folder: Path, corrections: Path, checkpoint_folder: Path, out: Path
+) -> None:
     """Read the features, write the model and what its training looked like.
 
     The folder of checkpoints may be empty, and is so at the end.
@@ -184,7 +188,9 @@ def main(params_file: Path, features_folder: Path, checkpoint_folder: Path, out:
     write_history(out / "history.csv", head.history)
     summary = summarize(head, features, temperature, calibrated)
     write_metrics(out / "summary.json", summary | summarize_foldings(held_out))
-    write_suspects(out / "suspects.csv", find_suspects(features))
+    confirmed = confirmed_photos(read_corrections(corrections))
+    suspects = [it for it in find_suspects(features) if it.path not in confirmed]
+    write_suspects(out / "suspects.csv", suspects)
     names = (features.paths, features.photo_brands, features.series)
     write_held_out(out, HeldOut(*names, head.folds, calibrated))
     write_origin(out / "origin.json", params, PACKAGES)

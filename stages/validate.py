@@ -1,8 +1,8 @@
 """Check every photo and folder before any model sees them, and find copies of photos.
 
-Reads the photos of both splits, and the series that the user names; changes, moves and deletes
-none of them. Writes `manifest.csv` (one row per file), `folders.csv` (what is odd about folders),
-`summary.json` (counts) and `origin.json`.
+Reads the photos of both splits, and what a person says of them (`groups.csv`, `corrections.csv`);
+changes, moves and deletes none of them. Writes `manifest.csv` (one row per file), `folders.csv`
+(what is odd about folders), `summary.json` (counts) and `origin.json`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 
 from carbrand.checks.copies.hash_search import MAX_DISTANCE
 from carbrand.checks.copies.mark_copies import MATCH_KINDS
-from carbrand.checks.inspection import PhotoLimits, inspect_file
-from carbrand.checks.issues import CODES, NEVER_PHOTOS, meant_as_photos
+from carbrand.checks.inspection import Inspection, PhotoLimits, inspect_file
+from carbrand.checks.issues import CODES, LEFT_OUT, NEVER_PHOTOS, meant_as_photos
 from carbrand.checks.layout import find_dataset
 from carbrand.checks.named_series import name_series
 from carbrand.checks.pipeline_errors import find_errors
@@ -29,6 +29,7 @@ from carbrand.node.params import knob, read_section
 from carbrand.node.progress import track
 from carbrand.node.start import start
 from carbrand.parallel.pool import parallel_map
+from carbrand.photos.corrections import EXCLUDE, KINDS, correct_brands, read_corrections
 from carbrand.photos.folder_findings import (
     FOLDER_CODES,
     FOLDER_SEVERITIES,
@@ -108,12 +109,14 @@ class Validated:
     findings: list[RatedFinding]
 
 
-def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
-    """Check all files and folders of both splits.
+def validate(
+    folders: Mapping[str, Path], params: ValidateParams, corrections: Path | None = None
+) -> Validated:
+    """Check all files and folders of both splits, with the brands of the file `corrections`.
 
-    Raises UserError when the folders are none a classifier can be made of.
+    Raises UserError when the folders are none a classifier can be made of, or a correction is none.
     """
-    severities = asdict(params) | dict.fromkeys(NEVER_PHOTOS, "exclude")
+    severities = asdict(params) | dict.fromkeys((*NEVER_PHOTOS, LEFT_OUT), "exclude")
     dataset = find_dataset(folders, severities)
     findings = rate_findings(dataset.findings, severities)
     limits = PhotoLimits(
@@ -122,12 +125,16 @@ def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
         min_side_px=params.min_side_px,
         max_aspect=params.max_aspect,
     )
-    files = dataset.files
+    files, kinds = dataset.files, {}
+    if corrections:
+        brands = {brand for of_split in dataset.brands.values() for brand in of_split}
+        known = read_corrections(corrections)
+        files, kinds = correct_brands(files, brands, known, corrections)
     inspected = track(
         parallel_map(partial(inspect_file, limits=limits), files), "Checking photos", len(files)
     )
     rows = set_statuses(
-        list(inspected),
+        [_note_correction(item, kinds) for item in inspected],
         severities,
         excluded_brands(findings),
         params.near_distance,
@@ -147,11 +154,18 @@ def validate(folders: Mapping[str, Path], params: ValidateParams) -> Validated:
     return Validated(rows, findings + rate_findings(between, severities))
 
 
+def _note_correction(item: Inspection, kinds: Mapping[str, str]) -> Inspection:
+    kind = kinds.get(item.row.path, "")
+    issues = (*item.row.issues, LEFT_OUT) if kind == EXCLUDE else item.row.issues
+    return replace(item, row=replace(item.row, correction=kind, issues=issues))
+
+
 def summarize(validated: Validated) -> dict[str, object]:
     """Counts of the manifest; every issue code is there, so that `dvc metrics diff` has a pair."""
     photos = meant_as_photos(validated.rows)
     statuses = Counter(row.status for row in photos)
     issues = Counter(code for row in validated.rows for code in row.issues)
+    corrected = Counter(row.correction for row in photos)
     leaks = Counter(row.match for row in validated.rows if row.leaked)
     # Of folders, the findings are counted; of a missing brand, its photos are too many to compare.
     found = Counter(finding.code for finding in validated.findings)
@@ -162,6 +176,7 @@ def summarize(validated: Validated) -> dict[str, object]:
         "errors": statuses[ERROR],
         "leaked": issues["leaked"],
         "leaked_by": {how: leaks[how] for how in MATCH_KINDS},
+        "corrected": {kind: corrected[kind] for kind in KINDS},
         "issues": {code: issues[code] for code in CODES if code not in FOLDER_CODES}
         | {code: found[code] for code in FOLDER_CODES},
         **{split: _kept_by_brand(photos, split) for split in ("train", "test")},
@@ -174,11 +189,13 @@ def _kept_by_brand(photos: Sequence[Row], split: str) -> dict[str, int]:
     return {brand: kept[brand] for brand in brands}
 
 
-def main(params_file: Path, train: Path, test: Path, groups: Path, out: Path) -> None:
+def main(
+    params_file: Path, train: Path, test: Path, groups: Path, corrections: Path, out: Path
+) -> None:
     """Read the photos, write what was found, then stop the pipeline if it must stop."""
     params = read_section(params_file, "validate", ValidateParams)
     folders = {"train": train, "test": test}
-    validated = validate(folders, params)
+    validated = validate(folders, params, corrections)
     rows = name_series(validated.rows, groups, params.series_pattern)
     validated = replace(validated, rows=rows)
     out.mkdir(parents=True, exist_ok=True)

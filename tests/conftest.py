@@ -214,6 +214,8 @@ def make_project(target: Path) -> Path:
     """A copy of the project with a few drawn photos, a small backbone and params for seconds."""
     copy_project(target)
     draw_dataset(target / "Datasets")
+    for name in ("corrections.csv", "groups.csv"):
+        shutil.copy(ROOT / "Datasets" / name, target / "Datasets")
     backbone = save_backbone(target)
     edit_params(target, features__backbone=backbone, features__size_px=64, features__views=2)
     edit_params(target, train__epochs=5, plot__dpi=50)

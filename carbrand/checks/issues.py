@@ -14,6 +14,8 @@ from carbrand.photos.photo import ODDITIES, PROBLEMS
 
 # Files other than photos, always excluded.
 NEVER_PHOTOS = ("hidden", "not_a_photo")
+# Photos that corrections.csv excludes.
+LEFT_OUT = "left_out"
 # Unreadable photos; they cannot be kept.
 UNUSABLE = PROBLEMS
 # Readable photos with something unusual.
@@ -23,7 +25,7 @@ NO_COUNTERPART = ("missing_brand",)
 BETWEEN_PHOTOS = ("label_conflict", "leaked", "duplicate")
 # Possibly a copy of another photo.
 SUSPECTED = "suspected"
-CODES = (*NEVER_PHOTOS, *UNUSABLE, *ODD, *NO_COUNTERPART, *BETWEEN_PHOTOS, SUSPECTED)
+CODES = (*NEVER_PHOTOS, LEFT_OUT, *UNUSABLE, *ODD, *NO_COUNTERPART, *BETWEEN_PHOTOS, SUSPECTED)
 
 
 def apply_severities(row: Row, severities: Mapping[str, str]) -> Row:

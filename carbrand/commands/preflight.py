@@ -9,6 +9,7 @@ from carbrand.network.own_network import is_file_name
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_file
 from carbrand.node.terminal import print_note
+from carbrand.photos.corrections import HEADER
 from carbrand.photos.links import describe_refused, find_refused
 from carbrand.photos.manifest import mark_refused
 from carbrand.pipeline.locks import TEMPORARY, alone
@@ -16,6 +17,7 @@ from carbrand.pipeline.locks import TEMPORARY, alone
 DATASETS = Path("Datasets")
 FOLDERS = {"train": DATASETS / "train", "test": DATASETS / "test"}
 WEIGHTS = Path("weights")
+CORRECTIONS = DATASETS / "corrections.csv"
 MANIFEST = Path("artifacts/validate/manifest.csv")
 
 
@@ -31,6 +33,12 @@ def check_photos_are_here(pull: bool) -> bool:
             f"gets them."
         )
     return not elsewhere
+
+
+def make_corrections_file() -> None:
+    """Write an empty table where somebody removed it with the sample: DVC asks for the file."""
+    if DATASETS.is_dir() and not CORRECTIONS.exists():
+        CORRECTIONS.write_text(HEADER, "utf-8", newline="\n")
 
 
 def check_files() -> None:

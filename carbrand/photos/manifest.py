@@ -28,6 +28,8 @@ class Row:
     photo that this may be a copy of.
     taken: when, in the camera's local time, ISO 8601. camera: its make and model. Both from EXIF.
     series: the name of the series that the user says the photo belongs to.
+    correction: what corrections.csv does with it: `brand` (its folder is that of another one),
+    `exclude`, `right`, or nothing.
     """
 
     path: str
@@ -52,6 +54,7 @@ class Row:
     taken: str = ""
     camera: str = ""
     series: str = ""
+    correction: str = ""
 
     @property
     def leaked(self) -> bool:

@@ -19,7 +19,14 @@ from carbrand.node.wording import first_few
 from carbrand.pipeline.git import Repository
 
 # What nodes depend on and Git keeps, besides photos. Of params.yaml DVC compares values.
-FOLDERS = ("carbrand", "stages", "weights", "artifacts")
+FOLDERS = (
+    "carbrand",
+    "stages",
+    "weights",
+    "artifacts",
+    "Datasets/corrections.csv",
+    "Datasets/groups.csv",
+)
 
 
 def heal_lock(path: Path) -> None:

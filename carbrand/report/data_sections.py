@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from carbrand.node.wording import one_line
+from carbrand.photos.corrections import BRAND, lines_to_paste
 from carbrand.photos.manifest import Row
 from carbrand.report import issue_words
 from carbrand.report.copy_clusters import Cluster, find_clusters
@@ -32,6 +33,9 @@ def data_findings(data: ReportInput) -> Context:
     ]
     return {
         "files": len(run.manifest),
+        "corrected": Counter(file.correction for file in run.manifest if file.correction),
+        "corrections": f"{data.datasets}/corrections.csv",
+        "other_brand": [file for file in run.manifest if file.correction == BRAND][:LISTED_FILES],
         "statuses": sorted(Counter(file.status for file in run.manifest).items()),
         "splits": splits,
         "kept": {
@@ -124,6 +128,8 @@ def label_errors(data: ReportInput) -> Context:
             (it, show_photo(it.path, size_px, f"Photo in the folder {it.brand}")) for it in shown
         ],
         "more": max(0, len(suspected) - len(shown)),
+        "corrections": f"{data.datasets}/corrections.csv",
+        "lines": lines_to_paste((it.path, it.suggested) for it in suspected[:LISTED_FILES]),
     }
 
 

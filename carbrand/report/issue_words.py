@@ -8,6 +8,7 @@ from carbrand.node.wording import humanise
 MEANINGS = {
     "hidden": "A file that tools leave behind. Never counted as a photo.",
     "not_a_photo": "Not named like a photo, or outside the brands' folders. Never counted as one.",
+    "left_out": "corrections.csv leaves it out.",
     "unreadable": "The file cannot be decoded.",
     "truncated": "The file ends too early: a part of the photo is missing.",
     "unsupported_format": "An image in a format that is not supported.",

@@ -20,8 +20,6 @@ from stages import validate
 from tests.conftest import PAINTS, ROOT, draw_dataset, draw_photo, edit_params
 from tests.support.edits import EDITS, Edit, jpeg
 
-GROUPS = Path("Datasets/groups.csv")
-
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
@@ -52,7 +50,8 @@ def run(project: Path, **severities: object):
     """The manifest by path, and the summary."""
     edit_params(project, **{f"validate__{code}": value for code, value in severities.items()})
     out = Path("out")
-    validate.main(Path("params.yaml"), Path("Datasets/train"), Path("Datasets/test"), GROUPS, out)
+    names = ("train", "test", "groups.csv", "corrections.csv")
+    validate.main(Path("params.yaml"), *(Path("Datasets", name) for name in names), out)
     rows = {row.path: row for row in read_manifest(out / "manifest.csv")}
     return rows, json.loads((out / "summary.json").read_text("utf-8"))
 
@@ -216,8 +215,8 @@ def test_photos_stay_as_they_are(project):
 
 def test_the_articles_photos_have_twenty_leaks_and_a_mirrored_one(article_photos, tmp_path):
     out = tmp_path / "out"
-    folders = article_photos / "train", article_photos / "test"
-    validate.main(ROOT / "params.yaml", *folders, GROUPS, out)
+    names = ("train", "test", "no.csv", "no.csv")
+    validate.main(ROOT / "params.yaml", *(article_photos / name for name in names), out)
     summary = json.loads((out / "summary.json").read_text("utf-8"))
     assert summary["leaked_by"] == {"bytes": 20, "pixels": 0, "hash": 1}
     assert (summary["images"], summary["leaked"], summary["kept"]) == (122, 21, 101)

@@ -246,6 +246,21 @@ def test_suspects_are_hints_and_as_many_as_asked_for(tmp_path, monkeypatch):
     assert "in folder asta, less likely cirro : 90.0 %" in text
     named = tuple(replace(suspect, issue=True) for suspect in run.suspects)
     assert "4 more not shown; suspects.csv" in text_of(render(replace(run, suspects=named)))
+    (lines,) = re.findall(r"<pre>(Datasets/train/.*?)</pre>", render(run), re.S)
+    (suspect,) = (suspect for suspect in run.suspects if suspect.issue)
+    assert lines == f"{suspect.path},{suspect.suggested},\n"
+
+
+def test_corrections_are_counted_and_those_of_the_brand_are_named(tmp_path, monkeypatch):
+    run = make(MadeUpRun(), tmp_path, monkeypatch)
+    kinds = ("brand", "right", "exclude", "brand")
+    corrected = [
+        replace(row, correction=kind) for row, kind in zip(run.manifest, kinds, strict=False)
+    ]
+    assert "corrections.csv gives" not in text_of(render(run))
+    text = text_of(render(replace(run, manifest=(*corrected, *run.manifest[4:]))))
+    assert "corrections.csv gives 2 photos another brand than the folder, leaves 1 out" in text
+    assert f"{corrected[3].path} : {corrected[3].brand}" in text
 
 
 def test_without_copies_suspects_and_a_map_the_page_says_so(tmp_path, monkeypatch):
