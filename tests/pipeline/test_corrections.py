@@ -32,7 +32,7 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def checked(*rows: str):
     """The manifest by path, and the summary, with these rows of corrections."""
     FILE.write_text(HEADER + "".join(f"{row}\n" for row in rows), "utf-8")
-    validate.main(Path("params.yaml"), *FOLDERS, FILE, Path("checked"))
+    validate.main(Path("params.yaml"), *FOLDERS, Path("Datasets/groups.csv"), FILE, Path("checked"))
     manifest = {row.path: row for row in read_manifest(Path("checked/manifest.csv"))}
     return manifest, json.loads(Path("checked/summary.json").read_text("utf-8"))
 

@@ -218,7 +218,7 @@ def run_nodes() -> None:
     checked = artifacts / "validate"
     names = ("train", "test", "groups.csv", "corrections.csv")
     folders = [Path("Datasets", name) for name in names]
-    validate.main(params, *folders, checked)
+    validate.main(params, *folders, out=checked)
     features.main(params, checked / "manifest.csv", Path(".vectors"), artifacts / "features")
     learned = artifacts / "features", folders[3], Path(".training"), artifacts / "train"
     train.main(params, *learned)
