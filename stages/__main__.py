@@ -21,6 +21,7 @@ from carbrand.commands.preflight import (
     check_photos_are_here,
     make_corrections_file,
 )
+from carbrand.model.drift_params import DriftParams
 from carbrand.node.errors import UserError
 from carbrand.node.params import check_sections, misspelt_sections, parse_section, read_file
 from carbrand.pipeline.repro import start
@@ -42,6 +43,7 @@ SECTIONS: dict[str, type] = {
     "evaluate": EvaluateParams,
     "plot": PlotParams,
     "gate": GateParams,
+    "drift": DriftParams,
 }
 # The node that writes what the gate judges.
 JUDGED = "evaluate"

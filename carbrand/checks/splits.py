@@ -22,15 +22,9 @@ ONE_SOURCE = (
 )
 
 
-class PhotoRow(Protocol):
-    """The columns of the manifest that are used here; width, height: of the upright photo."""
+class Measured(Protocol):
+    """Measures of a photo; width, height: of the upright one."""
 
-    @property
-    def split(self) -> str: ...
-    @property
-    def brand(self) -> str: ...
-    @property
-    def status(self) -> str: ...
     @property
     def width(self) -> int: ...
     @property
@@ -39,6 +33,17 @@ class PhotoRow(Protocol):
     def brightness(self) -> float: ...
     @property
     def sharpness(self) -> float: ...
+
+
+class PhotoRow(Measured, Protocol):
+    """The columns of the manifest that are used here."""
+
+    @property
+    def split(self) -> str: ...
+    @property
+    def brand(self) -> str: ...
+    @property
+    def status(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -183,7 +188,8 @@ def _find_shares(
 class Trait:
     """A measure of a photo. tolerance: factors up to this one are no drift."""
 
-    measure: Callable[[PhotoRow], float]
+    name: str
+    measure: Callable[[Measured], float]
     tolerance: float
     less: str
     more: str
@@ -191,13 +197,60 @@ class Trait:
 
 
 TRAITS = (
-    Trait(lambda row: row.width * row.height / 1e6, 1.5, "smaller", "larger", "megapixels"),
+    Trait("size", lambda row: row.width * row.height / 1e6, 1.5, "smaller", "larger", "megapixels"),
     Trait(
-        lambda row: row.width / max(row.height, 1), 1.1, "narrower", "wider", "of width to height"
+        "shape",
+        lambda row: row.width / max(row.height, 1),
+        1.1,
+        "narrower",
+        "wider",
+        "of width to height",
     ),
-    Trait(lambda row: row.brightness, 1.2, "darker", "brighter", "of brightness"),
-    Trait(lambda row: row.sharpness, 1.5, "less sharp", "sharper", "of sharpness"),
+    Trait("brightness", lambda row: row.brightness, 1.2, "darker", "brighter", "of brightness"),
+    Trait("sharpness", lambda row: row.sharpness, 1.5, "less sharp", "sharper", "of sharpness"),
 )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How the values of a trait differ. summary: in words, where they differ at all.
+
+    statistic: 0…1. pvalue: of the stronger direction. smaller: whether that is downwards.
+    """
+
+    statistic: float
+    pvalue: float
+    smaller: bool
+    word: str
+    summary: str
+
+
+def compare_trait(trait: Trait, here: Sequence[float], there: Sequence[float]) -> Difference:
+    """One-sided Kolmogorov-Smirnov tests in both directions.
+
+    The values `here` are first moved by the tolerance, so that 1000 and 1024 px are equal.
+    """
+    from scipy.stats import ks_2samp
+
+    less = ks_2samp([v * trait.tolerance for v in here], there, "greater", method="asymp")
+    more = ks_2samp([v / trait.tolerance for v in here], there, "less", method="asymp")
+    smaller = bool(less.statistic >= more.statistic)
+    stronger = less if smaller else more
+    # The value at which the distributions differ most: medians alone may hide it.
+    edge = stronger.statistic_location
+    shares = [
+        100 * sum((value <= edge) == smaller for value in values) / len(values)
+        for values in (here, there)
+    ]
+    return Difference(
+        stronger.statistic,
+        stronger.pvalue,
+        smaller,
+        trait.less if smaller else trait.more,
+        f"{shares[0]:.0f} % of them have {'at most' if smaller else 'more than'} {_short(edge)} "
+        f"{trait.unit}, there {shares[1]:.0f} %; the medians are {_short(median(here))} and "
+        f"{_short(median(there))}.",
+    )
 
 
 def _find_drift(
@@ -207,35 +260,18 @@ def _find_drift(
     folders: Mapping[str, Path],
     most: float,
 ) -> list[FolderFinding]:
-    """Find `drift` of a trait: one-sided Kolmogorov-Smirnov tests in both directions.
-
-    The test photos' values are first moved by the tolerance, so that 1000 and 1024 px are equal.
-    """
+    """Find `drift` of a trait."""
     if not train or not test:
         return []
-    from scipy.stats import ks_2samp
-
-    less = ks_2samp([v * trait.tolerance for v in test], train, "greater", method="asymp")
-    more = ks_2samp([v / trait.tolerance for v in test], train, "less", method="asymp")
-    stronger, word, side = max(
-        (less, trait.less, "at most"), (more, trait.more, "more than"), key=lambda r: r[0].statistic
-    )
-    if stronger.statistic <= most or stronger.pvalue >= CHANCE:
+    found = compare_trait(trait, test, train)
+    if found.statistic <= most or found.pvalue >= CHANCE:
         return []
-    # The value at which the distributions differ most: medians alone may hide it.
-    edge = stronger.statistic_location
-    here, there = (
-        sum((value <= edge) == (side == "at most") for value in values) / len(values)
-        for values in (test, train)
-    )
     return [
         FolderFinding(
             "drift",
             str(folders["test"]),
-            f"{folders['test']} looks unlike {folders['train']}: its photos are {word}. "
-            f"{100 * here:.0f} % of them have {side} {_short(edge)} {trait.unit}, there "
-            f"{100 * there:.0f} %; the medians are {_short(median(test))} and "
-            f"{_short(median(train))}. {ONE_SOURCE}",
+            f"{folders['test']} looks unlike {folders['train']}: its photos are {found.word}. "
+            f"{found.summary} {ONE_SOURCE}",
         )
     ]
 

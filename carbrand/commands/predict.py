@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line or a record per photo, and the unreadable ones at the end."""
-    found = _find_photos(arguments.paths)  # before anything heavy is imported
+    found = find_photos(arguments.paths)  # before anything heavy is imported
     if not found.photos:
         raise UserError(*found.left_out)
     from carbrand.model.classifier import Classifier
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         for record in records:
             print_line(_as_text(record))
     # One bad photo among a thousand does not cost the others.
-    problems = [*found.left_out, *(_message(error) for error in unreadable)]
+    problems = [*found.left_out, *(describe_unreadable(error) for error in unreadable)]
     if problems:
         raise UserError(*problems)
     return DONE
@@ -81,7 +81,7 @@ def _positive(text: str) -> int:
 
 
 @dataclass
-class _Found:
+class Found:
     """photos: paths to predict, in order. read: contents of stdin. left_out: messages."""
 
     photos: list[str] = field(default_factory=list)
@@ -89,7 +89,7 @@ class _Found:
     left_out: list[str] = field(default_factory=list)
 
 
-def _find_photos(arguments: Sequence[str]) -> _Found:
+def find_photos(arguments: Sequence[str]) -> Found:
     """The given files, and the files in the given folders that are named like photos, sorted.
 
     Raises UserError with a line for every argument without photos.
@@ -97,7 +97,7 @@ def _find_photos(arguments: Sequence[str]) -> _Found:
     problems = [problem for text in arguments if (problem := _find_problem(text))]
     if arguments.count(STDIN) > 1:
         problems.append("`-` is given twice, but there is one standard input. Give it once.")
-    found = _Found()
+    found = Found()
     folders = [Path(text) for text in arguments if text.strip(" -") and Path(text).is_dir()]
     for text in arguments:
         if Path(text) in folders:
@@ -125,7 +125,7 @@ def _find_problem(text: str) -> str:
     )
 
 
-def _add_folder(folder: Path, links_may_lead_to: Sequence[Path], found: _Found) -> list[str]:
+def _add_folder(folder: Path, links_may_lead_to: Sequence[Path], found: Found) -> list[str]:
     """Add the folder's files that are named like photos, also of unsupported formats.
 
     Returns the problem if there are none.
@@ -171,7 +171,7 @@ def _read_stdin() -> bytes:
     return data
 
 
-def _message(error: UnreadablePhoto) -> str:
+def describe_unreadable(error: UnreadablePhoto) -> str:
     if error.path == STDIN:
         return f"The data on stdin is not a readable photo ({error.reason}). Pipe one photo."
     return str(error)

@@ -32,6 +32,13 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--max-mb", type=_megabytes, default=20, metavar="N", help="the largest photo; default: 20"
     )
+    parser.add_argument(
+        "--log",
+        type=Path,
+        metavar="FOLDER",
+        help="keep measures, vector and prediction of each photo there, but no photo, for "
+        "`carbrand drift FOLDER`; default: nothing is kept",
+    )
     parser.set_defaults(run=run)
 
 
@@ -44,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from carbrand.serve.server import serve
 
     model = find_model(arguments.model, Path(), MODEL)
-    return serve(model, arguments.host, arguments.port, arguments.max_mb)
+    return serve(model, arguments.host, arguments.port, arguments.max_mb, arguments.log)
 
 
 def _port(text: str) -> int:

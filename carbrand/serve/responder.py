@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from carbrand.model.classifier import Classifier, rank_brands
+from carbrand.model.classifier import Classifier, Prediction, rank_brands
 from carbrand.model.heatmap import align_with_photo
+from carbrand.model.observation import observe
 from carbrand.photos.photo import UnreadablePhoto, open_photo
 from carbrand.report.thumbnail import GLOW, VEIL, png_uri
+from carbrand.serve.photo_log import PhotoLog, now
 from carbrand.serve.refusal import Refusal
 
 # Decoding takes 8 bytes a pixel, 16 for WebP: 400 and 800 MB per thread. Phones write at most 48
@@ -28,12 +30,17 @@ _STATUS = {"unreadable": 415, "unsupported_format": 415, "truncated": 422, "too_
 class Responder:
     """A model that responds to photos. Thread-safe."""
 
-    def __init__(self, model: Path) -> None:
-        """Load the model and predict a first photo, which is the slowest. Raises UserError."""
+    def __init__(self, model: Path, log: PhotoLog | None = None) -> None:
+        """Load the model and predict a first photo, which is the slowest. Raises UserError.
+
+        log: where photos that got a response are logged.
+        """
         self._classifier = Classifier(model)
+        self._log = log
         self._palette, self._opacity = _colours()
         size = (self._classifier.size_px, self._classifier.size_px)
-        self._respond(Image.new("RGB", size))
+        photo = Image.new("RGB", size)
+        self._describe(photo, self._classifier.predict_photo(photo))
 
     @property
     def brands(self) -> list[str]:
@@ -49,10 +56,12 @@ class Responder:
         except UnreadablePhoto as error:
             message = f"This is not a readable photo: {error.reason}. Send another."
             raise Refusal(_STATUS[error.code], message) from None
-        return self._respond(photo)
-
-    def _respond(self, photo: Image.Image) -> dict[str, Any]:
         prediction = self._classifier.predict_photo(photo)
+        if self._log:
+            self._log.add(observe(now(), photo, prediction, self.brands))
+        return self._describe(photo, prediction)
+
+    def _describe(self, photo: Image.Image, prediction: Prediction) -> dict[str, Any]:
         heat = align_with_photo(prediction.heatmap, *photo.size, self._classifier.resize)
         return {
             **rank_brands(prediction.probabilities, self.brands),

@@ -16,6 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
+from carbrand.model.observation import hash_model
 from carbrand.node.errors import DONE, UserError
 from carbrand.node.terminal import print_line, print_note
 from carbrand.serve.connection import (
@@ -25,6 +26,7 @@ from carbrand.serve.connection import (
     json_response,
 )
 from carbrand.serve.guard import HEADERS, check_host, check_origin, is_loopback
+from carbrand.serve.photo_log import PhotoLog
 from carbrand.serve.refusal import Busy, Refusal
 from carbrand.serve.responder import Responder
 from carbrand.serve.start_page import Page, render_page
@@ -40,10 +42,11 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = logging.getLogger(__name__)
 
 
-def serve(model: Path, host: str, port: int, max_mb: float) -> int:
-    """Serve until a signal; the exit status. Port 0 is any free port.
+def serve(model: Path, host: str, port: int, max_mb: float, log: Path | None = None) -> int:
+    """Serve until a signal; the exit status. Port 0 is any free port. log: a folder.
 
-    Raises UserError if the model or the address cannot be used, and KeyboardInterrupt on Ctrl-C.
+    Raises UserError if the model, the address or the log cannot be used, and KeyboardInterrupt on
+    Ctrl-C.
     """
     with _bind(host, port) as listening:  # before the model, which takes longer to fail
         _silence_logs()
@@ -53,7 +56,8 @@ def serve(model: Path, host: str, port: int, max_mb: float) -> int:
                 f"warning: anyone who can reach {_address(listening)} can use the model: there is "
                 "no password and no encryption"
             )
-        responder, workers = Responder(model), Workers()
+        photo_log = PhotoLog(log, hash_model(model)) if log else None
+        responder, workers = Responder(model, photo_log), Workers()
         application = build_application(
             responder.respond,
             render_page(responder.brands, max_mb),

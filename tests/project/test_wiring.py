@@ -34,8 +34,8 @@ def paths(entries: list) -> list[str]:
 def test_every_node_has_its_module_and_the_reverse():
     modules = {path.stem for path in (ROOT / "stages").glob("[!_]*.py")}
     assert set(NODES) == modules
-    # What the gate asks for reruns no node.
-    assert set(SECTIONS) == set(PARAMS) == modules | {"gate"}
+    # What the gate and drift ask for reruns no node.
+    assert set(SECTIONS) == set(PARAMS) == modules | {"gate", "drift"}
 
 
 def test_the_nodes_are_those_of_the_design_in_their_order():
