@@ -76,8 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     _check(tested, MIN_KNOWN, PREDICTIONS)
     measures = compare_photos(
         new,
-        _vectors(classifier, _evenly([row.path for row in training], params.photos)),
-        _vectors(classifier, _evenly(tested, params.photos)),
+        read_vectors(classifier, _evenly([row.path for row in training], params.photos)),
+        read_vectors(classifier, _evenly(tested, params.photos)),
         training,
         params,
     )
@@ -147,8 +147,8 @@ def _evenly(items: Sequence[Item], most: int) -> list[Item]:
     return [items[number * len(items) // chosen] for number in range(chosen)]
 
 
-def _vectors(classifier: Classifier, paths: Sequence[str]) -> np.ndarray:
-    """(n, d)."""
+def read_vectors(classifier: Classifier, paths: Sequence[str]) -> np.ndarray:
+    """The vectors of photos, (n, d) float32."""
     predicted = track(classifier.predict(paths), "Predicting known photos", len(paths))
     return np.stack([prediction.vector for _, prediction in predicted])
 

@@ -26,3 +26,10 @@ def add_against(parser: argparse.ArgumentParser) -> None:
         metavar="REV",
         help="branch, tag, commit or experiment; default: the main branch",
     )
+
+
+def positive(text: str) -> int:
+    """The type of an argument that is a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carbrand.commands.options import MODEL, add_model
+from carbrand.commands.options import MODEL, add_model, positive
 from carbrand.model.classifier import rank_brands
 from carbrand.node.errors import DONE, UserError
 from carbrand.node.progress import track
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
         "paths", nargs="+", metavar="PATH", help="photo or folder, or - for a photo on stdin"
     )
     add_model(parser)
-    parser.add_argument("--top", type=_positive, metavar="K", help="only the K most probable")
+    parser.add_argument("--top", type=positive, metavar="K", help="only the K most probable")
     parser.add_argument("--json", action="store_true", help="print JSON with one record per photo")
     parser.set_defaults(run=run)
 
@@ -72,12 +72,6 @@ def run(arguments: argparse.Namespace) -> int:
     if problems:
         raise UserError(*problems)
     return DONE
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)
 
 
 @dataclass

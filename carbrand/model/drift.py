@@ -20,7 +20,7 @@ import numpy as np
 
 from carbrand.checks.splits import TRAITS, Measured, Trait, compare_trait
 from carbrand.model.drift_params import DriftParams
-from carbrand.model.observation import Observation, round_vectors
+from carbrand.model.observation import Observation, round_vectors, unit_vectors
 from carbrand.node.wording import percent
 
 # A photo's distance is the mean of that to so many training photos, its nearest.
@@ -74,7 +74,7 @@ def compare_photos(
 
 def distances(vectors: np.ndarray, learned: np.ndarray) -> np.ndarray:
     """The mean Euclidean distance (n,) of vectors of norm 1 to the NEAREST ones of `learned`."""
-    here, there = _unit(vectors), _unit(learned)
+    here, there = unit_vectors(vectors), unit_vectors(learned)
     squares = np.maximum(2 - 2 * here @ there.T, 0)
     nearest = np.sort(squares, axis=1)[:, :NEAREST]
     return np.sqrt(nearest).mean(axis=1)
@@ -99,13 +99,6 @@ def without_repeats(photos: Sequence[Observation]) -> list[Observation]:
     """The photos without later ones of the same vector: the same photo, sent again."""
     first = {round_vectors(photo.vector).tobytes(): photo for photo in reversed(photos)}
     return [photo for photo in photos if first[round_vectors(photo.vector).tobytes()] is photo]
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    # A log has rounded them.
-    rounded = round_vectors(vectors).astype(np.float32)
-    norms = np.linalg.norm(rounded, axis=1, keepdims=True)
-    return rounded / np.where(norms > 0, norms, 1.0)
 
 
 def _compare_distances(

@@ -81,3 +81,10 @@ def round_vectors(vectors: np.ndarray) -> np.ndarray:
     """Vectors as a log keeps them, float16: 3 significant digits."""
     highest = np.finfo(np.float16).max
     return np.clip(vectors, -highest, highest).astype("<f2")
+
+
+def unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """(n, d) float32 of norm 1, after rounding: the same from a log as from a photo."""
+    rounded = round_vectors(vectors).astype(np.float32)
+    norms = np.linalg.norm(rounded, axis=1, keepdims=True)
+    return rounded / np.where(norms > 0, norms, 1.0)

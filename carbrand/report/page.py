@@ -9,7 +9,7 @@ File and brand names are whatever a user's folder holds: the templates escape al
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +34,10 @@ LONG_WORD = 14  # letters; more do not fit beside a bar
 class Section:
     """A part of the page under one heading."""
 
-    name: str  # of the template, and the anchor of links
+    name: str  # of the template, if that has no other, and the anchor of links
     title: str
-    compute: Callable[[ReportInput], Context]
+    compute: Callable[[ReportInput], Context] | None = None
+    template: str = ""
 
 
 def reproduce(data: ReportInput) -> Context:
@@ -74,14 +75,23 @@ SECTIONS = (
 
 def render_report(data: ReportInput) -> bytes:
     """The page in UTF-8; the same bytes for the same input. Raises UnreadablePhoto."""
-    brands = data.run.brands
+    sections = [(section, compute(data)) for section in SECTIONS if (compute := section.compute)]
+    return render_sections(
+        accuracy_title(data.run), accuracy_sentence(data.run), sections, data.run.brands
+    )
+
+
+def render_sections(
+    title: str, heading: str, sections: Sequence[tuple[Section, Context]], brands: Sequence[str]
+) -> bytes:
+    """A page in UTF-8. heading: of the first section. brands: whose names are in it."""
     text = (
         _templates()
         .get_template("report.html.j2")
         .render(
-            title=accuracy_title(data.run),
-            heading=accuracy_sentence(data.run),
-            sections=[(section, section.compute(data)) for section in SECTIONS],
+            title=title,
+            heading=heading,
+            sections=sections,
             longest_name=longest(brands),
             longest_part=longest_part(brands),
             long_words=longest_part(brands) > LONG_WORD,
