@@ -125,7 +125,8 @@ def validate(
         min_side_px=params.min_side_px,
         max_aspect=params.max_aspect,
     )
-    files, kinds = dataset.files, {}
+    files = dataset.files
+    kinds: dict[str, str] = {}
     if corrections:
         brands = {brand for of_split in dataset.brands.values() for brand in of_split}
         known = read_corrections(corrections)

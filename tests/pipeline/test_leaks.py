@@ -216,11 +216,11 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_nodes() -> None:
     params, artifacts = Path("params.yaml"), Path("artifacts")
     checked = artifacts / "validate"
-    names = ("train", "test", "groups.csv", "corrections.csv")
-    folders = [Path("Datasets", name) for name in names]
-    validate.main(params, *folders, out=checked)
+    datasets = Path("Datasets")
+    folders, corrections = (datasets / "train", datasets / "test"), datasets / "corrections.csv"
+    validate.main(params, *folders, datasets / "groups.csv", corrections, checked)
     features.main(params, checked / "manifest.csv", Path(".vectors"), artifacts / "features")
-    learned = artifacts / "features", folders[3], Path(".training"), artifacts / "train"
+    learned = artifacts / "features", corrections, Path(".training"), artifacts / "train"
     train.main(params, *learned)
     finetune.main(
         *(params, artifacts / "train", Path(".finetuning"), artifacts / "finetune"),

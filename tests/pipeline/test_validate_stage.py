@@ -50,8 +50,9 @@ def run(project: Path, **severities: object):
     """The manifest by path, and the summary."""
     edit_params(project, **{f"validate__{code}": value for code, value in severities.items()})
     out = Path("out")
-    names = ("train", "test", "groups.csv", "corrections.csv")
-    validate.main(Path("params.yaml"), *(Path("Datasets", name) for name in names), out=out)
+    datasets = Path("Datasets")
+    said = datasets / "groups.csv", datasets / "corrections.csv"
+    validate.main(Path("params.yaml"), datasets / "train", datasets / "test", *said, out)
     rows = {row.path: row for row in read_manifest(out / "manifest.csv")}
     return rows, json.loads((out / "summary.json").read_text("utf-8"))
 
@@ -215,8 +216,8 @@ def test_photos_stay_as_they_are(project):
 
 def test_the_articles_photos_have_twenty_leaks_and_a_mirrored_one(article_photos, tmp_path):
     out = tmp_path / "out"
-    names = ("train", "test", "no.csv", "no.csv")
-    validate.main(ROOT / "params.yaml", *(article_photos / name for name in names), out=out)
+    folders, nothing = (article_photos / "train", article_photos / "test"), tmp_path / "no.csv"
+    validate.main(ROOT / "params.yaml", *folders, nothing, nothing, out)
     summary = json.loads((out / "summary.json").read_text("utf-8"))
     assert summary["leaked_by"] == {"bytes": 20, "pixels": 0, "hash": 1}
     assert (summary["images"], summary["leaked"], summary["kept"]) == (122, 21, 101)
