@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from carbrand.model.classifier import Classifier
+from carbrand.model.classifier import Classifier, Prediction
 from carbrand.model.heatmap import align_with_photo
 from carbrand.node.errors import UserError
 from carbrand.node.metrics_file import write_metrics
@@ -38,7 +38,13 @@ from carbrand.scores.evaluation import (
     make_predicted,
 )
 from carbrand.scores.held_out_score import score_gap
-from carbrand.scores.invariants import check_accuracy, check_brands, check_probabilities, check_rows
+from carbrand.scores.invariants import (
+    check_accuracy,
+    check_brands,
+    check_probabilities,
+    check_rows,
+    check_sets,
+)
 from carbrand.scores.map_file import write_map
 from carbrand.scores.predictions_file import (
     PIXEL_DIGITS,
@@ -53,6 +59,7 @@ from carbrand.vectors.leaks import classify_copies, mark_leaks
 from carbrand.vectors.training_copies import read_unlearned
 
 PACKAGES = ("carbrand", "keras", "numpy", "openvino", "pillow", "tensorflow")
+_NOTHING = np.empty(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -66,12 +73,12 @@ class EvaluateParams:
 class Predicted:
     """What was predicted of photos, by row. The last two are files mapped into memory.
 
-    probabilities: of the brands, for each path. vectors (n, d), heatmaps (n, h, w): as in
-    Prediction.
+    predictions: of each path, without their vectors and heat maps. vectors (n, d), heatmaps
+    (n, h, w): as in Prediction.
     """
 
     paths: list[str]
-    probabilities: list[np.ndarray]
+    predictions: list[Prediction]
     vectors: np.ndarray
     heatmaps: np.ndarray
 
@@ -79,18 +86,18 @@ class Predicted:
 def predict(classifier: Classifier, rows: Sequence[Row], scratch: Path) -> Predicted:
     """Predict the photo of every row; vectors and heat maps become files in `scratch`."""
     paths: list[str] = []
-    probabilities: list[np.ndarray] = []
+    small: list[Prediction] = []
 
     def large_parts() -> Iterator[tuple[np.ndarray, ...]]:
         predictions = classifier.predict([row.path for row in rows])
         for path, prediction in track(predictions, "Predicting test photos", len(rows)):
             paths.append(path)
-            probabilities.append(prediction.probabilities)
+            small.append(replace(prediction, vector=_NOTHING, heatmap=_NOTHING))
             yield prediction.vector, prediction.heatmap
 
     files = [scratch / f"{name}.npy" for name in ("vectors", "heatmaps")]
     write_rows(files, large_parts(), len(rows))
-    return Predicted(paths, probabilities, *map(open_rows, files))
+    return Predicted(paths, small, *map(open_rows, files))
 
 
 def label_predictions(
@@ -112,15 +119,15 @@ def label_predictions(
             path=path,
             actual=row.brand,
             leaked=row.leaked,
-            probabilities=[round(float(p), PROBABILITY_DECIMALS) for p in probabilities],
+            probabilities=[round(float(p), PROBABILITY_DECIMALS) for p in said.probabilities],
             brands=brands,
             suspected=path in suspected and not row.leaked,
             series=path in series and not row.leaked,
             pixels=row.pixel_sha256[:PIXEL_DIGITS],
+            unknown=None if said.unknown_score is None else said.unknown,
+            brand_set=said.brand_set,
         )
-        for row, path, probabilities in zip(
-            rows, predicted.paths, predicted.probabilities, strict=False
-        )
+        for row, path, said in zip(rows, predicted.paths, predicted.predictions, strict=False)
     ]
 
 
@@ -153,6 +160,7 @@ def evaluate(
     check_rows(photos, rows)
     check_probabilities(photos, PROBABILITY_DECIMALS)
     check_brands(photos, columns, brands)
+    check_sets(photos, columns)
     metrics = evaluate_photos(photos, columns, ece_bins, temperature)
     confusion = metrics.get("confusion")  # not where brands are too many for it
     check_accuracy(
@@ -251,6 +259,8 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
     if classifier.held_out:
         leak_free = [photo for photo in read_predictions(table)[0] if not photo.leaked]
         metrics |= score_gap(classifier.held_out, leak_free)
+    if classifier.set_rule:
+        metrics["conformal"]["level"] = classifier.set_rule.level
     write_metrics(out / "metrics.json", metrics)
     write_brands(out / "brands.csv", metrics["brand"])
     write_copies(out / "copies.csv", without_ignored(copies, rules))

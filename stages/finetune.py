@@ -33,7 +33,9 @@ from carbrand.node.params import read_section
 from carbrand.node.progress import training_progress
 from carbrand.node.start import start
 from carbrand.photos.photo import read_file, read_photo
+from carbrand.scores.conformal import SetRule, calibrate_sets
 from carbrand.scores.history import write_history
+from carbrand.scores.unknown import UnknownRule, calibrate_unknown
 from carbrand.training.checkpoint_key import describe_environment
 from carbrand.training.finetuning.augmentation import source_size
 from carbrand.training.finetuning.devices import set_threads
@@ -41,9 +43,10 @@ from carbrand.training.finetuning.fit import Photos
 from carbrand.training.finetuning.photo_batches import CACHE_BYTES, PhotoCache
 from carbrand.training.finetuning.run_file import RunFile, clear_run_files
 from carbrand.training.finetuning.settings import FinetuneParams
-from carbrand.training.finetuning.tune import TunedModel, Watch, tune
+from carbrand.training.finetuning.tune import Asked, TunedModel, Watch, tune
 from carbrand.training.head import balance
 from carbrand.training.held_out_file import HeldOut, read_held_out
+from carbrand.training.problem import softmax
 from carbrand.vectors.feature_store import Recipe
 
 PACKAGES = ("carbrand", "keras", "numpy", "pillow", "scipy", "tensorflow")
@@ -151,9 +154,10 @@ def write_model(
     out: Path,
 ) -> None:
     """Write the model that ships: the tuned one, or that of `train`."""
-    if tuned.kernel is None or tuned.bias is None:
+    if tuned.kernel is None or tuned.bias is None or tuned.asked is None:
         hand_on(train, out)
         return
+    unknown, sets = fit_rules(tuned.asked, model.metadata)
     save_classifier(
         out / "model.h5",
         tuned.network,
@@ -164,7 +168,20 @@ def write_model(
         temperature=tuned.temperature,
         test_views=model.metadata["test_views"],
         held_out=tuned.held_out,
+        unknown=unknown,
+        sets=sets,
     )
+
+
+def fit_rules(
+    asked: Asked, metadata: Mapping[str, Any]
+) -> tuple[UnknownRule | None, SetRule | None]:
+    """The rules of the model of `train`, if it has them, measured anew on held-out photos."""
+    probabilities, sets = softmax(asked.logits), None
+    if "sets" in metadata:
+        sets = calibrate_sets(probabilities, asked.labels, metadata["sets"]["level"])
+    share = metadata.get("unknown", {}).get("share", 0.0)
+    return calibrate_unknown(asked.space, asked.distances, probabilities, share), sets
 
 
 def summarize(tuned: TunedModel, frozen: HeldOut, params: FinetuneParams) -> dict[str, object]:

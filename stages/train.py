@@ -42,7 +42,7 @@ from carbrand.training.head import (
     balance,
     train_head,
 )
-from carbrand.training.held_out import predict_held_out, score_held_out
+from carbrand.training.held_out import fit_rules, predict_held_out, score_held_out
 from carbrand.training.held_out_file import HeldOut, write_held_out
 from carbrand.training.suspects import find_suspects
 from carbrand.vectors.feature_store import Features, read_features
@@ -66,6 +66,8 @@ class TrainParams:
     seed: int = knob(low=0)
     calibrate: bool = knob()
     test_views: str = knob(choices=tuple(TEST_VIEWS))
+    unknown: float = knob(low=0.0, high=0.5)
+    coverage: float = knob(low=0.5, high=0.999)
 
 
 def train(
@@ -172,6 +174,7 @@ def main(
     held_out = count_held_out(
         head.held_out_logits, features.labels, features.brands, features.series, others
     )
+    unknown, sets = fit_rules(features, head.folds, calibrated, params.unknown, params.coverage)
     network = import_keras_to_build().models.load_model(features.network, compile=False)
     out.mkdir(parents=True, exist_ok=True)
     save_classifier(
@@ -184,6 +187,8 @@ def main(
         temperature=temperature,
         test_views=params.test_views,  # type: ignore[arg-type]
         held_out=held_out,
+        unknown=unknown,
+        sets=sets,
     )
     write_history(out / "history.csv", head.history)
     summary = summarize(head, features, temperature, calibrated)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from carbrand.commands.options import MODEL, add_model, positive
-from carbrand.model.classifier import rank_brands
+from carbrand.model.classifier import describe
 from carbrand.node.errors import DONE, UserError
 from carbrand.node.progress import track
 from carbrand.node.terminal import print_json, print_line, print_note
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         classifier.predict(found.photos, unreadable, found.read), "Predicting", len(found.photos)
     )
     records = (
-        {"path": path, **rank_brands(prediction.probabilities, classifier.brands, arguments.top)}
+        {"path": path, **describe(prediction, classifier.brands, arguments.top)}
         for path, prediction in predicted
     )
     if arguments.json:
@@ -173,4 +173,7 @@ def describe_unreadable(error: UnreadablePhoto) -> str:
 
 def _as_text(record: dict[str, Any]) -> str:
     brands = [f"{brand} {p:.1%}" for brand, p in record["probabilities"].items()]
-    return f"{record['path']}: {', '.join(brands)}"
+    line = f"{record['path']}: {', '.join(brands)}"
+    if len(record["set"]) > 1:
+        line += f"; one of {', '.join(record['set'])}"
+    return f"{line}; unknown: like none of the brands" if record["unknown"] else line

@@ -49,7 +49,7 @@ def write_card(path: Path, exported: Exported, record: RunRecord) -> None:
     sections = {
         "": _summary(exported, record),
         "How to use it": _usage(exported),
-        "Limits": _limits(record),
+        "Limits": _limits(exported, record),
         "Training data": _data(record),
         "Leaks found": _leaks(record),
         "Evaluation": _evaluation(record),
@@ -124,11 +124,13 @@ def _usage(exported: Exported) -> Iterator[str]:
     yield "```"
 
 
-def _limits(record: RunRecord) -> Iterator[str]:
+def _limits(exported: Exported, record: RunRecord) -> Iterator[str]:
     yield (
         "- It knows no brand but those in `labels.txt`, and names one of them whatever a photo "
         "shows: a brand it never saw, a face, a wall."
     )
+    if "unknown" in exported.metadata:
+        yield "- `carbrand predict` marks photos unlike all it saw as unknown; this export cannot."
     yield (
         "- Probabilities were calibrated on photos like those it learned from. On others (night, "
         "rain, parts of a car, drawings, another camera) they promise nothing: measure again."

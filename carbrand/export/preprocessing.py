@@ -52,4 +52,23 @@ def describe_input(metadata: Mapping[str, Any]) -> dict[str, Any]:
             "scaling": "inside the model",
             "test_views": metadata["test_views"],
         },
+        **_rules(metadata),
     }
+
+
+def _rules(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """`sets` and `unknown` of the model, as far as it has them: how its answers are to be read."""
+    rules: dict[str, Any] = {}
+    if "sets" in metadata:
+        rules["sets"] = {
+            **metadata["sets"],
+            "rule": "every brand with a probability of at least `least`, and the most probable one",
+        }
+    if "unknown" in metadata:
+        rules["unknown"] = {
+            "share_of_known_photos": metadata["unknown"]["share"],
+            "score": "not in this file: it needs the vector that the head reads, and the arrays "
+            "`carbrand_space` of model.h5. `carbrand predict --json` computes it; above 1 a photo "
+            "is unknown",
+        }
+    return rules

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from carbrand.model.heatmap import class_activation_map
-from carbrand.model.model_file import NotAModel, read_metadata
+from carbrand.model.model_file import NotAModel, read_metadata, read_rules
 from carbrand.network.engines import open_engine
 from carbrand.network.network_file import Layer, NetworkFile, NotANetwork, read_network
 from carbrand.network.pooling import LAST_POOLS
@@ -37,12 +37,23 @@ class Prediction:
 
     probabilities (brands,) float32, adding up to 1: the mean over the model's test views. Of the
     unchanged view: vector (d,) float32, the input of the head; heatmap (h, w) float32 in 0…1, the
-    evidence for the predicted brand over the model's square input.
+    evidence for the predicted brand over the model's square input; unknown_score, how unlike the
+    training photos it is, with `unknown` above 1. brand_set: holds the right brand with the
+    promised chance, the most probable first.
+
+    A model without these rules gives no score, calls nothing unknown, and its sets are empty.
     """
 
     probabilities: np.ndarray
     vector: np.ndarray
     heatmap: np.ndarray
+    unknown_score: float | None = None
+    brand_set: tuple[str, ...] = ()
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the photo looks like none of the brands."""
+        return self.unknown_score is not None and self.unknown_score > 1.0
 
 
 class Classifier:
@@ -65,6 +76,7 @@ class Classifier:
             self._network = open_engine("auto", network, [maps, *head.inputs, head.name])
         except NotANetwork:
             raise NotAModel(path) from None
+        self.unknown_rule, self.set_rule = read_rules(path, head.weights["kernel"].shape[0])
         # With both poolings the head has two rows per channel, which are summed. Its rows for
         # earlier layers, of other sizes, are left out: those represent lines and textures.
         rows = head.weights["kernel"][: len(pools) * pools[0].channels]
@@ -125,7 +137,12 @@ class Classifier:
         maps, vector, _ = outputs[0]
         probabilities = np.stack([output[2] for output in outputs]).mean(axis=0)
         heatmap = class_activation_map(maps, self._map_weights[:, probabilities.argmax()])
-        return Prediction(probabilities, vector, heatmap)
+        rounded = np.round(probabilities.astype(np.float64), PROBABILITY_DECIMALS)
+        score = None
+        if self.unknown_rule:
+            score = float(self.unknown_rule.score(vector[None], rounded[None])[0])
+        brand_set = self.set_rule.brands_of(rounded, self.brands) if self.set_rule else ()
+        return Prediction(probabilities, vector, heatmap, score, brand_set)
 
 
 def _read_network(path: Path, photo_shape: tuple[int, int, int], brands: int) -> NetworkFile:
@@ -146,6 +163,18 @@ def _read_network(path: Path, photo_shape: tuple[int, int, int], brands: int) ->
 def _pools(network: NetworkFile) -> list[Layer]:
     """The layers that pool the last maps, in the order of the head's rows."""
     return [network.layers[name] for name in LAST_POOLS if name in network.layers]
+
+
+def describe(
+    prediction: Prediction, brands: Sequence[str], top: int | None = None
+) -> dict[str, Any]:
+    """The record of `carbrand predict --json`, without the path."""
+    return {
+        **rank_brands(prediction.probabilities, brands, top),
+        "unknown": prediction.unknown,
+        "unknown_score": prediction.unknown_score,
+        "set": list(prediction.brand_set),
+    }
 
 
 def rank_brands(

@@ -5,23 +5,30 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from carbrand.network.h5_file import H5_ERRORS, open_h5, read_text
+from carbrand.network.h5_file import H5_ERRORS, open_h5, read_floats, read_text
 from carbrand.network.keras_import import import_keras_to_build
 from carbrand.network.views import TEST_VIEWS, TestViews
 from carbrand.node.atomic import check_disk_space
 from carbrand.node.errors import UserError
 from carbrand.node.origin import version_of
 from carbrand.photos.resizing import MAX_SIZE_PX, RESIZE_POLICIES
+from carbrand.scores.conformal import SetRule
 from carbrand.scores.held_out_score import HeldOutScore
+from carbrand.scores.unknown import PARTS, BrandSpace, UnknownRule
 from carbrand.vectors.feature_store import Recipe
 
 _ATTRIBUTE = "carbrand"
+# The group of the arrays of BrandSpace, which Keras does not read.
+_SPACE = "carbrand_space"
+# The axes are the largest of them.
+_HALF = np.dtype("<f2")
 MEND = "Make one with `dvc repro`, or name another with --model."
 
 
@@ -35,6 +42,8 @@ def save_classifier(
     temperature: float = 1.0,
     test_views: TestViews = "plain",
     held_out: HeldOutScore | None = None,
+    unknown: UnknownRule | None = None,
+    sets: SetRule | None = None,
 ) -> None:
     """Write the network from photos to vectors (n, d), with the head, as one Keras model.
 
@@ -43,7 +52,8 @@ def save_classifier(
 
     The attribute `carbrand` holds JSON metadata: the brands in the order of the outputs, the size
     and the resize policy of the input, the temperature, the test views that a prediction averages
-    over, what held-out photos promise of it, and the versions of the libraries.
+    over, the versions of the libraries, what held-out photos promise, and where there are such the
+    rules by which a photo is unknown and which brands are in its set.
     """
     keras = import_keras_to_build()
     head = keras.layers.Dense(len(brands), activation="softmax", name="head")
@@ -51,7 +61,7 @@ def save_classifier(
     head.set_weights([kernel / temperature, bias / temperature])
     check_disk_space(path, model.count_params())
     model.save(path)
-    metadata = {
+    metadata: dict[str, Any] = {
         "brands": list(brands),
         "size_px": recipe.size_px,
         "resize": recipe.resize,
@@ -61,15 +71,23 @@ def save_classifier(
     }
     if held_out:
         metadata["held_out"] = held_out.to_json()
+    if sets:
+        metadata["sets"] = asdict(sets)
+    if unknown:
+        metadata["unknown"] = {"weights": unknown.weights, "share": unknown.share}
     with h5py.File(path, "r+") as file:
+        if unknown:
+            for name, array in vars(unknown.space).items():
+                kind = _HALF if name == "axes" else "<f4"
+                file.create_dataset(f"{_SPACE}/{name}", data=array, dtype=kind)
         file.attrs[_ATTRIBUTE] = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """The metadata: `brands`, `size_px`, `resize`, `temperature`, `test_views`, `versions`.
 
-    And `held_out`, except in files of early versions.
-    Raises UserError unless `save_classifier` wrote the file.
+    And `held_out`, except in files of early versions, and `unknown` and `sets`, unless they are
+    off. Raises UserError unless `save_classifier` wrote the file.
     """
     if not path.exists():
         raise UserError(f"{path} does not exist. {MEND}")
@@ -80,6 +98,36 @@ def read_metadata(path: Path) -> dict[str, Any]:
     except H5_ERRORS:
         raise NotAModel(path) from None
     return metadata
+
+
+def read_rules(path: Path, width: int) -> tuple[UnknownRule | None, SetRule | None]:
+    """By what a photo is unknown, and which brands are in its set; None where the file has none.
+
+    width: of the vectors. Raises UserError as `read_metadata`.
+    """
+    metadata = read_metadata(path)
+    sets = SetRule(**metadata["sets"]) if "sets" in metadata else None
+    if "unknown" not in metadata:
+        return None, sets
+    brands, unknown = len(metadata["brands"]), metadata["unknown"]
+    try:
+        with open_h5(path) as file:
+            components = file[_SPACE]["whitening"].shape[0]
+            shapes = {
+                "mean": (width,),
+                "scale": (width,),
+                "axes": (width, components),
+                "whitening": (components, components),
+                "means": (brands, components),
+            }
+            arrays = {
+                name: read_floats(path, file, f"{_SPACE}/{name}", shape)
+                for name, shape in shapes.items()
+            }
+    except H5_ERRORS:
+        raise NotAModel(path) from None
+    space = BrandSpace(**arrays)
+    return UnknownRule(space, tuple(unknown["weights"]), unknown["share"]), sets
 
 
 def _check_metadata(metadata: Any) -> None:
@@ -100,6 +148,15 @@ def _check_metadata(metadata: Any) -> None:
         raise ValueError(metadata["test_views"])
     if "held_out" in metadata:
         HeldOutScore.from_json(metadata["held_out"])
+    numbers = []
+    if "sets" in metadata:
+        numbers += [metadata["sets"]["level"], metadata["sets"]["least"]]
+    if "unknown" in metadata:
+        numbers += [metadata["unknown"]["share"], *metadata["unknown"]["weights"]]
+        if len(metadata["unknown"]["weights"]) != PARTS:
+            raise ValueError(metadata["unknown"])
+    if not all(type(number) in (int, float) and 0 <= number < math.inf for number in numbers):
+        raise ValueError(numbers)
 
 
 class NotAModel(UserError):

@@ -22,7 +22,7 @@ import numpy as np
 
 from carbrand.node.errors import UserError
 
-_FLOAT32 = np.dtype("<f4")
+_FLOAT32, _FLOAT16 = np.dtype("<f4"), np.dtype("<f2")
 _MAX_NAMES = 10_000  # of layers, and of weights in a layer
 _MAX_REASON = 1000  # characters
 _MAX_HEAPS = 1000  # of 4 KB and more; ResNet50 has two
@@ -224,16 +224,26 @@ def _dataset(path: Path, group: h5py.Group, name: str) -> h5py.Dataset:
     return member
 
 
-def read_array(path: Path, where: str, dataset: h5py.Dataset) -> np.ndarray:
+def read_floats(path: Path, file: h5py.File, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The array under a name, float32, stored as that or in half precision."""
+    dataset = _dataset(path, file, name)
+    if dataset.shape != shape:
+        refuse(path, f"{name} has the shape {dataset.shape}, expected {shape}")
+    return read_array(path, name, dataset, _FLOAT16 if dataset.dtype == _FLOAT16 else _FLOAT32)
+
+
+def read_array(
+    path: Path, where: str, dataset: h5py.Dataset, dtype: np.dtype = _FLOAT32
+) -> np.ndarray:
     """The array of a dataset whose shape is known to be right."""
-    if dataset.dtype != _FLOAT32:
-        refuse(path, f"{where} is of type {dataset.dtype}, expected float32")
+    if dataset.dtype != dtype:
+        refuse(path, f"{where} is of type {dataset.dtype}, expected {dtype}")
     made = dataset.id.get_create_plist()
     plain = (
         made.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
         and made.get_external_count() == 0
         and made.get_nfilters() == 0
-        and dataset.id.get_storage_size() == dataset.size * _FLOAT32.itemsize
+        and dataset.id.get_storage_size() == dataset.size * dtype.itemsize
     )
     if not plain:
         refuse(path, f"{where} is not stored as one plain run of numbers in this file")

@@ -25,7 +25,9 @@ class PredictedPhoto:
 
     suspected: possibly a copy of a training photo, but not known to be `leaked`. series: from one
     series with training photos, but no copy of one. pixels: a hash of the upright photo, whatever
-    it is called; empty in files of early versions.
+    it is called; empty in files of early versions. unknown: unlike every training photo; None where
+    the model cannot say. brand_set: one of these, with the promised chance, the most probable
+    first; empty where the model makes none.
     """
 
     path: str
@@ -37,6 +39,8 @@ class PredictedPhoto:
     suspected: bool = False
     series: bool = False
     pixels: str = ""
+    unknown: bool | None = None
+    brand_set: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,14 @@ def make_predicted(
     suspected: bool = False,
     series: bool = False,
     pixels: str = "",
+    unknown: bool | None = None,
+    brand_set: tuple[str, ...] = (),
 ) -> PredictedPhoto:
     """A row whose `predicted` is the most probable brand, the first one in a tie."""
     row = tuple(float(probability) for probability in probabilities)
     label = int(np.argmax(row))
-    return PredictedPhoto(
-        path, actual, brands[label], row[label], leaked, row, suspected, series, pixels
-    )
+    found = (brands[label], row[label], leaked, row, suspected, series, pixels, unknown, brand_set)
+    return PredictedPhoto(path, actual, *found)
 
 
 def evaluate_photos(
@@ -111,7 +116,37 @@ def evaluate_photos(
     certain = [photo for photo in leak_free if not photo.suspected]
     metrics["without_suspected"] = score_any(certain)
     metrics["without_series"] = score_any([photo for photo in leak_free if not photo.series])
-    return metrics
+    return metrics | score_sets(leak_free) | score_unknown(leak_free)
+
+
+def score_sets(photos: Sequence[PredictedPhoto]) -> dict[str, dict[str, float]]:
+    """`conformal`: coverage and mean size of the sets, with intervals; nothing without sets."""
+    if not all(photo.brand_set for photo in photos):
+        return {}
+    covered = sum(photo.actual in photo.brand_set for photo in photos)
+    low, high = wilson_interval(covered, len(photos))
+    sizes = [len(photo.brand_set) for photo in photos]
+    half = 1.96 * float(np.std(sizes)) / math.sqrt(len(sizes))
+    mean = float(np.mean(sizes))
+    return {
+        "conformal": {
+            "coverage": covered / len(photos),
+            "coverage_low": low,
+            "coverage_high": high,
+            "mean_size": mean,
+            "mean_size_low": max(1.0, mean - half),
+            "mean_size_high": mean + half,
+        }
+    }
+
+
+def score_unknown(photos: Sequence[PredictedPhoto]) -> dict[str, dict[str, float]]:
+    """`unknown`: the share of photos called so; nothing where the model cannot say."""
+    if any(photo.unknown is None for photo in photos):
+        return {}
+    called = sum(bool(photo.unknown) for photo in photos)
+    low, high = wilson_interval(called, len(photos))
+    return {"unknown": {"share": called / len(photos), "share_low": low, "share_high": high}}
 
 
 def score_any(photos: Sequence[PredictedPhoto]) -> dict[str, float]:

@@ -83,6 +83,21 @@ def check_brands(
             )
 
 
+def check_sets(photos: Sequence[PredictedPhoto], brands: Sequence[str]) -> None:
+    """Raise InvariantError unless each set holds the most probable brands, or no photo has one."""
+    if not any(photo.brand_set for photo in photos):
+        return
+    invariant = "a set holds the predicted brand, and none that is less probable than one left out"
+    for photo in photos:
+        inside = dict.fromkeys(photo.brand_set)
+        chances = dict(zip(brands, photo.probabilities, strict=True))
+        least = min((chances[brand] for brand in inside), default=1.0)
+        rest = max((p for brand, p in chances.items() if brand not in inside), default=0.0)
+        if photo.predicted not in inside or rest > least or len(inside) < len(photo.brand_set):
+            found = f"that of {photo.path} is {', '.join(photo.brand_set) or 'empty'}"
+            raise InvariantError(invariant, f"{found}, and {photo.predicted} is predicted")
+
+
 def check_accuracy(confusion: Mapping[str, Mapping[str, int]], metrics: Mapping[str, Any]) -> None:
     """Raise InvariantError unless the confusion matrix's diagonal gives the accuracy."""
     invariant = "accuracy is the share of the confusion matrix on the diagonal"
@@ -102,6 +117,7 @@ def check_predictions(photos: Sequence[PredictedPhoto], brands: Sequence[str]) -
     """
     check_probabilities(photos, PROBABILITY_DECIMALS)
     check_brands(photos, brands, brands)
+    check_sets(photos, brands)
 
 
 def check_metrics(

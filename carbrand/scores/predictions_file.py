@@ -12,21 +12,25 @@ from carbrand.scores.evaluation import PredictedPhoto
 COLUMNS = ("path", "actual", "predicted", "confidence", "leaked")
 # Of a photo's hash, enough to know it again.
 PIXEL_DIGITS = 16
+# Missing in files of earlier versions. `unknown` is True, False, or empty; the brands of `set` are
+# joined by semicolons.
+_LATER = ("suspected", "series", "pixels", "unknown", "set")
 # Metrics are computed from the rounded probabilities.
 PROBABILITY_DECIMALS = 6
 
 
 def write_predictions(path: Path, photos: Sequence[PredictedPhoto], brands: Sequence[str]) -> None:
     """Write `photos` in their order, with one `p_<brand>` column per brand."""
-    columns = [*COLUMNS, "suspected", "series", "pixels", *(f"p_{brand}" for brand in brands)]
+    columns = [*COLUMNS, *_LATER, *(f"p_{brand}" for brand in brands)]
     write_table(path, columns, [_cells(photo) for photo in photos])
 
 
 def _cells(photo: PredictedPhoto) -> list[str]:
     numbers = [f"{p:.{PROBABILITY_DECIMALS}f}" for p in (photo.confidence, *photo.probabilities)]
     flags = [str(flag).lower() for flag in (photo.leaked, photo.suspected, photo.series)]
-    named = [photo.path, photo.actual, photo.predicted]
-    return [*named, numbers[0], *flags, photo.pixels, *numbers[1:]]
+    unknown = "" if photo.unknown is None else str(photo.unknown)
+    said = [photo.pixels, unknown, ";".join(photo.brand_set)]
+    return [photo.path, photo.actual, photo.predicted, numbers[0], *flags, *said, *numbers[1:]]
 
 
 def read_predictions(path: Path) -> tuple[list[PredictedPhoto], list[str]]:
@@ -69,4 +73,19 @@ def _parse(record: Mapping[str, str], brands: Sequence[str]) -> PredictedPhoto:
         suspected=parse_bool(record.get("suspected", "false")),
         series=parse_bool(record.get("series", "false")),
         pixels=record.get("pixels", ""),
+        unknown=parse_bool(unknown.lower()) if (unknown := record.get("unknown")) else None,
+        brand_set=_split(record.get("set", ""), brands),
     )
+
+
+def _split(cell: str, brands: Sequence[str]) -> tuple[str, ...]:
+    """The brands of a set; a brand's own name may hold a semicolon."""
+    found, name = [], ""
+    for part in cell.split(";") if cell else ():
+        name = f"{name};{part}" if name else part
+        if name in brands:
+            found.append(name)
+            name = ""
+    if name:
+        raise ValueError(f"{one_line(name)} of a set has no probability column")
+    return tuple(found)

@@ -52,7 +52,7 @@ def project(
     """
     sample = normalize(training[:: -(-len(training) // _MAX_FITTED)])
     mean = sample.mean(axis=0)
-    axes = _principal_axes(sample - mean)  # (2, d)
+    axes = principal_axes(sample - mean, 2)
     projected = []
     for vectors in (training, others):
         parts = [(normalize(part) - mean) @ axes.T for part in portions(vectors)]
@@ -62,20 +62,20 @@ def project(
     return projected[0] / scale, projected[1] / scale
 
 
-def _principal_axes(centred: np.ndarray) -> np.ndarray:
-    """The first two right singular vectors of (n, d), (2, d); zeros where there are fewer."""
-    axes = np.zeros((2, centred.shape[1]))
+def principal_axes(centred: np.ndarray, count: int) -> np.ndarray:
+    """The first right singular vectors of (n, d), (count, d); zeros where there are fewer."""
+    axes = np.zeros((count, centred.shape[1]))
     if not centred.any():
         return axes
-    if min(centred.shape) > _MAX_FULL_SVD:
+    if min(centred.shape) > max(_MAX_FULL_SVD, count):
         from scipy.sparse.linalg import svds
 
         # From a fixed start, so that it is deterministic. (Not from ones, which are orthogonal to
         # everything that is centred.)
         start = np.random.default_rng(0).standard_normal(min(centred.shape))
-        _, values, found = svds(centred.astype(np.float64), k=2, v0=start)
+        _, values, found = svds(centred.astype(np.float64), k=count, v0=start)
         axes[:] = found[np.argsort(-values, kind="stable")]
     else:
-        found = np.linalg.svd(centred, full_matrices=False)[2][:2]
+        found = np.linalg.svd(centred, full_matrices=False)[2][:count]
         axes[: len(found)] = found
     return axes * np.where(axes.sum(axis=1, keepdims=True) < 0, -1.0, 1.0)

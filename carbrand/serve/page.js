@@ -8,6 +8,7 @@ const chooser = document.getElementById("files");
 const status = document.getElementById("status");
 const answers = document.getElementById("answers");
 const maxBytes = Number(form.dataset.maxBytes);
+const level = Number(form.dataset.level); // the chance that a set holds the right brand
 const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
 // Imported, not cloned: pictures in a template's own document are never loaded.
 const copyOf = (template) =>
@@ -65,13 +66,17 @@ async function show(name, file, record) {
   find(".brand").textContent = record.brand;
   find(".sure").textContent = `${percent(record.confidence)} sure`;
   find(".path").textContent = name;
+  find(".unknown").hidden = !record.unknown;
+  find(".set").hidden = !record.set.length;
+  find(".set").textContent = `With ${percent(level)}, one of: ${record.set.join(", ")}`;
   find(".heat").src = record.heatmap;
   find(".heat").alt = `Heat map: where the evidence for ${record.brand} lies`;
   find(".facts-line").textContent =
     `${record.width} × ${record.height} pixels, ${Math.round(record.milliseconds)} ms`;
   for (const bar of bars(record.probabilities)) find(".bars").append(bar);
   await showPhoto(article, file, record);
-  status.textContent = `${name}: ${record.brand}, ${percent(record.confidence)} sure.`;
+  const unknown = record.unknown ? " It looks like none of the brands." : "";
+  status.textContent = `${name}: ${record.brand}, ${percent(record.confidence)} sure.${unknown}`;
   return article;
 }
 

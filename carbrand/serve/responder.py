@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from carbrand.model.classifier import Classifier, Prediction, rank_brands
+from carbrand.model.classifier import Classifier, Prediction, describe
 from carbrand.model.heatmap import align_with_photo
 from carbrand.model.observation import observe
 from carbrand.photos.photo import UnreadablePhoto, open_photo
@@ -47,6 +47,17 @@ class Responder:
         """The brands of the model."""
         return self._classifier.brands
 
+    @property
+    def tells_unknown(self) -> bool:
+        """Whether the model can say that a photo shows none of them."""
+        return self._classifier.unknown_rule is not None
+
+    @property
+    def level(self) -> float:
+        """The promised chance that a set holds the right brand; 0 where there are no sets."""
+        rule = self._classifier.set_rule
+        return rule.level if rule else 0.0
+
     def respond(self, data: bytes) -> dict[str, Any]:
         """The record of `carbrand predict --json` without the path, plus `width` and `height` of
         the upright photo, and `heatmap`, a data URI of `_draw`. Raises Refusal.
@@ -64,7 +75,7 @@ class Responder:
     def _describe(self, photo: Image.Image, prediction: Prediction) -> dict[str, Any]:
         heat = align_with_photo(prediction.heatmap, *photo.size, self._classifier.resize)
         return {
-            **rank_brands(prediction.probabilities, self.brands),
+            **describe(prediction, self.brands),
             "width": photo.width,
             "height": photo.height,
             "heatmap": png_uri(self._draw(heat)),

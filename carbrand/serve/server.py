@@ -60,7 +60,7 @@ def serve(model: Path, host: str, port: int, max_mb: float, log: Path | None = N
         responder, workers = Responder(model, photo_log), Workers()
         application = build_application(
             responder.respond,
-            render_page(responder.brands, max_mb),
+            render_page(responder.brands, max_mb, responder.level, responder.tells_unknown),
             Uploads(round(max_mb * MEGABYTE)),
             workers,
             local=local,

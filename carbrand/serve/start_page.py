@@ -25,8 +25,14 @@ class Page:
     policy: str
 
 
-def render_page(brands: Sequence[str], max_mb: float) -> Page:
-    """The page for a model of these brands and photos of at most `max_mb` megabytes."""
+def render_page(
+    brands: Sequence[str], max_mb: float, level: float = 0.0, tells_unknown: bool = False
+) -> Page:
+    """The page for a model of these brands and photos of at most `max_mb` megabytes.
+
+    level: the promised chance that a set holds the right brand; 0 where there are no sets.
+    tells_unknown: whether the model can say that a photo shows none of the brands.
+    """
     style = "".join(path.read_text("utf-8") for path in _STYLES)
     script = _SCRIPT.read_text("utf-8")
     environment = jinja2.Environment(
@@ -37,7 +43,12 @@ def render_page(brands: Sequence[str], max_mb: float) -> Page:
         lstrip_blocks=True,
     )
     html = environment.get_template("page.html.j2").render(
-        brands=brands, max_mb=max_mb, style=Markup(style), script=Markup(script)
+        brands=brands,
+        max_mb=max_mb,
+        level=level,
+        tells_unknown=tells_unknown,
+        style=Markup(style),
+        script=Markup(script),
     )
     policy = "; ".join(
         (

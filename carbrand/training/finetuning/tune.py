@@ -16,6 +16,7 @@ import numpy as np
 
 from carbrand.scores.held_out_score import HeldOutScore, count_held_out
 from carbrand.scores.history import Epoch, describe_epoch
+from carbrand.scores.unknown import BrandSpace
 from carbrand.training.calibration import cross_fit, fit_temperature
 from carbrand.training.finetuning.devices import distribute, dtype_policy
 from carbrand.training.finetuning.fit import Photos, Run, compile_model, fit
@@ -40,12 +41,30 @@ _PARTS = 5
 
 @dataclass(frozen=True)
 class Tuned:
-    """The result of a run. kernel (d, brands), bias (brands,). logits: (held out, brands)."""
+    """The result of a run. kernel (d, brands), bias (brands,). logits: (held out, brands).
+
+    space: of the photos learned from. distances: (held out, 2), in it.
+    """
 
     kernel: np.ndarray
     bias: np.ndarray
     history: list[Epoch]
     logits: np.ndarray
+    space: BrandSpace
+    distances: np.ndarray
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Held-out photos as the held-out runs see them, and the space of the model that ships.
+
+    logits (n, brands): calibrated. distances (n, 2): each in the space of its run.
+    """
+
+    labels: np.ndarray
+    logits: np.ndarray
+    distances: np.ndarray
+    space: BrandSpace
 
 
 @dataclass(frozen=True)
@@ -53,8 +72,8 @@ class TunedModel:
     """network: photos to vectors, for photos of predict_px, with its kernel (d, brands) and bias.
 
     verdict: against the frozen one. history: mean over the held-out runs. held_out: what they
-    promise.
-    network, kernel and bias are None where the frozen model ships.
+    promise. network, kernel and bias are None where the frozen model ships, and so is what the
+    held-out runs say of their photos.
     """
 
     verdict: Verdict
@@ -64,6 +83,7 @@ class TunedModel:
     network: Any = None
     kernel: np.ndarray | None = None
     bias: np.ndarray | None = None
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True)
@@ -98,21 +118,23 @@ def tune(
         learned = np.flatnonzero(frozen.folds != fold)
         results.append(tuner.run(f"without-fold-{fold}", learned, held_out[-1], start))
     asked = np.concatenate(held_out)
-    logits = np.concatenate([result.logits for result in results]).astype(np.float64)
+    raw = np.concatenate([result.logits for result in results]).astype(np.float64)
     labels, series = photos.labels[asked], [frozen.groups[number] for number in asked]
-    temperature = fit_temperature(logits, labels)
-    verdict = judge(logits, frozen.logits[asked], labels, series, params)
+    parts = assign_folds(labels, series, _PARTS, params.seed)
+    logits = cross_fit(raw, labels, parts)
     tuned = TunedModel(
-        verdict,
-        temperature,
+        compare(frozen.logits[asked], logits, labels, params),
+        fit_temperature(raw, labels),
         mean_history([result.history for result in results]),
-        count_held_out(logits, labels, sorted(set(frozen.brands)), series),
+        count_held_out(raw, labels, sorted(set(frozen.brands)), series),
     )
-    if not verdict.ships_tuned:
+    if not tuned.verdict.ships_tuned:
         return tuned
     everyone = np.arange(len(photos.labels))
     shipped = tuner.run("all", everyone, everyone[:0], _rows(first.kernel, first.bias))
-    return replace(tuned, network=tuner.final, kernel=shipped.kernel, bias=shipped.bias)
+    distances = np.concatenate([result.distances for result in results])
+    said = Asked(labels, logits, distances, shipped.space)
+    return replace(tuned, network=tuner.final, kernel=shipped.kernel, bias=shipped.bias, asked=said)
 
 
 def _rows(kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -176,7 +198,10 @@ class _Tuner:
         # One fold holds out what the network has not seen; where it saw all, any two will do.
         folds = np.isin(everyone, learned).astype(int) if len(held_out) else everyone % 2
         head = self._train_heads(vectors, folds)
-        return Tuned(head.kernel, head.bias, history, head.held_out_logits[held_out])
+        space = BrandSpace.fit(vectors[learned], self._photos.labels[learned], self._widths)
+        distances = space.distances(vectors[held_out])
+        logits = head.held_out_logits[held_out]
+        return Tuned(head.kernel, head.bias, history, logits, space, distances)
 
     def _extract(self, network: Any, photos: PhotoCache) -> np.ndarray:
         return extract(network, photos, len(self._photos.labels), self._params.batch_size)
@@ -186,18 +211,3 @@ class _Tuner:
         return train_heads(
             vectors, self._widths, labels, weights, folds, self._brands, self._params
         )
-
-
-def judge(
-    logits: np.ndarray,
-    of_frozen: np.ndarray,
-    labels: np.ndarray,
-    series: Sequence[str],
-    params: FinetuneParams,
-) -> Verdict:
-    """The verdict on photos that neither model has seen.
-
-    logits (n, brands): of the tuned model, not calibrated. of_frozen (n, brands): calibrated.
-    """
-    parts = assign_folds(labels, series, _PARTS, params.seed)
-    return compare(of_frozen, cross_fit(logits, labels, parts), labels, params)

@@ -64,6 +64,32 @@ def test_predictions_come_back(tmp_path):
     assert read_predictions(tmp_path / "p.csv") == (photos, ["é", "p_x"])
 
 
+def test_sets_and_unknown_photos_come_back(tmp_path):
+    brands = ["a", "b;d", "c"]  # a semicolon in a name
+    photos = [
+        PredictedPhoto("1", "a", "c", 0.5, False, (0.2, 0.3, 0.5), unknown=True, brand_set=("c",)),
+        PredictedPhoto(
+            *("2", "a", "c", 0.5, False, (0.2, 0.3, 0.5)), unknown=False, brand_set=("c", "b;d")
+        ),
+    ]
+    write_predictions(tmp_path / "p.csv", photos, brands)
+    text = (tmp_path / "p.csv").read_text("utf-8")
+    assert text.splitlines()[1].startswith("1,a,c,0.500000,false,false,True,c,")
+    (tmp_path / "q.csv").write_text(text.replace("False,c", "False,x"), "utf-8")
+    with pytest.raises(ValueError, match="x;b;d of a set has no probability column"):
+        read_predictions(tmp_path / "q.csv")
+    assert text.splitlines()[2].startswith("2,a,c,0.500000,false,false,False,c;b;d,")
+    assert read_predictions(tmp_path / "p.csv")[0] == photos
+
+
+def test_predictions_of_earlier_versions_have_no_sets(tmp_path):
+    (tmp_path / "p.csv").write_text(
+        "path,actual,predicted,confidence,leaked,p_a,p_b\nx,a,a,0.75,false,0.75,0.25\n", "utf-8"
+    )
+    (photo,), _ = read_predictions(tmp_path / "p.csv")
+    assert (photo.unknown, photo.brand_set) == (None, ())
+
+
 def test_features_come_back(tmp_path):
     vectors = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
     photos = [StoredPhoto(ODD, "b", "g", "s"), StoredPhoto("y", "a", "h", "t")]

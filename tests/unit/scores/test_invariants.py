@@ -17,8 +17,10 @@ from carbrand.scores.invariants import (
     InvariantError,
     check_accuracy,
     check_brands,
+    check_metrics,
     check_probabilities,
     check_rows,
+    check_sets,
 )
 from carbrand.scores.predictions_file import write_predictions
 from stages.evaluate import evaluate
@@ -96,6 +98,31 @@ def test_a_confidence_that_is_not_the_highest_probability_is_caught():
     photos[1] = replace(photos[1], confidence=0.9)
     with pytest.raises(InvariantError, match="the predicted brand is the most probable one"):
         check_brands(photos, BRANDS, BRANDS)
+
+
+@pytest.mark.parametrize("brand_set", [("asta",), ("bolt", "cirro"), (), ("bolt", "bolt", "asta")])
+def test_a_set_without_the_most_probable_brands_is_caught(brand_set):
+    sets = [("asta",), ("bolt", "asta"), ("cirro", "asta", "bolt")] * 2
+    photos = [replace(p, brand_set=s) for p, s in zip(predict(), sets, strict=True)]
+    photos[1] = replace(photos[1], probabilities=(0.15, 0.8, 0.05))
+    check_sets(photos, BRANDS)
+    photos[1] = replace(photos[1], brand_set=brand_set)
+    with pytest.raises(InvariantError, match=r"that of test/asta/1.jpg is (asta|bolt|empty)"):
+        check_sets(photos, BRANDS)
+
+
+def test_metrics_of_sets_and_unknown_photos_follow_from_the_rows():
+    photos = [replace(p, brand_set=(p.predicted,), unknown=n == 2) for n, p in enumerate(predict())]
+    metrics = evaluate_photos(photos, BRANDS, 10)
+    right = sum(photo.predicted == photo.actual for photo in photos)
+    assert metrics["conformal"]["coverage"] == pytest.approx(right / 6)
+    assert metrics["conformal"]["coverage_low"] < right / 6 < metrics["conformal"]["coverage_high"]
+    assert metrics["conformal"]["mean_size"] == 1
+    assert metrics["unknown"]["share"] == pytest.approx(1 / 6)
+    check_metrics(photos, BRANDS, metrics, 10)
+    for name, value in {"conformal": {"coverage": 0.5}, "unknown": {"share": 0.5}}.items():
+        with pytest.raises(InvariantError, match=f"{name}.*is 0.5"):
+            check_metrics(photos, BRANDS, metrics | {name: value}, 10)
 
 
 def test_an_accuracy_that_the_confusion_counts_do_not_give_is_caught():
