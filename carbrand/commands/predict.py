@@ -173,7 +173,5 @@ def describe_unreadable(error: UnreadablePhoto) -> str:
 
 def _as_text(record: dict[str, Any]) -> str:
     brands = [f"{brand} {p:.1%}" for brand, p in record["probabilities"].items()]
-    line = f"{record['path']}: {', '.join(brands)}"
-    if len(record["set"]) > 1:
-        line += f"; one of {', '.join(record['set'])}"
-    return f"{line}; unknown: like none of the brands" if record["unknown"] else line
+    mark = " (unknown)" if record["unknown"] else ""
+    return f"{record['path']}: {', '.join(brands)}{mark}"

@@ -12,6 +12,7 @@ from carbrand.report.thumbnail import png_uri
 from carbrand.report.verdict import (
     accuracy_title,
     calibration_sentence,
+    coverage_sentence,
     gap_sentence,
     held_out_sentence,
     leaks_sentence,
@@ -20,6 +21,7 @@ from carbrand.report.verdict import (
     suspected_sentence,
     training_set,
     tuning_set,
+    unknown_sentence,
 )
 
 LARGEST_TABLE = 6  # brands; a larger confusion matrix does not fit a phone as a table
@@ -129,6 +131,20 @@ def reliability(data: ReportInput) -> Context:
         "n": len(run.leak_free),
         "metrics": run.metrics,
         "temperature": (run.tuning if run.ships_tuned else run.training).get("temperature"),
+    }
+
+
+def promises(data: ReportInput) -> Context:
+    """Sets of brands, and photos that look like none of them."""
+    run = data.run
+    unknown = surest_first(photo for photo in run.leak_free if photo.unknown)
+    shown = unknown[: data.limits.photos]
+    return {
+        "coverage": coverage_sentence(run),
+        "sets": run.metrics.conformal,
+        "unknown": unknown_sentence(run),
+        "shown": [show_prediction(it, data, data.limits.thumbnail_px // 2) for it in shown],
+        "more": len(unknown) - len(shown),
     }
 
 

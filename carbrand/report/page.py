@@ -63,6 +63,7 @@ SECTIONS = (
     Section("confusion_matrix", "Confusion matrix", model_sections.confusion_matrix),
     Section("brand_metrics", "Per-brand metrics", model_sections.brand_metrics),
     Section("reliability", "Reliability diagram", model_sections.reliability),
+    Section("promises", "Sets of brands, and unknown photos", model_sections.promises),
     Section("misclassified", "Misclassified photos", model_sections.misclassified),
     Section("correct", "Correctly classified photos", model_sections.correct),
     Section("data_findings", "Data findings", data_sections.data_findings),

@@ -33,6 +33,7 @@ class JudgedPhoto:
     confidence: float
     leaked: bool
     probabilities: Mapping[str, float]  # by brand, brands sorted
+    unknown: bool = False  # whether it looks like none of the brands
 
     @property
     def right(self) -> bool:
@@ -105,6 +106,8 @@ class Metrics:
     macro: Scores
     brand: Mapping[str, Scores]
     top_5: float | None  # only where there are more than 5 brands
+    conformal: Mapping[str, float]  # of the sets; empty where the model makes none
+    unknown: Mapping[str, float]  # of photos called so; empty where the model cannot say
 
 
 @dataclass(frozen=True)

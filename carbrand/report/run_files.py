@@ -164,6 +164,7 @@ def _judge(photos: Sequence[PredictedPhoto], brands: Sequence[str]) -> tuple[Jud
             confidence=photo.confidence,
             leaked=photo.leaked,
             probabilities=dict(zip(brands, photo.probabilities, strict=True)),
+            unknown=bool(photo.unknown),
         )
         for row, photo in enumerate(photos)
     )
@@ -184,6 +185,8 @@ def _read_scores(path: Path) -> Metrics:
         macro=Scores(**content["macro"], support=content["images"]),
         brand={brand: Scores(**scores) for brand, scores in content["brand"].items()},
         top_5=content.get("top_5"),
+        conformal=content.get("conformal", {}),
+        unknown=content.get("unknown", {}),
     )
 
 

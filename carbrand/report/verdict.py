@@ -142,6 +142,41 @@ def calibration_sentence(results: Results) -> str:
     return f"{means}: the model is {too}."
 
 
+def coverage_sentence(results: Results) -> str:
+    """How many sets hold the right brand, and whether that is as promised; empty without sets."""
+    sets = results.metrics.conformal
+    if not sets:
+        return ""
+    level, interval = sets["level"], percent_range(sets["coverage_low"], sets["coverage_high"])
+    found = (
+        f"The sets hold the right brand of {percent(sets['coverage'])} of "
+        f"{_photos(results)} (95{NO_BREAK}% interval {interval}); promised were {percent(level)}."
+    )
+    if sets["coverage_high"] < level:
+        return (
+            f"{found} The promise does not hold: the test photos are not like the training photos "
+            "that were held out."
+        )
+    if sets["coverage_low"] > level:
+        return f"{found} It holds, with room to spare."
+    return f"{found} It holds, as far as so many photos can tell."
+
+
+def unknown_sentence(results: Results) -> str:
+    """How many test photos are called unknown; empty where the model cannot say."""
+    unknown = results.metrics.unknown
+    if not unknown:
+        return ""
+    called = sum(photo.unknown for photo in results.leak_free)
+    interval = percent_range(unknown["share_low"], unknown["share_high"])
+    share = results.origins["train"].parameters.get("unknown")
+    allowed = "" if share is None else f"; of photos like the training photos, {percent(share)} do"
+    return (
+        f"{called:,} of {_photos(results)} look like none of the brands to the model: "
+        f"{percent(unknown['share'])} (95{NO_BREAK}% interval {interval}){allowed}."
+    )
+
+
 def training_set(results: Results) -> str:
     """`the cross-validation folds of 64 training photos`."""
     photos = results.training.get("photos")

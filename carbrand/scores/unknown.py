@@ -106,8 +106,12 @@ class UnknownRule:
 
         Above 1 a photo is unknown.
         """
-        parts = _parts(self.space.distances(vectors), probabilities)
-        return np.round(parts @ np.array(self.weights), SCORE_DECIMALS)
+        return self.weigh(self.space.distances(vectors), probabilities)
+
+    def weigh(self, distances: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        """The scores (n,) of distances (n, 2) and probabilities (n, brands)."""
+        scores = _parts(distances, probabilities) @ np.array(self.weights)
+        return np.round(scores, SCORE_DECIMALS)
 
 
 def _parts(distances: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

@@ -46,6 +46,9 @@ def test_predict_says_what_evaluate_said(finished, test_views):
         assert f"{record['confidence']:.6f}" == row["confidence"]
         for brand, probability in record["probabilities"].items():
             assert f"{probability:.6f}" == row[f"p_{brand}"]
+        assert str(record["unknown"]) == row["unknown"]
+        assert record["unknown"] == (record["unknown_score"] > 1)
+        assert ";".join(record["set"]) == row["set"]
 
 
 def run_node(project: Path, node: str, *inputs: str) -> None:

@@ -94,6 +94,8 @@ def test_labels_preprocessing_and_a_card_lie_beside_each(name, project, exported
     described = json.loads((folder / "preprocessing.json").read_text("utf-8"))
     assert described["labels"] == brands
     assert described["preprocessing"]["width_px"] == 64
+    assert described["sets"]["level"] == 0.9
+    assert described["unknown"]["share_of_known_photos"] == 0.05
     assert f"`{FORMATS[name].file}`" in (folder / "MODEL_CARD.md").read_text("utf-8")
     assert sorted(path.name for path in exported.iterdir()) == sorted(FORMATS)
 

@@ -210,7 +210,11 @@ def test_a_dropped_photo_gets_the_brand_bars_and_heat_map_of_the_endpoint(addres
         assert await tab.ask("document.querySelector('.heat').src") == record["heatmap"]
         assert not await tab.ask("document.body.classList.contains('dragging')")
         status = await tab.ask("document.querySelector('[role=status]').textContent")
-        assert status == f"{photos[0].name}: {record['brand']}, {said(record['confidence'])} sure."
+        sure = f"{photos[0].name}: {record['brand']}, {said(record['confidence'])} sure."
+        assert status == sure + " It looks like none of the brands." * record["unknown"]
+        told = await tab.ask("document.querySelector('article .set').textContent")
+        assert told == f"With {said(0.9)}, one of: {', '.join(record['set'])}"
+        assert await tab.ask("document.querySelector('.unknown').hidden") != record["unknown"]
 
     browse(visit)
 

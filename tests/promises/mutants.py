@@ -434,6 +434,33 @@ MUTANTS = (
         "",
         _test("invariants", "probabilities_that_do_not_add_up_are_caught"),
     ),
+    Mutant(
+        "promises",
+        "sets that leave out the most probable brand are let through",
+        "carbrand/scores/invariants.py",
+        "photo.predicted not in inside or rest > least",
+        "False",
+        _test("invariants", "a_set_without_the_most_probable_brands_is_caught"),
+    ),
+    Mutant(
+        "promises",
+        "photos are scored in a space that was fitted to them",
+        "carbrand/scores/unknown.py",
+        "np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)",
+        "np.flatnonzero(folds == fold), np.arange(len(folds))",
+        _test("unknown", "distances_of_held_out_photos_are_in_a_space_without_them"),
+    ),
+    Mutant(
+        "promises",
+        "sets are cut where as many photos are right as should be wrong",
+        "carbrand/scores/conformal.py",
+        "-conformal_quantile(-of_actual, level)",
+        "conformal_quantile(of_actual, level)",
+        _test(
+            "conformal",
+            "sets_hold_the_right_brand_as_often_as_promised_even_of_an_overconfident_model",
+        ),
+    ),
     # Copies.
     Mutant(
         "leaks",

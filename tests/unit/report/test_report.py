@@ -115,6 +115,44 @@ def test_every_section_is_there_once_and_linked(tmp_path, monkeypatch):
     assert links == [section.name for section in SECTIONS[1:]]
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (
+            0.5,
+            0.89,
+            "promised were 90.0 %. The promise does not hold: the test photos are not",
+        ),
+        (0.8, 0.95, "promised were 90.0 %. It holds, as far as so many photos can tell."),
+        (0.91, 0.99, "promised were 90.0 %. It holds, with room to spare."),
+    ],
+)
+def test_the_report_says_whether_the_promise_of_the_sets_holds(
+    tmp_path, monkeypatch, low, high, verdict
+):
+    run = make(MadeUpRun(), tmp_path, monkeypatch)
+    assert "The model makes no sets of brands" in text_of(render(run))
+    sizes = {"mean_size": 1.5, "mean_size_low": 1.25, "mean_size_high": 1.75}
+    found = {"coverage": 0.85, "coverage_low": low, "coverage_high": high, "level": 0.9, **sizes}
+    page = text_of(render(replace(run, metrics=replace(run.metrics, conformal=found))))
+    assert verdict in page.replace("\xa0", " ")
+    assert "1.50 brands on average" in page
+
+
+def test_the_report_shows_the_test_photos_that_are_called_unknown(tmp_path, monkeypatch):
+    run = make(MadeUpRun(), tmp_path, monkeypatch)
+    assert "calls no photo unknown" in text_of(render(run))
+    photos = tuple(replace(p, unknown=n < 5) for n, p in enumerate(run.photos))
+    called = sum(photo.unknown for photo in photos if not photo.leaked)
+    found = {"share": called / 9, "share_low": 0.2, "share_high": 0.8}
+    run = replace(run, photos=photos, metrics=replace(run.metrics, unknown=found))
+    page = render(run)
+    text = text_of(page)
+    assert f"{called} of 9 leak-free test photos look like none of the brands" in text
+    section = page.split('id="promises"')[1].split("</section>")[0]
+    assert section.count("<article") == min(called, 4)
+
+
 def test_leak_free_mistakes_come_first_and_the_rest_is_counted(tmp_path, monkeypatch):
     run = make(MadeUpRun(right=1, wrong=2, leaked=1), tmp_path, monkeypatch)
     photos = tuple(
