@@ -65,17 +65,18 @@ class BrandSpace:
         whitening = _whitening((places - means[rows]).astype(np.float64))
         return cls(standard.mean, standard.scale, axes, whitening, means @ whitening)
 
-    @one_thread()
     def distances(self, vectors: np.ndarray) -> np.ndarray:
         """(n, 2) float64 of vectors (n, d): to the nearest brand inside the space, and to it."""
         return np.concatenate([self._distances(part) for part in portions(vectors)])
 
     def _distances(self, vectors: np.ndarray) -> np.ndarray:
         standardized = (vectors - self.mean) / self.scale
-        places = standardized @ self.axes
+        # Not by BLAS, whose threads change the last bits, and whose limit is no thread's own.
+        places = np.einsum("nd,dk->nk", standardized, self.axes)
         outside = (standardized**2).sum(axis=1) - (places**2).sum(axis=1)
+        whitened = np.einsum("nk,kj->nj", places, self.whitening)
         # A photo at a time, as there may be many brands.
-        nearest = [((row - self.means) ** 2).sum(axis=1).min() for row in places @ self.whitening]
+        nearest = [((row - self.means) ** 2).sum(axis=1).min() for row in whitened]
         both = np.array([nearest, np.maximum(outside, 0.0)], np.float64)
         return np.sqrt(both).T
 

@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from carbrand.model.classifier import Classifier, describe
 from carbrand.model.model_file import read_metadata, read_rules
@@ -68,7 +69,6 @@ def test_the_rules_come_back_as_they_were_written(model, rule):
 
 def test_a_photo_like_no_other_is_unknown_and_the_others_are_not(tmp_path, model, photos):
     noise = np.random.default_rng(0).integers(0, 256, (MODEL_PX, MODEL_PX, 3), np.uint8)
-    from PIL import Image
 
     Image.fromarray(noise).save(tmp_path / "noise.png")
     classifier = Classifier(model)
@@ -77,7 +77,8 @@ def test_a_photo_like_no_other_is_unknown_and_the_others_are_not(tmp_path, model
     assert sum(prediction.unknown for prediction in found[:-1]) <= 3
     record = describe(found[-1], BRANDS)
     assert record["unknown"] is True
-    assert record["unknown_score"] == found[-1].unknown_score > 1
+    assert record["unknown_score"] == found[-1].unknown_score
+    assert record["unknown_score"] > 1
     json.dumps(record)
 
 
