@@ -74,7 +74,11 @@ def save_classifier(
     if sets:
         metadata["sets"] = asdict(sets)
     if unknown:
-        metadata["unknown"] = {"weights": unknown.weights, "share": unknown.share}
+        metadata["unknown"] = {
+            "weights": unknown.weights,
+            "share": unknown.share,
+            "components": unknown.space.axes.shape[1],
+        }
     with h5py.File(path, "r+") as file:
         if unknown:
             for name, array in vars(unknown.space).items():
@@ -110,16 +114,16 @@ def read_rules(path: Path, width: int) -> tuple[UnknownRule | None, SetRule | No
     if "unknown" not in metadata:
         return None, sets
     brands, unknown = len(metadata["brands"]), metadata["unknown"]
+    components = unknown["components"]
+    shapes = {
+        "mean": (width,),
+        "scale": (width,),
+        "axes": (width, components),
+        "whitening": (components, components),
+        "means": (brands, components),
+    }
     try:
         with open_h5(path) as file:
-            components = file[_SPACE]["whitening"].shape[0]
-            shapes = {
-                "mean": (width,),
-                "scale": (width,),
-                "axes": (width, components),
-                "whitening": (components, components),
-                "means": (brands, components),
-            }
             arrays = {
                 name: read_floats(path, file, f"{_SPACE}/{name}", shape)
                 for name, shape in shapes.items()
@@ -153,6 +157,7 @@ def _check_metadata(metadata: Any) -> None:
         numbers += [metadata["sets"]["level"], metadata["sets"]["least"]]
     if "unknown" in metadata:
         numbers += [metadata["unknown"]["share"], *metadata["unknown"]["weights"]]
+        numbers += [metadata["unknown"]["components"]]
         if len(metadata["unknown"]["weights"]) != PARTS:
             raise ValueError(metadata["unknown"])
     if not all(type(number) in (int, float) and 0 <= number < math.inf for number in numbers):

@@ -12,11 +12,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from carbrand.model.classifier import Classifier
+from carbrand.model.model_file import read_rules
 from carbrand.node.metrics_file import read_metrics
 from carbrand.scores.history import read_history
+from carbrand.scores.predictions_file import read_predictions
 from carbrand.training.finetuning.devices import distribute
 from tests.conftest import ROOT, edit_params, own_environment, run
 from tests.support.running import bits, in_torture, nodes_of
@@ -101,6 +104,23 @@ def test_plain_keras_gives_the_digits_of_the_pipeline(tuned, monkeypatch):
     expected = json.loads(result.stdout.splitlines()[-1])
     assert prediction.probabilities.tolist() == pytest.approx(expected, abs=1e-4)
     assert prediction.heatmap.max() <= 1.0
+
+
+def test_the_tuned_model_keeps_the_promises_of_train_measured_in_its_own_space(tuned):
+    models = [tuned / f"artifacts/{node}/model.h5" for node in ("train", "finetune")]
+    width = len(Classifier(models[0]).unknown_rule.space.mean)
+    (frozen, frozen_sets), (own, own_sets) = (read_rules(model, width) for model in models)
+    assert own.share == frozen.share == 0.05
+    assert own_sets.level == frozen_sets.level == 0.9
+    assert own.weights != frozen.weights
+    assert not np.allclose(own.space.mean, frozen.space.mean, atol=1e-3)
+    rows, _ = read_predictions(tuned / "artifacts/evaluate/predictions.csv")
+    metrics = read_metrics(tuned / "artifacts/evaluate/metrics.json")
+    assert all(row.predicted in row.brand_set for row in rows)
+    assert metrics["conformal"]["level"] == 0.9
+    assert metrics["unknown"]["share"] == pytest.approx(
+        np.mean([row.unknown for row in rows if not row.leaked]), abs=1e-4
+    )
 
 
 def test_a_second_run_gives_the_same_bytes_on_one_core_too(tuned):

@@ -79,6 +79,7 @@ def test_a_photo_like_no_other_is_unknown_and_the_others_are_not(tmp_path, model
     assert record["unknown"] is True
     assert record["unknown_score"] == found[-1].unknown_score
     assert record["unknown_score"] > 1
+    assert record["unknown_score"] > 1
     json.dumps(record)
 
 
@@ -115,7 +116,7 @@ def test_stock_keras_opens_the_file_and_predicts_the_same(tmp_path, model, photo
     assert np.allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("fault", ["missing", "shape", "not finite", "weights", "doubles"])
+@pytest.mark.parametrize("fault", ["missing", "shape", "not finite", "weights", "doubles", "link"])
 def test_damaged_rules_are_refused(model, fault):
     with h5py.File(model, "r+") as file:
         metadata = json.loads(file.attrs["carbrand"])
@@ -127,7 +128,9 @@ def test_damaged_rules_are_refused(model, fault):
             means[0, 0] = np.nan
         elif fault == "weights":
             metadata["unknown"]["weights"] = [1.0, "2", 3.0]
-        if fault != "missing":
+        if fault == "link":
+            file["carbrand_space/means"] = h5py.SoftLink("/carbrand_space/mean")
+        elif fault != "missing":
             kind = "<f8" if fault == "doubles" else "<f4"
             file.create_dataset("carbrand_space/means", data=means, dtype=kind)
         file.attrs["carbrand"] = json.dumps(metadata)
@@ -138,4 +141,8 @@ def test_damaged_rules_are_refused(model, fault):
 def test_the_rules_are_part_of_the_metadata(model, rule):
     metadata = read_metadata(model)
     assert metadata["sets"] == {"level": 0.9, "least": 0.2}
-    assert metadata["unknown"] == {"share": 0.2, "weights": list(rule.weights)}
+    assert metadata["unknown"] == {
+        "share": 0.2,
+        "weights": list(rule.weights),
+        "components": rule.space.axes.shape[1],
+    }
