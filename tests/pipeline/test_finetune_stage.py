@@ -108,8 +108,14 @@ def test_plain_keras_gives_the_digits_of_the_pipeline(tuned, monkeypatch):
 
 def test_the_tuned_model_keeps_the_promises_of_train_measured_in_its_own_space(tuned):
     models = [tuned / f"artifacts/{node}/model.h5" for node in ("train", "finetune")]
-    width = len(Classifier(models[0]).unknown_rule.space.mean)
+    rule = Classifier(models[0]).unknown_rule
+    assert rule is not None
+    width = len(rule.space.mean)
     (frozen, frozen_sets), (own, own_sets) = (read_rules(model, width) for model in models)
+    assert frozen
+    assert own
+    assert frozen_sets
+    assert own_sets
     assert own.share == frozen.share == 0.05
     assert own_sets.level == frozen_sets.level == 0.9
     assert own.weights != frozen.weights
