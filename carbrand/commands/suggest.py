@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         probabilities=np.stack([prediction.probabilities for _, prediction in predicted]),
         vectors=np.stack([prediction.vector for _, prediction in predicted]),
         # Not every model can say it.
-        unknown=np.array([getattr(prediction, "unknown", False) for _, prediction in predicted]),
+        unknown=np.array([prediction.unknown for _, prediction in predicted]),
     )
     chosen = suggest(
         pool.without_copies([int(row.phash, 16) for row in training]),

@@ -51,7 +51,7 @@ def observe(
         predicted=ranked["brand"],
         confidence=ranked["confidence"],
         # Not every model has one.
-        unknown_score=getattr(prediction, "unknown_score", None),
+        unknown_score=prediction.unknown_score,
         vector=prediction.vector,
     )
 

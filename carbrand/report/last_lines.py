@@ -27,6 +27,8 @@ MOST_FINDINGS = 5
 _LABEL_WIDTH = 14
 # Options of `dvc repro` with which not every node runs, or nothing is to be printed.
 _NO_WHOLE_RUN = ("--dry", "--single-item", "--quiet")
+from carbrand.scores.held_out_score import is_beyond_chance
+
 _SHORT = re.compile(r"-[a-zA-Z]*[sq][a-zA-Z]*")
 
 
@@ -192,7 +194,7 @@ def _warnings(run: Results, files: RunFiles) -> Iterator[str]:
             f"with them {percent(as_given.accuracy)} of {as_given.images:,}"
         )
     held_out = run.metrics.held_out
-    if held_out and not held_out.low <= 0 <= held_out.high:
+    if held_out and is_beyond_chance(vars(held_out)):
         than = "easier" if held_out.difference > 0 else "harder"
         yield (
             f"test photos are {than} than held-out ones by {abs(100 * held_out.difference):.1f} "

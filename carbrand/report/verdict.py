@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from carbrand.node.wording import NO_BREAK, count, first_few, percent, percent_range
 from carbrand.report.results import HeldOut, Results
-from carbrand.scores.held_out_score import brands_of_gap
+from carbrand.scores.held_out_score import brands_of_gap, is_beyond_chance
 from carbrand.scores.tuning_file import which_ships
 
 
@@ -102,7 +102,7 @@ def gap_sentence(results: Results) -> str:
         return ""
     points = f"{abs(100 * held_out.difference):.1f}{NO_BREAK}points"
     interval = f"95{NO_BREAK}% interval {100 * held_out.low:+.1f} to {100 * held_out.high:+.1f}"
-    if held_out.low <= 0 <= held_out.high:
+    if not is_beyond_chance(vars(held_out)):
         return f"Chance can explain the difference to the test photos ({interval} points)."
     if held_out.difference > 0:
         return (

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from carbrand.node.wording import percent
 from carbrand.scores.evaluation import PredictedPhoto, count_correct, wilson_interval
 
 
@@ -139,3 +140,25 @@ def brands_of_gap(
         for brand in ranked
         if missing[brand] >= 1
     ]
+
+
+def is_beyond_chance(gap: Mapping[str, float]) -> bool:
+    """Whether the interval of `gap` in metrics.json leaves no room for no difference."""
+    return not gap["low"] <= 0 <= gap["high"]
+
+
+def describe_gap(metrics: Mapping[str, Any]) -> str:
+    """The sentence that metrics.json allows; empty where it says nothing of held-out photos."""
+    if "held_out" not in metrics:
+        return ""
+    held_out, gap = metrics["held_out"], metrics["gap"]
+    both = (
+        f"{percent(held_out['accuracy'])} of held-out training photos, "
+        f"{percent(metrics['accuracy'])} of test photos"
+    )
+    if not is_beyond_chance(gap):
+        return f"{both}: chance can explain the difference"
+    than = "easier" if gap["difference"] > 0 else "harder"
+    return (
+        f"{both}: these are {than}, beyond chance (series, drift or other photos; see the report)"
+    )

@@ -34,6 +34,10 @@ def _to_dict(comparison: Comparison) -> dict[str, Any]:
         "remeasured": comparison.remeasured,
         "old": _score([pair.old for pair in comparison.pairs]),
         "new": _score([pair.new for pair in comparison.pairs]),
+        "ships": {"old": comparison.old.ships, "new": comparison.new.ships},
+        "held_out": {
+            name: (comparison.new.metrics or {}).get(name) for name in ("held_out", "gap")
+        },
         "difference": _rounded({"accuracy": evidence.difference, "low": low, "high": high}),
         "right_in_new_only": evidence.gained,
         "right_in_old_only": evidence.lost,

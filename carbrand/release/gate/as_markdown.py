@@ -14,6 +14,7 @@ from carbrand.release.gate.comparison import Comparison
 from carbrand.release.gate.decision import BrandCount, describe_standing, is_below_floor
 from carbrand.release.gate.number_format import p_value, points, signed
 from carbrand.scores.evaluation import wilson_interval
+from carbrand.scores.held_out_score import describe_gap
 
 # A comment of a pull request is limited to 65,536 characters.
 MAX_BRANDS, MAX_PHOTOS = 30, 20
@@ -38,6 +39,7 @@ def as_markdown(comparison: Comparison) -> str:
         _summary(comparison),
         _ledger(comparison),
         _ships(comparison),
+        _held_out(comparison),
         _metrics(comparison),
         _changed(comparison),
         _curves(comparison),
@@ -72,6 +74,11 @@ def _ledger(comparison: Comparison) -> str:
 def _ships(comparison: Comparison) -> str:
     models = {"Old": comparison.old.ships, "New": comparison.new.ships}
     return "\n".join(f"- {name} model: {_escape(ships)}" for name, ships in models.items() if ships)
+
+
+def _held_out(comparison: Comparison) -> str:
+    sentence = describe_gap(comparison.new.metrics or {})
+    return f"The new model predicted correctly {sentence}." if sentence else ""
 
 
 def _metrics(comparison: Comparison) -> str:

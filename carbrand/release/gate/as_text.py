@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from carbrand.node.wording import one_line
+from carbrand.node.wording import NO_BREAK, one_line
 from carbrand.release.gate.comparison import Comparison
 from carbrand.release.gate.decision import BrandCount, describe_standing
 from carbrand.release.gate.number_format import p_value, percent, points, signed
 from carbrand.scores.evaluation import wilson_interval
+from carbrand.scores.held_out_score import describe_gap
 
 MAX_BRANDS = 10
 
@@ -17,10 +18,12 @@ def as_text(comparison: Comparison) -> str:
     low, high = (signed(100 * bound, 1) for bound in evidence.interval)
     old = _accuracy(evidence.old_correct, evidence.photos)
     new = _accuracy(evidence.new_correct, evidence.photos)
+    held_out = describe_gap(comparison.new.metrics or {}).replace(NO_BREAK, " ")
     rows = {
         "against": str(comparison.revision),
         **({"old model": comparison.old.ships} if comparison.old.ships else {}),
         **({"new model": comparison.new.ships} if comparison.new.ships else {}),
+        **({"held out": held_out} if held_out else {}),
         **({"brands": str(comparison.change)} if comparison.change else {}),
         "compared": photos_compared(comparison),
         "accuracy": f"{old} -> {new}",
