@@ -21,14 +21,13 @@ from carbrand.report import issue_words
 from carbrand.report.results import Accuracy, Results
 from carbrand.report.run_files import RunFiles, read_results
 from carbrand.report.verdict import ships_sentence
+from carbrand.scores.held_out_score import is_beyond_chance
 
 # Lines for findings about folders; more only where there are more codes, one of each.
 MOST_FINDINGS = 5
 _LABEL_WIDTH = 14
 # Options of `dvc repro` with which not every node runs, or nothing is to be printed.
 _NO_WHOLE_RUN = ("--dry", "--single-item", "--quiet")
-from carbrand.scores.held_out_score import is_beyond_chance
-
 _SHORT = re.compile(r"-[a-zA-Z]*[sq][a-zA-Z]*")
 
 
