@@ -124,15 +124,12 @@ def score_sets(photos: Sequence[PredictedPhoto]) -> dict[str, dict[str, float]]:
     if not all(photo.brand_set for photo in photos):
         return {}
     covered = sum(photo.actual in photo.brand_set for photo in photos)
-    low, high = wilson_interval(covered, len(photos))
     sizes = [len(photo.brand_set) for photo in photos]
     half = 1.96 * float(np.std(sizes)) / math.sqrt(len(sizes))
     mean = float(np.mean(sizes))
     return {
         "conformal": {
-            "coverage": covered / len(photos),
-            "coverage_low": low,
-            "coverage_high": high,
+            **_share("coverage", covered, len(photos)),
             "mean_size": mean,
             "mean_size_low": max(1.0, mean - half),
             "mean_size_high": mean + half,
@@ -145,8 +142,12 @@ def score_unknown(photos: Sequence[PredictedPhoto]) -> dict[str, dict[str, float
     if any(photo.unknown is None for photo in photos):
         return {}
     called = sum(bool(photo.unknown) for photo in photos)
-    low, high = wilson_interval(called, len(photos))
-    return {"unknown": {"share": called / len(photos), "share_low": low, "share_high": high}}
+    return {"unknown": _share("share", called, len(photos))}
+
+
+def _share(name: str, count: int, photos: int) -> dict[str, float]:
+    low, high = wilson_interval(count, photos)
+    return {name: count / photos, f"{name}_low": low, f"{name}_high": high}
 
 
 def score_any(photos: Sequence[PredictedPhoto]) -> dict[str, float]:
@@ -157,13 +158,7 @@ def score_any(photos: Sequence[PredictedPhoto]) -> dict[str, float]:
 def score_accuracy(photos: Sequence[PredictedPhoto]) -> dict[str, float]:
     """Accuracy, its Wilson interval, and the number of photos (`images`)."""
     correct = count_correct(photos)
-    low, high = wilson_interval(correct, len(photos))
-    return {
-        "accuracy": correct / len(photos),
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "images": len(photos),
-    }
+    return {**_share("accuracy", correct, len(photos)), "images": len(photos)}
 
 
 def score_probabilities(
