@@ -123,13 +123,12 @@ def score_sets(photos: Sequence[PredictedPhoto]) -> dict[str, dict[str, float]]:
     """`conformal`: coverage and mean size of the sets, with intervals; nothing without sets."""
     if not all(photo.brand_set for photo in photos):
         return {}
-    covered = sum(photo.actual in photo.brand_set for photo in photos)
     sizes = [len(photo.brand_set) for photo in photos]
     half = 1.96 * float(np.std(sizes)) / math.sqrt(len(sizes))
     mean = float(np.mean(sizes))
     return {
         "conformal": {
-            **_share("coverage", covered, len(photos)),
+            **_share("coverage", sum(p.actual in p.brand_set for p in photos), len(photos)),
             "mean_size": mean,
             "mean_size_low": max(1.0, mean - half),
             "mean_size_high": mean + half,
@@ -141,8 +140,7 @@ def score_unknown(photos: Sequence[PredictedPhoto]) -> dict[str, dict[str, float
     """`unknown`: the share of photos called so; nothing where the model cannot say."""
     if any(photo.unknown is None for photo in photos):
         return {}
-    called = sum(bool(photo.unknown) for photo in photos)
-    return {"unknown": _share("share", called, len(photos))}
+    return {"unknown": _share("share", sum(bool(photo.unknown) for photo in photos), len(photos))}
 
 
 def _share(name: str, count: int, photos: int) -> dict[str, float]:
@@ -157,8 +155,7 @@ def score_any(photos: Sequence[PredictedPhoto]) -> dict[str, float]:
 
 def score_accuracy(photos: Sequence[PredictedPhoto]) -> dict[str, float]:
     """Accuracy, its Wilson interval, and the number of photos (`images`)."""
-    correct = count_correct(photos)
-    return {**_share("accuracy", correct, len(photos)), "images": len(photos)}
+    return {**_share("accuracy", count_correct(photos), len(photos)), "images": len(photos)}
 
 
 def score_probabilities(
