@@ -43,14 +43,15 @@ def choose(
 ) -> list[int]:
     """At most `count` rows of (n, brands) and (n, d), the most useful first.
 
-    Greedy: the next photo has the largest product of how unsure the model is (1 less the margin)
-    and of how far it is from all that are learned or chosen (k-center: Sener and Savarese 2018), in
-    multiples of how far it is from its neighbours in the pool: typical photos teach more than odd
-    ones where labels are few (Hacohen, Dekel and Weinshall 2022). learned (m, d).
+    Greedy: the next photo has the largest product of how unsure the model is (the root of 1 less
+    the margin) and of how far it is from all that are learned or chosen (k-center: Sener and
+    Savarese 2018), in multiples of how far it is from its neighbours in the pool: typical photos
+    teach more than odd ones where labels are few (Hacohen, Dekel and Weinshall 2022).
+    learned (m, d).
     """
     pool, known = unit_vectors(vectors), unit_vectors(learned)
     space = _distances(pool, known).min(axis=1)
-    worth = (1 - margins(probabilities)) / _crowding(pool)
+    worth = np.sqrt(1 - margins(probabilities)) / _crowding(pool)
     chosen: list[int] = []
     for _ in range(min(count, len(pool))):
         score = worth * space

@@ -31,7 +31,7 @@ NOT_RUN = {
     "docs/cluster.md": {"srun ": "needs SLURM", "helm install": "needs a Kubernetes cluster"},
     MODELS: {"carbrand export": "installs from a package index; test_export.py runs the command"},
     "docs/drift.md": {
-        "carbrand serve --log": "needs a server at work: test_drift.py runs both",
+        "carbrand serve --log": "needs a server at work: test_drift_command.py runs both",
         "carbrand suggest": "needs a folder of new photos: test_suggest.py runs it",
     },
     "docs/serve.md": {"curl ": "needs a server at work: test_serve.py asks one the same"},

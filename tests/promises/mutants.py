@@ -1004,4 +1004,20 @@ MUTANTS = (
         "if not _FORMULA.match(text) and not",
         _test("table", "no_cell_is_a_formula[=x]"),
     ),
+    Mutant(
+        "serving",
+        "a line of the log that the disk had no room for is left half written",
+        "carbrand/serve/photo_log.py",
+        "                os.ftruncate(self._file, self._written)\n",
+        "                pass\n",
+        _test("photo_log", "where_nothing_can_be_written_it_says_so_once_and_goes_on"),
+    ),
+    Mutant(
+        "drift",
+        "each of a year's looks may be wrong as often as all of them together",
+        "carbrand/model/drift.py",
+        "    half = params.alpha / params.looks / 2\n",
+        "    half = params.alpha / 2\n",
+        _test("drift", "few_accounts_of_52_looks_have_a_false_alarm"),
+    ),
 )
