@@ -4,7 +4,8 @@ Reads the model, the test photos, which of them `validate` and `features` found 
 for a map what the frozen backbone saw of all photos: a tuned one sees them elsewhere. The numbers
 come from the very file and the very decode function that `carbrand predict` uses.
 Writes `predictions.csv`, `metrics.json`, `brands.csv` (its scores per brand, for `dvc plots`),
-`copies.csv`, `map.csv`, `origin.json`, and for the report `heatmaps.npy` and `vectors.npy`.
+`suspects.csv` (test photos whose brand looks wrong), `copies.csv`, `map.csv`, `origin.json`, and
+for the report `heatmaps.npy` and `vectors.npy`.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from carbrand.scores.invariants import (
     check_rows,
     check_sets,
 )
+from carbrand.scores.label_issues import find_test_suspects
 from carbrand.scores.map_file import write_map
 from carbrand.scores.predictions_file import (
     PIXEL_DIGITS,
@@ -53,6 +55,7 @@ from carbrand.scores.predictions_file import (
     write_predictions,
 )
 from carbrand.scores.projection import map_photos
+from carbrand.scores.suspects_file import write_suspects
 from carbrand.vectors.array_file import iter_rows, open_rows, write_rows
 from carbrand.vectors.feature_store import read_features, read_test_series, read_test_vectors
 from carbrand.vectors.leaks import classify_copies, mark_leaks
@@ -263,6 +266,9 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
         metrics["conformal"]["level"] = classifier.set_rule.level
     write_metrics(out / "metrics.json", metrics)
     write_brands(out / "brands.csv", metrics["brand"])
+    confirmed = {row.path for row in rows if row.correction}
+    suspects = find_test_suspects(photos, classifier.brands, confirmed)
+    write_suspects(out / "suspects.csv", suspects)
     write_copies(out / "copies.csv", without_ignored(copies, rules))
     write_map(out / "map.csv", places)
     write_origin(out / "origin.json", params, PACKAGES)

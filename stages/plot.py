@@ -89,6 +89,7 @@ def files_of_run(
         train_copies=features / "copies.csv",
         test_copies=evaluate / "copies.csv",
         suspects=train / "suspects.csv",
+        test_suspects=evaluate / "suspects.csv",
         map=evaluate / "map.csv",
         origins={node: folder / "origin.json" for node, folder in nodes.items()},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from carbrand.node.wording import one_line
 from carbrand.photos.corrections import BRAND, lines_to_paste
@@ -12,6 +13,7 @@ from carbrand.report.copy_clusters import Cluster, find_clusters
 from carbrand.report.photo_map import SHAPES, MapPoint, nearest_agreement, photo_map
 from carbrand.report.results import Results
 from carbrand.report.section import Context, ReportInput, show_photo
+from carbrand.scores.suspects_file import Suspect
 
 LISTED_FILES = 200  # a line of text each
 LISTED_NOTES = 50
@@ -114,22 +116,39 @@ def _show_suspected(pair: tuple[Row, Row], data: ReportInput) -> Context:
 
 
 def label_errors(data: ReportInput) -> Context:
-    """Training photos that look more like another brand; others fill the places that are left."""
-    run, size_px = data.run, data.limits.thumbnail_px // 2
-    suspected = [suspect for suspect in run.suspects if suspect.issue]
-    others = [suspect for suspect in run.suspects if not suspect.issue]
-    shown = [*suspected, *others][: data.limits.suspects]
+    """Photos of either split that look more like another brand."""
+    run = data.run
     used = [file for file in run.manifest if file.split == "train" and file.path in run.used]
+    of_test = [suspect for suspect in run.test_suspects if suspect.issue]
+    suspected = [*(suspect for suspect in run.suspects if suspect.issue), *of_test]
+    lines = lines_to_paste((it.path, it.suggested) for it in suspected[:LISTED_FILES])
+    changed = {it.path: it.suggested for it in of_test}
+    right = sum(photo.predicted == changed.get(photo.path, photo.actual) for photo in run.leak_free)
+    return {
+        "splits": [
+            ("training", len(used), _show_suspects(run.suspects, data)),
+            ("test", len(run.leak_free), _show_suspects(of_test, data)),
+        ],
+        "accuracy": run.metrics.leak_free.accuracy,
+        "accuracy_if_all": right / max(1, len(run.leak_free)),
+        "corrections": f"{data.datasets}/corrections.csv",
+        "lines": lines,
+    }
+
+
+def _show_suspects(suspects: Sequence[Suspect], data: ReportInput) -> Context:
+    """The issues among the suspects of a split; others fill the places that are left."""
+    size_px = data.limits.thumbnail_px // 2
+    suspected = [suspect for suspect in suspects if suspect.issue]
+    others = [suspect for suspect in suspects if not suspect.issue]
+    shown = [*suspected, *others][: data.limits.suspects]
     return {
         "suspected": len(suspected),
         "others": len(shown) > len(suspected),
-        "of": len(used),
         "shown": [
             (it, show_photo(it.path, size_px, f"Photo in the folder {it.brand}")) for it in shown
         ],
         "more": max(0, len(suspected) - len(shown)),
-        "corrections": f"{data.datasets}/corrections.csv",
-        "lines": lines_to_paste((it.path, it.suggested) for it in suspected[:LISTED_FILES]),
     }
 
 

@@ -126,7 +126,8 @@ class Results:
     heat_maps: np.ndarray  # (n, h, w) in 0…1, in the order of `photos`
     train_copies: tuple[Copy, ...]  # training photos, copies of training photos
     test_copies: tuple[Copy, ...]  # test photos, copies of training photos or of one another
-    suspects: tuple[Suspect, ...]  # most suspicious first
+    suspects: tuple[Suspect, ...]  # training photos, most suspicious first
+    test_suspects: tuple[Suspect, ...]  # leak-free test photos, the same
     map: tuple[MappedPhoto, ...]
     origins: Mapping[str, Origin]  # by node
     rules: CopySeverities

@@ -50,6 +50,7 @@ class RunFiles:
     train_copies: Path
     test_copies: Path
     suspects: Path
+    test_suspects: Path
     map: Path
     origins: Mapping[str, Path]  # by node
 
@@ -90,6 +91,7 @@ def read_results(files: RunFiles) -> Results:
         train_copies=tuple(without_ignored(run.read(files.train_copies, read_copies), rules)),
         test_copies=tuple(run.read(files.test_copies, read_copies)),
         suspects=tuple(run.read(files.suspects, read_suspects)),
+        test_suspects=tuple(run.read(files.test_suspects, read_suspects)),
         map=tuple(run.read(files.map, read_map)),
         origins=origins,
         rules=rules,
@@ -135,7 +137,7 @@ def _check_of_one_run(results: Results) -> None:
     known = {row.path for row in results.manifest}
     for what, paths in (
         ("has a prediction", {photo.path for photo in results.photos}),
-        ("is a suspect", {suspect.path for suspect in results.suspects}),
+        ("is a suspect", {it.path for it in (*results.suspects, *results.test_suspects)}),
         ("is on the map", {place.path for place in results.map}),
         ("is part of a copy", _paths_of(*results.train_copies, *results.test_copies)),
     ):

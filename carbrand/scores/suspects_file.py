@@ -1,4 +1,4 @@
-"""suspects.csv: suspected label errors among the training photos, the most suspicious first."""
+"""suspects.csv: suspected label errors among the photos of a split, the most suspicious first."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from carbrand.node.table import finite, parse_bool, read_rows, write_table
 
 DECIMALS = 6
 COLUMNS = ("path", "brand", "suggested", "confidence", "suspicion", "issue")
+ACCURACY = "accuracy_if"
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """A training photo, its label (`brand`), and the most probable other brand (`suggested`).
+    """A photo, its label (`brand`), and the most probable other brand (`suggested`).
 
     confidence: the probability of `suggested`. suspicion: 1 minus cleanlab's label quality score.
-    issue: whether cleanlab estimates the label to be wrong.
+    issue: whether cleanlab estimates the label to be wrong. accuracy_if: of a test photo, the
+    accuracy if `suggested` were its label.
     """
 
     path: str
@@ -26,19 +28,22 @@ class Suspect:
     confidence: float
     suspicion: float
     issue: bool
+    accuracy_if: float | None = None
 
 
 def write_suspects(path: Path, suspects: Sequence[Suspect]) -> None:
-    """Write the suspects in their order."""
+    """Write the suspects in their order; those of test photos with a column `accuracy_if`."""
     rows = [
         [
             *(suspect.path, suspect.brand, suspect.suggested),
             *(f"{suspect.confidence:.{DECIMALS}f}", f"{suspect.suspicion:.{DECIMALS}f}"),
             str(suspect.issue).lower(),
+            *([f"{suspect.accuracy_if:.{DECIMALS}f}"] if suspect.accuracy_if is not None else []),
         ]
         for suspect in suspects
     ]
-    write_table(path, COLUMNS, rows)
+    of_test = any(suspect.accuracy_if is not None for suspect in suspects)
+    write_table(path, (*COLUMNS, ACCURACY) if of_test else COLUMNS, rows)
 
 
 def read_suspects(path: Path) -> list[Suspect]:
@@ -51,6 +56,7 @@ def read_suspects(path: Path) -> list[Suspect]:
             finite(row["confidence"]),
             finite(row["suspicion"]),
             parse_bool(row["issue"]),
+            finite(row[ACCURACY]) if ACCURACY in row else None,
         )
         for row in read_rows(path, COLUMNS)
     ]

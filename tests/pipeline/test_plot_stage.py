@@ -30,6 +30,7 @@ INPUTS = [
     "artifacts/evaluate/metrics.json",
     "artifacts/evaluate/heatmaps.npy",
     "artifacts/features/copies.csv",
+    "artifacts/evaluate/suspects.csv",
     "artifacts/evaluate/copies.csv",
     "artifacts/train/suspects.csv",
     "artifacts/evaluate/map.csv",

@@ -725,6 +725,22 @@ MUTANTS = (
         _test("gate_manifests", "a_photo_that_moved_from_train_to_test_was_trained_on"),
     ),
     Mutant(
+        "evaluation",
+        "copies of training photos are suspects among the test photos",
+        "carbrand/scores/label_issues.py",
+        "    photos = [photo for photo in photos if not photo.leaked]\n",
+        "",
+        _test("label_issues", "a_wrong_label_comes_first_with_the_accuracy_if_it_were_changed"),
+    ),
+    Mutant(
+        "training",
+        "a photo whose brand a person confirmed is a suspect all the same",
+        "stages/train.py",
+        "if it.path not in confirmed]",
+        "]",
+        _test("corrections", "a_photo_that_a_person_has_looked_at_is_no_suspect"),
+    ),
+    Mutant(
         "gate",
         "a test set never wears out",
         "carbrand/release/gate/ledger.py",

@@ -172,6 +172,7 @@ class MadeUpRun:
         ]
         columns = ("path", "brand", "suggested", "confidence", "suspicion", "issue")
         write_table(artifacts / "train/suspects.csv", columns, suspects)
+        write_table(artifacts / "evaluate/suspects.csv", columns, ())
         places = [
             (row.path, row.split, row.brand, n / 7, brands.index(row.brand))
             for n, row in enumerate(rows)

@@ -289,6 +289,28 @@ def test_suspects_are_hints_and_as_many_as_asked_for(tmp_path, monkeypatch):
     assert lines == f"{suspect.path},{suspect.suggested},\n"
 
 
+def test_suspects_of_the_test_photos_come_with_the_accuracy_if_they_were_right(
+    tmp_path, monkeypatch
+):
+    run = make(MadeUpRun(right=3, wrong=1), tmp_path, monkeypatch)
+    assert f"None of {len(run.leak_free)} test photos seems to be" in text_of(render(run))
+    one, other = run.wrong[:2]
+    suspects = [
+        Suspect(photo.path, photo.actual, photo.predicted, 0.7, 0.6, True, 0.5432)
+        for photo in (one, other)
+    ]
+    changed = replace(run, test_suspects=(*suspects, replace(suspects[0], issue=False)))
+    text = text_of(render(changed))
+    before, of = len(run.right), len(run.leak_free)
+    assert f"2 of {of} test photos look more like another brand" in text
+    assert (
+        f"right about each of them, the accuracy would be {100 * (before + 2) / of:.1f} % instead "
+        f"of {100 * before / of:.1f} %." in text.replace("\u00a0", " ")
+    )
+    assert text.replace("\u00a0", " ").count("; if so, accuracy 54.3 %") == 2
+    assert f"{one.path},{one.predicted}," in render(changed)
+
+
 def test_corrections_are_counted_and_those_of_the_brand_are_named(tmp_path, monkeypatch):
     run = make(MadeUpRun(), tmp_path, monkeypatch)
     kinds = ("brand", "right", "exclude", "brand")
