@@ -19,7 +19,7 @@ from carbrand.commands.preflight import (
     check_files,
     check_own_weights,
     check_photos_are_here,
-    make_corrections_file,
+    make_tables,
 )
 from carbrand.model.drift_params import DriftParams
 from carbrand.node.errors import UserError
@@ -82,7 +82,7 @@ def check(nodes: Collection[str] | None, arguments: Sequence[str] = ()) -> None:
     sections = check_params(PARAMS, SECTIONS if nodes is None else nodes)
     are_here = check_photos_are_here(pull=bool({"-p", "--pull"} & set(arguments)))
     check_files()
-    make_corrections_file()
+    make_tables()
     if "validate" in sections and are_here:
         problems = check_layout(FOLDERS, asdict(sections["validate"]))
         if problems:

@@ -19,6 +19,7 @@ from carbrand.node.wording import one_line
 from carbrand.photos.manifest import Row
 
 COLUMNS = ("path", "group")
+HEADER = f"{','.join(COLUMNS)}\n"
 
 
 def name_series(rows: Sequence[Row], groups: Path, pattern: str) -> list[Row]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from carbrand.checks.named_series import HEADER as GROUPS_HEADER
 from carbrand.network.backbones import IMAGENET, check_weights
 from carbrand.network.own_network import is_file_name
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_file
 from carbrand.node.terminal import print_note
-from carbrand.photos.corrections import HEADER
+from carbrand.photos.corrections import HEADER as CORRECTIONS_HEADER
 from carbrand.photos.links import describe_refused, find_refused
 from carbrand.photos.manifest import mark_refused
 from carbrand.pipeline.locks import TEMPORARY, alone
@@ -17,7 +18,11 @@ from carbrand.pipeline.locks import TEMPORARY, alone
 DATASETS = Path("Datasets")
 FOLDERS = {"train": DATASETS / "train", "test": DATASETS / "test"}
 WEIGHTS = Path("weights")
-CORRECTIONS = DATASETS / "corrections.csv"
+# What a person may say of photos; the first line of each file.
+TABLES = {
+    DATASETS / "corrections.csv": CORRECTIONS_HEADER,
+    DATASETS / "groups.csv": GROUPS_HEADER,
+}
 MANIFEST = Path("artifacts/validate/manifest.csv")
 
 
@@ -35,10 +40,11 @@ def check_photos_are_here(pull: bool) -> bool:
     return not elsewhere
 
 
-def make_corrections_file() -> None:
-    """Write an empty table where somebody removed it with the sample: DVC asks for the file."""
-    if DATASETS.is_dir() and not CORRECTIONS.exists():
-        CORRECTIONS.write_text(HEADER, "utf-8", newline="\n")
+def make_tables() -> None:
+    """Write empty tables where somebody removed them with the sample: DVC asks for the files."""
+    for path, header in TABLES.items():
+        if DATASETS.is_dir() and not path.exists():
+            path.write_text(header, "utf-8", newline="\n")
 
 
 def check_files() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.commands.preflight import make_corrections_file
+from carbrand.commands.preflight import make_tables
 from carbrand.node.errors import UserError
 from carbrand.photos.corrections import HEADER, lines_to_paste, read_corrections
 from carbrand.photos.manifest import read_manifest
@@ -146,12 +146,15 @@ def suspects_of(*rows: str) -> set[str]:
     return {suspect.path for suspect in read_suspects(Path("train/suspects.csv"))}
 
 
-def test_a_run_makes_the_file_that_dvc_asks_for_where_it_was_deleted():
-    FILE.unlink(missing_ok=True)
-    make_corrections_file()
+def test_a_run_makes_the_files_that_dvc_asks_for_where_they_were_deleted():
+    groups = FILE.with_name("groups.csv")
+    for file in (FILE, groups):
+        file.unlink(missing_ok=True)
+    make_tables()
+    assert groups.read_text("utf-8") == (ROOT / "Datasets/groups.csv").read_text("utf-8")
     assert read_corrections(FILE) == {}
     FILE.write_text(f"{HEADER}{GOOD},right,\n", "utf-8")
-    make_corrections_file()
+    make_tables()
     assert read_corrections(FILE) == {GOOD: "right"}
 
 
