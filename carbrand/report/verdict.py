@@ -101,7 +101,8 @@ def gap_sentence(results: Results) -> str:
     if not held_out:
         return ""
     points = f"{abs(100 * held_out.difference):.1f}{NO_BREAK}points"
-    interval = f"95{NO_BREAK}% interval {100 * held_out.low:+.1f} to {100 * held_out.high:+.1f}"
+    low, high = (f"{100 * bound:+.1f}".replace("-", "−") for bound in (held_out.low, held_out.high))
+    interval = f"95{NO_BREAK}% interval {low} to {high}"
     if not is_beyond_chance(vars(held_out)):
         return f"Chance can explain the difference to the test photos ({interval} points)."
     if held_out.difference > 0:
