@@ -278,7 +278,7 @@ MUTANTS = (
         "carbrand/vectors/series.py",
         'linkage(squareform(distances, checks=False), "average")',
         'linkage(squareform(distances, checks=False), "single")',
-        "tests/unit/vectors/test_series.py::test_one_link_between_two_scenes_does_not_join_them",
+        _test("series", "one_link_between_two_scenes_does_not_join_them"),
     ),
     Mutant(
         "training",
@@ -286,7 +286,7 @@ MUTANTS = (
         "carbrand/scores/held_out_score.py",
         "wilson_interval(self.accuracy * self.series, self.series)",
         "wilson_interval(sum(self.correct.values()), sum(self.photos.values()))",
-        "tests/unit/scores/test_held_out_score.py::test_the_interval_counts_series_not_photos",
+        _test("held_out_score", "the_interval_counts_series_not_photos"),
     ),
     Mutant(
         "training",
