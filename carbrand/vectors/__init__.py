@@ -1,4 +1,4 @@
-"""Vectors of a frozen network: storage, standardization, and copies found by similar vectors.
+"""Vectors of a frozen network: storage, standardization, and copies and series found by them.
 
 May import: node, parallel, photos. Begin with `feature_store.py`.
 """

@@ -268,8 +268,8 @@ MUTANTS = (
         "training",
         "a brand lies in some folds and is missing in others",
         "carbrand/training/head.py",
-        "            fold = np.lexsort((photos, of_brand))[0]\n",
-        "            fold = np.argmin(photos)\n",
+        "            of_brand[fold] += sizes[number]\n",
+        "            of_brand[fold] -= sizes[number]\n",
         _test("head", "folds_hold_every_photo_once_and_every_brand_evenly"),
     ),
     Mutant(
