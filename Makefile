@@ -78,7 +78,7 @@ bench: $(READY)  ## print ratios of things measured in one run
 
 compare: $(READY)  ## what changed since AGAINST: comparison/comment.md, plots beside it
 	@mkdir -p comparison/plots
-	@$(RUN) carbrand gate --against '$(AGAINST)' --markdown --exit-zero > comparison/comment.md
+	@$(RUN) carbrand gate --against '$(AGAINST)' --no-ledger --markdown --exit-zero > comparison/comment.md
 	@printf '\n<details><summary><code>dvc metrics diff</code></summary>\n\n' >> comparison/comment.md
 	@$(RUN) $(NOTES) dvc metrics diff --md '$(AGAINST)' >> comparison/comment.md
 	@printf '\n</details>\n' >> comparison/comment.md

@@ -27,7 +27,7 @@ def test_predict_says_what_evaluate_said(finished, test_views):
         edit_params(finished, train__test_views=test_views)
         run_node(
             *(finished, "train"),
-            *("artifacts/features", ".training"),
+            *("artifacts/features", "Datasets/corrections.csv", ".training"),
         )
         run_node(
             *(finished, "evaluate", "artifacts/finetune/model.h5"),

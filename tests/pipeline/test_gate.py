@@ -705,7 +705,10 @@ def test_the_old_model_can_be_asked_about_test_photos_that_its_own_run_did_not_h
 def test_an_old_model_asked_again_about_its_own_photos_says_the_same_to_the_last_decimal(finished):
     side = read_results(finished, FILES, "here", "")
     again = remeasure(side, side, finished / "artifacts/finetune/model.h5", finished, set())
-    assert again.photos == side.photos
+    assert again.photos == {
+        path: replace(photo, series=False, pixels="", unknown=None, brand_set=())
+        for path, photo in side.photos.items()
+    }
     (finished / "Datasets/test/asta/000.png").unlink()
     with pytest.raises(UserError, match=r"1 test photos are missing, Datasets/test/asta/000\.png"):
         remeasure(side, side, finished / "artifacts/finetune/model.h5", finished, set())

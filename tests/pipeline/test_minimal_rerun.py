@@ -25,12 +25,13 @@ from tests.support.local_imports import local_imports
 from tests.support.running import in_torture
 
 KNOBS = [(name, field) for name in SECTIONS for field in dataclasses.fields(SECTIONS[name])]
-NODES = [name for name in SECTIONS if name != "gate"]
+NODES = [name for name in SECTIONS if name not in ("gate", "drift")]
 # Of the section `validate`, by the nodes that find more copies or hear of them.
 SEVERITIES_READ_BY = {
     "label_conflict": {"train", "evaluate"},
     "duplicate": {"train", "evaluate"},
     "leaked": {"evaluate"},
+    "series": {"evaluate"},
 }
 
 

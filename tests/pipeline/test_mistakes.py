@@ -136,9 +136,12 @@ def test_a_node_on_its_own_refuses_a_typo_with_status_2(node, finished):
     start = text.index(f"{node}:\n") + len(node) + 2
     file.write_text(text[:start] + "  nonsense: 1\n" + text[start:])
     command = {
-        "validate": ["Datasets/train", "Datasets/test", "out"],
+        "validate": [
+            *("Datasets/train", "Datasets/test", "Datasets/groups.csv"),
+            *("Datasets/corrections.csv", "out"),
+        ],
         "features": ["artifacts/validate/manifest.csv", ".vectors", "out"],
-        "train": ["artifacts/features", ".training", "out"],
+        "train": ["artifacts/features", "Datasets/corrections.csv", ".training", "out"],
         "finetune": ["artifacts/train", ".finetuning", "out"],
         "evaluate": [
             *("artifacts/finetune/model.h5", "artifacts/validate", "artifacts/features", "out"),
@@ -190,6 +193,7 @@ def test_all_test_photos_leaked_is_said(finished):
         "artifacts/validate/folders.csv",
         "artifacts/validate/summary.json",
         "artifacts/features/test_vectors.npy",
+        "artifacts/features/test_photos.csv",
     }
 
 

@@ -30,6 +30,7 @@ def project(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     edit_params(folder, gate__margin=0.5, gate__min_support=1, gate__floor=0.0)
     git(root, "init", "-q", "-b", "main")
     git(root, "add", "-A")
+    git(folder, "add", "-f", "weights")
     git(root, "commit", "-qm", "everything")
     return folder
 

@@ -162,7 +162,7 @@ train.start(train.main)
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no such signal on Windows")
 def test_a_node_that_is_killed_goes_on_and_writes_the_same_files(finished):
-    paths = ["params.yaml", "artifacts/features", ".training"]
+    paths = ["params.yaml", "artifacts/features", "Datasets/corrections.csv", ".training"]
 
     def start(most: int, out: str):
         return run([sys.executable, "-c", KILLED, str(most), *paths, out], finished)

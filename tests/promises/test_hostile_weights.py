@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from carbrand.network.lite_weights import LITE
-from tests.conftest import ROOT, run
+from tests.conftest import ROOT, edit_params, run
 from tests.unit.network import test_h5_file, test_network_file
 from tests.unit.network.test_network_file import content, network
 
@@ -228,6 +228,7 @@ def test_one_changed_byte_in_the_package_stops_the_pipeline_before_it_is_parsed(
     data = bytearray(Path(str(package.locate_file(lite.file))).read_bytes())
     data[place] ^= 1
     copy.write_bytes(data)
+    edit_params(finished, features__backbone=LITE0)
     before = (finished / "dvc.lock").read_bytes()
     done = run([sys.executable, "-m", "stages", "--force"], finished, {"PYTHONPATH": str(site)})
     assert done.returncode == 2

@@ -291,10 +291,10 @@ def test_the_vectors_of_other_code_are_not_found(tmp_path, monkeypatch):
         (tmp_path / name).write_bytes(whole)
 
 
-# The engine that is chosen counts, not the word for it.
+# The engine that is chosen counts, not the word for it. Series come after the vectors.
 @pytest.mark.parametrize(
     "field",
-    [f for f in dataclasses.fields(features.FeaturesParams) if f.name != "engine"],
+    [f for f in dataclasses.fields(features.FeaturesParams) if f.name not in ("engine", "series")],
     ids=lambda field: field.name,
 )
 def test_every_parameter_of_a_vector_is_part_of_its_key(field, tmp_path):
@@ -304,6 +304,14 @@ def test_every_parameter_of_a_vector_is_part_of_its_key(field, tmp_path):
     value = another_value(field, getattr(params, field.name))
     changed = dataclasses.replace(params, **{field.name: value})
     assert features.cache_recipe(network, changed) != features.cache_recipe(network, params)
+
+
+def test_how_alike_photos_of_a_series_are_computes_no_vector_anew(tmp_path):
+    network = tmp_path / "network.h5"
+    network.write_bytes(b"")
+    params = read_section(ROOT / "params.yaml", "features", features.FeaturesParams)
+    changed = dataclasses.replace(params, series=0.9)
+    assert features.cache_recipe(network, changed) == features.cache_recipe(network, params)
 
 
 @pytest.mark.parametrize(
