@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from typing import Any
 import yaml
 
 from carbrand.export.agreement import Agreement
+from carbrand.export.markdown import plain, table
 from carbrand.export.preprocessing import STEPS
 from carbrand.export.run_record import RunRecord
 from carbrand.export.targets import Format
 from carbrand.network.applications import APPLICATIONS
-from carbrand.node.wording import count, number, one_line, percent, percent_range
+from carbrand.network.own_network import is_file_name
+from carbrand.node.wording import count, number, percent, percent_range
 from carbrand.report.data_fingerprint import fingerprints
 from carbrand.scores.evaluation import wilson_interval
 from carbrand.scores.tuning_file import which_ships
@@ -58,7 +60,7 @@ def write_card(path: Path, exported: Exported, record: RunRecord) -> None:
         "Licence": _licence(record),
     }
     parts = ["---\n" + _front_matter(exported, record) + "---\n"]
-    title = f"# {_plain(', '.join(exported.metadata['brands']))}: which one is in a photo"
+    title = f"# {plain(', '.join(exported.metadata['brands']))}: which one is in a photo"
     for heading, lines in sections.items():
         parts.append("\n".join([f"## {heading}" if heading else title, "", *lines]) + "\n")
     path.write_text("\n".join(parts), encoding="utf-8", newline="\n")
@@ -85,10 +87,11 @@ def _front_matter(exported: Exported, record: RunRecord) -> str:
 
 def _summary(exported: Exported, record: RunRecord) -> Iterator[str]:
     brands = exported.metadata["brands"]
+    learned = ", learned from ImageNet," if _is_of_imagenet(record) else ""
     how = "tuned" if record.tuning.get("ships_tuned") else "frozen"
     yield (
         f"Names one of {count(len(brands), 'brand')} for a photo, with probabilities. A {how} "
-        f"{_backbone(record) or 'backbone'}, learned from ImageNet, with a linear head on its "
+        f"{_backbone(record) or 'backbone'}{learned} with a linear head on its "
         "pooled maps; the probabilities are calibrated (temperature "
         f"{exported.metadata['temperature']:.3g}, "
         "already inside)."
@@ -152,15 +155,15 @@ def _data(record: RunRecord) -> Iterator[str]:
     measured = {brand: scores["support"] for brand, scores in record.metrics["brand"].items()}
     yield "Photos learned from, and photos that the metrics below count:"
     yield ""
-    rows = [(_plain(brand), f"{trained[brand]:,}", f"{measured[brand]:,}") for brand in measured]
-    yield from _table(("brand", "training", "test"), rows)
+    rows = [(plain(brand), f"{trained[brand]:,}", f"{measured[brand]:,}") for brand in measured]
+    yield from table(("brand", "training", "test"), rows)
     yield ""
     yield "What `validate` found and kept, copies that only vectors show still among it:"
     yield ""
     folder = record.rows[0].path.split("/")[0]
     for print_ in fingerprints(record.rows, folder):
         yield (
-            f"- `{_plain(print_.folder)}`: {count(print_.photos, 'photo')} kept, "
+            f"- `{plain(print_.folder)}`: {count(print_.photos, 'photo')} kept, "
             f"{count(print_.others, 'file')} left out; SHA-256 of the list of their SHA-256: "
             f"`{print_.sha256}`"
         )
@@ -182,9 +185,9 @@ def _leaks(record: RunRecord) -> Iterator[str]:
     yield ""
     by_vectors = {copy.path: copy.copy_of for copy in record.test_copies if copy.issue == "leaked"}
     pairs = {row.path: row.duplicate_of for row in record.rows if row.leaked} | by_vectors
-    yield from _table(
+    yield from table(
         ("test photo", "shows what this training photo shows"),
-        [(_plain(path), _plain(pairs[path])) for path in sorted(pairs)],
+        [(plain(path), plain(pairs[path])) for path in sorted(pairs)],
     )
 
 
@@ -203,9 +206,9 @@ def _evaluation(record: RunRecord) -> Iterator[str]:
         ("log loss", number(metrics["log_loss"]), "", f"{metrics['images']:,}"),
         ("calibration error (ECE)", number(metrics["ece"]), "", f"{metrics['images']:,}"),
     ]
-    yield from _table(("", "value", "95 % interval", "photos"), rows)
+    yield from table(("", "value", "95 % interval", "photos"), rows)
     yield ""
-    yield from _table(
+    yield from table(
         ("brand", "recall", "95 % interval", "precision", "photos"),
         [_brand_row(brand, scores) for brand, scores in metrics["brand"].items()],
     )
@@ -223,7 +226,7 @@ def _brand_row(brand: str, scores: Mapping[str, Any]) -> tuple[str, ...]:
     if support:
         interval = percent_range(*wilson_interval(round(recall * support), support))
     precision = percent(scores["precision"])
-    return _plain(brand), percent(recall), interval, precision, f"{support:,}"
+    return plain(brand), percent(recall), interval, precision, f"{support:,}"
 
 
 def _range(accuracy: Mapping[str, Any]) -> str:
@@ -235,12 +238,12 @@ def _making(exported: Exported, record: RunRecord) -> Iterator[str]:
         if node == "validate":  # severities of findings, which say little of a model
             continue
         parameters = ", ".join(f"{key}: {value}" for key, value in origin.parameters.items())
-        yield f"- `{node}`: {_plain(parameters)}"
+        yield f"- `{node}`: {plain(parameters)}"
     versions = dict(exported.metadata["versions"])
     for origin in record.origins.values():
         versions |= origin.versions
     listed = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
-    yield f"- Versions: {_plain(listed)}"
+    yield f"- Versions: {plain(listed)}"
 
 
 def _export(exported: Exported) -> Iterator[str]:
@@ -252,7 +255,7 @@ def _export(exported: Exported) -> Iterator[str]:
     )
     yield ""
     share = agreement.same_brand / agreement.photos
-    yield from _table(
+    yield from table(
         ("", "measured", "demanded"),
         [
             (
@@ -286,7 +289,8 @@ def _licence(record: RunRecord) -> Iterator[str]:
         )
     else:
         yield "- Weights of the backbone: not known here."
-    yield "- ImageNet's photos, from which they were learned, may be used for research only."
+    if _is_of_imagenet(record):
+        yield "- ImageNet's photos, from which they were learned, may be used for research only."
     yield (
         "- The rights in the photos that the head was learned from are those of whoever took them. "
         "Nothing here grants any."
@@ -298,22 +302,15 @@ def _backbone(record: RunRecord) -> str:
 
 
 def _is_lite(record: RunRecord) -> bool:
-    lite = _backbone(record).startswith("EfficientNet-Lite")
-    return lite and _parameters(record, "features").get("weights") == "imagenet"
+    return _is_of_imagenet(record) and _backbone(record).startswith("EfficientNet-Lite")
+
+
+def _is_of_imagenet(record: RunRecord) -> bool:
+    """Whether the backbone began with weights learned from ImageNet; of one's own none may know."""
+    params = _parameters(record, "features")
+    return params.get("weights") == "imagenet" and not is_file_name(params.get("backbone", ""))
 
 
 def _parameters(record: RunRecord, node: str) -> Mapping[str, Any]:
     origin = record.origins.get(node)
     return origin.parameters if origin else {}
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    for cells in (head, ["---"] * len(head), *rows):
-        yield f"| {' | '.join(cells)} |"
-
-
-def _plain(text: str) -> str:
-    """Names of folders and files such that Markdown sees nothing but letters in them."""
-    return "".join(
-        f"\\{letter}" if letter in "\\`*_{}[]<>#|!" else letter for letter in one_line(text)
-    )

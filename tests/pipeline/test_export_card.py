@@ -72,6 +72,19 @@ def test_it_holds_the_numbers_of_the_run(finished):
     assert "0.082" in export
 
 
+def test_it_does_not_say_what_the_backbone_of_ones_own_learned_from(finished):
+    """The project of the tests has such a one; `features.weights` says imagenet all the same."""
+    model = finished / "artifacts/finetune/model.h5"
+    record = read_record(model)
+    assert record.origins["features"].parameters["weights"] == "imagenet"
+    exported = Exported(read_metadata(model), FORMATS["tflite_int8"], 4_010_000, AGREEMENT)
+    write_card(finished / "own.md", exported, record)
+    assert "ImageNet" not in (finished / "own.md").read_text("utf-8")
+    of_lite0 = card_of(finished)
+    assert "learned from ImageNet" in of_lite0
+    assert "ImageNet's photos" in of_lite0
+
+
 def test_it_says_which_model_ships_and_its_held_out_accuracy(finished):
     card, held_out = card_of(finished), "Held-out accuracy on the training photos ("
     assert "A frozen EfficientNet-Lite0" in card
