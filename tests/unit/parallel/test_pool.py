@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,15 @@ from carbrand.parallel.pool import in_chunks, map_in_processes, parallel_map, ra
 
 def square(number: int) -> tuple[int, int]:
     return number * number, os.getpid()
+
+
+def square_together(number: int, folder: Path) -> tuple[int, int]:
+    """Waits for a second process: one could be done with all items before another has started."""
+    (folder / str(os.getpid())).touch()
+    deadline = time.monotonic() + 60
+    while len(list(folder.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return square(number)
 
 
 def fail_at(number: int, where: int) -> int:
@@ -29,9 +40,10 @@ def die_at(number: int, where: int) -> int:
     return number
 
 
-def test_results_come_in_the_order_of_the_items_from_several_processes():
+def test_results_come_in_the_order_of_the_items_from_several_processes(tmp_path):
     items = range(pool._MIN_ITEMS_FOR_PROCESSES + 37)
-    results = list(map_in_processes(square, items, processes=2))
+    together = partial(square_together, folder=tmp_path)
+    results = list(map_in_processes(together, items, processes=2))
     assert [value for value, _ in results] == [n * n for n in items]
     assert os.getpid() not in {process for _, process in results}
     assert len({process for _, process in results}) == 2
