@@ -260,8 +260,7 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
     write_predictions(table, photos, classifier.brands)
     metrics = evaluate(table, rows, classifier.brands, classifier.temperature, params.ece_bins)
     if classifier.held_out:
-        leak_free = [photo for photo in read_predictions(table)[0] if not photo.leaked]
-        metrics |= score_gap(classifier.held_out, leak_free)
+        metrics |= score_gap(classifier.held_out, [photo for photo in photos if not photo.leaked])
     if classifier.set_rule:
         metrics["conformal"]["level"] = classifier.set_rule.level
     write_metrics(out / "metrics.json", metrics)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from carbrand.commands.options import MODEL, add_model
-from carbrand.commands.predict import describe_unreadable, find_photos
+from carbrand.commands.predict import find_photos, note_ignored
 from carbrand.model.drift_params import MIN_PHOTOS, DriftParams
 from carbrand.node.errors import DONE, UserError
 from carbrand.node.params import read_section
@@ -128,8 +128,7 @@ def _observe(folder: Path, classifier: Classifier, most: int) -> list[Observatio
     unreadable: list[UnreadablePhoto] = []
     paths = _evenly(found.photos, most)
     observed = list(observe_files(classifier, paths, "Predicting new photos", unreadable))
-    for problem in [*found.left_out, *map(describe_unreadable, unreadable)]:
-        print_note(f"note: ignored: {problem}")
+    note_ignored(found, unreadable)
     return observed
 
 

@@ -165,6 +165,12 @@ def _read_stdin() -> bytes:
     return data
 
 
+def note_ignored(found: Found, unreadable: Sequence[UnreadablePhoto]) -> None:
+    """Print a note for each photo that is left out, and for each that cannot be read."""
+    for problem in [*found.left_out, *map(describe_unreadable, unreadable)]:
+        print_note(f"note: ignored: {problem}")
+
+
 def describe_unreadable(error: UnreadablePhoto) -> str:
     if error.path == STDIN:
         return f"The data on stdin is not a readable photo ({error.reason}). Pipe one photo."

@@ -10,12 +10,12 @@ import numpy as np
 
 from carbrand.commands.drift import MANIFEST, read_vectors
 from carbrand.commands.options import MODEL, add_model, positive
-from carbrand.commands.predict import describe_unreadable, find_photos
+from carbrand.commands.predict import find_photos, note_ignored
 from carbrand.node.atomic import atomic_file, write_atomically
 from carbrand.node.errors import DONE, UserError
 from carbrand.node.progress import track
 from carbrand.node.table import write_table
-from carbrand.node.terminal import print_line, print_note
+from carbrand.node.terminal import print_line
 from carbrand.node.wording import count
 from carbrand.photos.manifest import kept_training_photos, read_manifest
 from carbrand.photos.photo import UnreadablePhoto, open_photo
@@ -66,8 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             classifier.predict(found.photos, unreadable), "Predicting new photos", len(found.photos)
         )
     )
-    for problem in [*found.left_out, *map(describe_unreadable, unreadable)]:
-        print_note(f"note: ignored: {problem}")
+    note_ignored(found, unreadable)
     if not predicted:
         raise UserError(f"{arguments.folder} has no readable photo. Add photos.")
     pool = Pool(
@@ -75,7 +74,6 @@ def run(arguments: argparse.Namespace) -> int:
         hashes=[perceptual_hash(open_photo(path)) for path, _ in predicted],
         probabilities=np.stack([prediction.probabilities for _, prediction in predicted]),
         vectors=np.stack([prediction.vector for _, prediction in predicted]),
-        # Not every model can say it.
         unknown=np.array([prediction.unknown for _, prediction in predicted]),
     )
     chosen = suggest(
