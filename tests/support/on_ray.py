@@ -159,7 +159,8 @@ def test_validate_and_features_write_the_same_bytes_there(photos, cluster, tmp_p
     params["validate"] |= {"label_conflict": "warn", "duplicate": "warn"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
     for out, env in (("here", {}), ("there", {"RAY_ADDRESS": cluster})):
-        validate = ("Datasets/train", "Datasets/test", f"{out}/validate")
+        users = ("Datasets/groups.csv", "Datasets/corrections.csv")
+        validate = ("Datasets/train", "Datasets/test", *users, f"{out}/validate")
         features = (f"{out}/validate/manifest.csv", f"{out}/.vectors", f"{out}/features")
         for node, paths in (("validate", validate), ("features", features)):
             command = [sys.executable, "-m", f"stages.{node}", "params.yaml", *paths]
