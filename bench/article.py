@@ -23,10 +23,10 @@ import yaml
 
 from bench.measure import PIPELINE, ROOT, Cost, copy_project, measure
 from bench.rivals.__main__ import GUIDE, LITE0, LITE0_SCALED, PLAIN, RESNET50, RIVALS
-from carbrand.node.dvc_yaml import parse_yaml
 from carbrand.node.errors import UserError, exit_status
+from carbrand.node.files.dvc_yaml import parse_yaml
 from carbrand.scores.evaluation import PredictedPhoto
-from carbrand.scores.predictions_file import read_predictions
+from carbrand.scores.files.predictions_file import read_predictions
 
 OURS, TUNED = "pipeline", "tuned pipeline"
 # What makes the pipeline tune, however few the photos are.

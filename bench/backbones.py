@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from carbrand.network.applications import APPLICATIONS, build_application
+from carbrand.network.architecture.applications import APPLICATIONS, build_application
 from carbrand.network.backbones import BACKBONES, build_backbone
-from carbrand.network.engines import Engine, open_engine
+from carbrand.network.inference.engines import Engine, open_engine
 from carbrand.network.keras_import import import_keras_to_build
-from carbrand.network.network_file import read_network
 from carbrand.network.pooling import add_pooling
+from carbrand.network.weights.network_file import read_network
 
 CORES = 2
 SECONDS, ROUNDS = 3.0, 2

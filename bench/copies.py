@@ -24,10 +24,10 @@ from carbrand.checks.copies.fingerprint import fingerprint, working_copy
 from carbrand.checks.copies.near_duplicates import find_near_duplicates
 from carbrand.checks.copies.window_hash import hash_windows, pictures
 from carbrand.checks.inspection import hash_pixels
-from carbrand.network.engines import Engine
 from carbrand.network.extraction import extract
+from carbrand.network.inference.engines import Engine
 from carbrand.node.params import read_section
-from carbrand.photos.files import find_files
+from carbrand.photos.folders.files import find_files
 from carbrand.photos.manifest import Row
 from carbrand.photos.photo import open_photo
 from carbrand.photos.resizing import resize

@@ -21,11 +21,11 @@ import numpy as np
 from PIL import Image
 
 from carbrand.network.backbones import build_backbone, levels_of
-from carbrand.network.engines import Engine, open_engine
 from carbrand.network.extraction import extract
+from carbrand.network.inference.engines import Engine, open_engine
 from carbrand.network.keras_import import import_keras
-from carbrand.network.network_file import read_network
 from carbrand.network.pooling import add_pooling
+from carbrand.network.weights.network_file import read_network
 from carbrand.photos.photo import SUFFIXES, read_photo
 
 BACKBONE, SIZE_PX = "efficientnet_lite0", 224

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from bench.measure import ROOT, Cost, measure
-from carbrand.node.dvc_yaml import parse_yaml
+from carbrand.node.files.dvc_yaml import parse_yaml
 from carbrand.parallel.pool import map_in_processes
 
 SIZE = (160, 120)

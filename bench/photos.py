@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from carbrand.checks.inspection import PhotoLimits, inspect_file
-from carbrand.network.engines import Engine, choose
+from carbrand.network.inference.engines import Engine, choose
 from carbrand.network.keras_import import import_keras
-from carbrand.photos.files import find_files
+from carbrand.photos.folders.files import find_files
 from carbrand.photos.manifest import Row
 from carbrand.photos.photo_limits import MAX_PIXELS
 from carbrand.vectors.feature_store import Recipe

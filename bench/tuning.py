@@ -20,9 +20,9 @@ from carbrand.network.keras_import import import_keras
 from carbrand.network.pooling import add_pooling
 from carbrand.node.errors import exit_status
 from carbrand.node.params import read_section
-from carbrand.photos.files import find_files
+from carbrand.photos.folders.files import find_files
 from carbrand.photos.photo import read_photo
-from carbrand.scores.history import Epoch
+from carbrand.scores.files.history import Epoch
 from carbrand.training.finetuning.augmentation import source_size
 from carbrand.training.finetuning.devices import set_threads
 from carbrand.training.finetuning.fit import Photos, Run, compile_model, fit

@@ -21,7 +21,7 @@ import numpy as np
 from carbrand.model.classifier import Classifier, Prediction
 from carbrand.model.heatmap import align_with_photo
 from carbrand.node.errors import UserError
-from carbrand.node.metrics_file import write_metrics
+from carbrand.node.files.metrics_file import write_metrics
 from carbrand.node.origin import write_origin
 from carbrand.node.params import knob, read_keys, read_section
 from carbrand.node.progress import track
@@ -31,13 +31,21 @@ from carbrand.photos.copies_file import Copy, read_copies, write_copies
 from carbrand.photos.manifest import Row, evaluated_test_photos, read_manifest, suspected_leaks
 from carbrand.photos.resizing import ResizePolicy
 from carbrand.photos.severities import CopySeverities, TestSeverities, without_ignored
-from carbrand.scores.brands_file import write_brands
 from carbrand.scores.evaluation import (
     PredictedPhoto,
     count_confusion,
     evaluate_photos,
     make_predicted,
 )
+from carbrand.scores.files.brands_file import write_brands
+from carbrand.scores.files.map_file import write_map
+from carbrand.scores.files.predictions_file import (
+    PIXEL_DIGITS,
+    PROBABILITY_DECIMALS,
+    read_predictions,
+    write_predictions,
+)
+from carbrand.scores.files.suspects_file import write_suspects
 from carbrand.scores.held_out_score import score_gap
 from carbrand.scores.invariants import (
     check_accuracy,
@@ -47,15 +55,7 @@ from carbrand.scores.invariants import (
     check_sets,
 )
 from carbrand.scores.label_issues import find_test_suspects
-from carbrand.scores.map_file import write_map
-from carbrand.scores.predictions_file import (
-    PIXEL_DIGITS,
-    PROBABILITY_DECIMALS,
-    read_predictions,
-    write_predictions,
-)
 from carbrand.scores.projection import map_photos
-from carbrand.scores.suspects_file import write_suspects
 from carbrand.vectors.array_file import iter_rows, open_rows, write_rows
 from carbrand.vectors.feature_store import read_features, read_test_series, read_test_vectors
 from carbrand.vectors.leaks import classify_copies, mark_leaks

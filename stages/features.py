@@ -21,16 +21,16 @@ import numpy as np
 from PIL import Image
 
 from carbrand.network.backbones import MIN_SIZE_PX, build_backbone, levels_of
-from carbrand.network.engines import ENGINES, Engine, choose, open_engine
 from carbrand.network.extraction import Extracted, extract, load_or_extract
+from carbrand.network.inference.engines import ENGINES, Engine, choose, open_engine
 from carbrand.network.keras_import import import_keras
-from carbrand.network.network_file import NotANetwork, read_network
 from carbrand.network.pooling import POOLINGS, add_pooling
 from carbrand.network.vector_cache import VectorCache
 from carbrand.network.views import Augmentation, make_view
-from carbrand.node.atomic import check_disk_space
+from carbrand.network.weights.network_file import NotANetwork, read_network
 from carbrand.node.code import hash_rooms
 from carbrand.node.errors import UserError
+from carbrand.node.files.atomic import check_disk_space
 from carbrand.node.origin import write_origin
 from carbrand.node.params import knob, read_section
 from carbrand.node.progress import track

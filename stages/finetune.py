@@ -27,14 +27,14 @@ from carbrand.model.model_file import read_metadata, save_classifier
 from carbrand.network.keras_import import import_keras
 from carbrand.node.code import hash_rooms
 from carbrand.node.errors import UserError
-from carbrand.node.metrics_file import write_metrics
+from carbrand.node.files.metrics_file import write_metrics
 from carbrand.node.origin import write_origin
 from carbrand.node.params import read_section
 from carbrand.node.progress import training_progress
 from carbrand.node.start import start
 from carbrand.photos.photo import read_file, read_photo
 from carbrand.scores.conformal import SetRule, calibrate_sets
-from carbrand.scores.history import write_history
+from carbrand.scores.files.history import write_history
 from carbrand.scores.unknown import UnknownRule, calibrate_unknown
 from carbrand.training.checkpoint_key import describe_environment
 from carbrand.training.finetuning.augmentation import source_size

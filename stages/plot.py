@@ -14,13 +14,13 @@ from carbrand.node.errors import UserError
 from carbrand.node.origin import origin_of
 from carbrand.node.params import knob, read_section
 from carbrand.node.start import start
-from carbrand.report import charts, figures
-from carbrand.report.map_figure import embedding_map
+from carbrand.report.drawing import charts, figures
+from carbrand.report.drawing.map_figure import embedding_map
+from carbrand.report.drawing.photo_figure import photo_page
 from carbrand.report.page import render_report
-from carbrand.report.photo_figure import photo_page
 from carbrand.report.results import Results
 from carbrand.report.run_files import RunFiles, read_results
-from carbrand.report.section import Charts, ReportInput, ReportLimits
+from carbrand.report.sections.section import Charts, ReportInput, ReportLimits
 
 PACKAGES = ("carbrand", "jinja2", "matplotlib", "numpy", "pillow", "scipy")
 

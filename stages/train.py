@@ -20,7 +20,7 @@ from carbrand.model.model_file import save_classifier
 from carbrand.network.keras_import import import_keras_to_build
 from carbrand.network.views import TEST_VIEWS
 from carbrand.node.errors import UserError
-from carbrand.node.metrics_file import write_metrics
+from carbrand.node.files.metrics_file import write_metrics
 from carbrand.node.origin import write_origin
 from carbrand.node.params import knob, read_keys, read_section
 from carbrand.node.progress import training_progress
@@ -29,9 +29,9 @@ from carbrand.photos.copies_file import read_copies
 from carbrand.photos.corrections import confirmed_photos, read_corrections
 from carbrand.photos.severities import TrainingSeverities
 from carbrand.scores.evaluation import score_balanced
+from carbrand.scores.files.history import describe_epoch, write_history
+from carbrand.scores.files.suspects_file import write_suspects
 from carbrand.scores.held_out_score import HeldOutScore, count_held_out
-from carbrand.scores.history import describe_epoch, write_history
-from carbrand.scores.suspects_file import write_suspects
 from carbrand.training.calibration import cross_fit, fit_temperature
 from carbrand.training.checkpoint import Checkpoints
 from carbrand.training.head import (

@@ -22,15 +22,15 @@ from carbrand.checks.named_series import name_series
 from carbrand.checks.pipeline_errors import find_errors
 from carbrand.checks.splits import FolderLimits, check_splits
 from carbrand.checks.statuses import set_statuses
-from carbrand.node.atomic import StopAfterWriting
-from carbrand.node.metrics_file import write_metrics
+from carbrand.node.files.atomic import StopAfterWriting
+from carbrand.node.files.metrics_file import write_metrics
 from carbrand.node.origin import write_origin
 from carbrand.node.params import knob, read_section
 from carbrand.node.progress import track
 from carbrand.node.start import start
 from carbrand.parallel.pool import parallel_map
 from carbrand.photos.corrections import EXCLUDE, KINDS, correct_brands, read_corrections
-from carbrand.photos.folder_findings import (
+from carbrand.photos.folders.folder_findings import (
     FOLDER_CODES,
     FOLDER_SEVERITIES,
     RatedFinding,

@@ -17,12 +17,12 @@ import yaml
 from PIL import Image
 
 from carbrand.network.keras_import import import_keras
-from carbrand.node.dvc_yaml import parse_yaml
-from carbrand.node.metrics_file import write_metrics
-from carbrand.photos.files import find_files
+from carbrand.node.files.dvc_yaml import parse_yaml
+from carbrand.node.files.metrics_file import write_metrics
+from carbrand.photos.folders.files import find_files
 from carbrand.pipeline.locks import held_within
 from carbrand.scores.evaluation import PredictedPhoto, evaluate_photos
-from carbrand.scores.predictions_file import read_predictions, write_predictions
+from carbrand.scores.files.predictions_file import read_predictions, write_predictions
 from tests.support.forked import TIMEOUT_S, Server
 from tests.support.s3_server import Storage, storage_server
 from tools.sample import SIGNATURE

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from carbrand.node.wording import join_names, one_line
-from carbrand.photos.folder_findings import FolderFinding
+from carbrand.photos.folders.folder_findings import FolderFinding
 from carbrand.photos.manifest import SPLITS
 
 _SPACES_AND_DASHES = r"[\s_.'\u2019\u2010-\u2015\u2212-]+"

@@ -20,8 +20,8 @@ from carbrand.checks.copies.window_hash import HASH, hash_windows
 from carbrand.checks.quality import measure, quality_issues
 from carbrand.photos.decode.damage import find_damage, is_cut_off
 from carbrand.photos.decode.formats import extension_fits
-from carbrand.photos.files import FoundFile
-from carbrand.photos.links import refusal_reason
+from carbrand.photos.folders.files import FoundFile
+from carbrand.photos.folders.links import refusal_reason
 from carbrand.photos.manifest import Row
 from carbrand.photos.photo import CUT_OFF, UnreadablePhoto, open_photo, read_file
 

@@ -11,8 +11,8 @@ from carbrand.checks.brand_names import check_brand_names
 from carbrand.checks.portable_names import find_unportable
 from carbrand.node.errors import UserError
 from carbrand.node.wording import first_few, one_line
-from carbrand.photos.files import FoundFile, SplitFolder, walk_splits
-from carbrand.photos.folder_findings import (
+from carbrand.photos.folders.files import FoundFile, SplitFolder, walk_splits
+from carbrand.photos.folders.folder_findings import (
     SHOWN,
     FolderFinding,
     RatedFinding,

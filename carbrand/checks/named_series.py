@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
 from carbrand.node.errors import UserError
-from carbrand.node.table import read_table
+from carbrand.node.files.table import read_table
 from carbrand.node.wording import one_line
 from carbrand.photos.manifest import Row
 

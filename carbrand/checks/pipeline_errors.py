@@ -9,7 +9,7 @@ from pathlib import Path
 from carbrand.checks.issues import SUSPECTED, UNUSABLE, meant_as_photos
 from carbrand.checks.layout import check_counts
 from carbrand.node.wording import one_line
-from carbrand.photos.folder_findings import RatedFinding, error_lines
+from carbrand.photos.folders.folder_findings import RatedFinding, error_lines
 from carbrand.photos.manifest import ERROR, EXCLUDED, Row
 
 

@@ -11,7 +11,7 @@ from statistics import NormalDist, median
 from typing import Protocol
 
 from carbrand.node.wording import join_names, one_line
-from carbrand.photos.folder_findings import SHOWN, FolderFinding
+from carbrand.photos.folders.folder_findings import SHOWN, FolderFinding
 from carbrand.photos.manifest import KEPT, SPLITS
 
 # Significance level of a difference between the splits.

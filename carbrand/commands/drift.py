@@ -19,8 +19,8 @@ from carbrand.node.terminal import print_json, print_line, print_note
 from carbrand.node.wording import count
 from carbrand.photos.manifest import kept_training_photos, read_manifest
 from carbrand.release.registry.find import find_model
-from carbrand.scores.predictions_file import read_predictions
-from carbrand.scores.run_reader import RunReader
+from carbrand.scores.files.predictions_file import read_predictions
+from carbrand.scores.files.run_reader import RunReader
 
 if TYPE_CHECKING:
     from carbrand.model.classifier import Classifier

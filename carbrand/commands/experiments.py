@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from carbrand.node.errors import DONE, UserError, exit_status
-from carbrand.node.metrics_file import flatten
+from carbrand.node.files.metrics_file import flatten
 from carbrand.node.terminal import print_any_name, print_line, print_lines
 from carbrand.node.wording import NO_BREAK, columns, one_line, percent, shorten
 from carbrand.pipeline.status import query_dvc

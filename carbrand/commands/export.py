@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print a line per format; 1 if one was not kept as it disagrees with Keras."""
     from carbrand.export.export_model import export_model
-    from carbrand.export.targets import FORMATS, choose_formats, explain_missing
+    from carbrand.export.runtimes.targets import FORMATS, choose_formats, explain_missing
 
     formats = choose_formats(arguments.format or ())
     for format in FORMATS.values():

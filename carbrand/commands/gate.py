@@ -54,9 +54,9 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the comparison; the exit status is the verdict's."""
     from carbrand.pipeline.status import check_up_to_date
-    from carbrand.release.gate.as_json import as_json
-    from carbrand.release.gate.as_markdown import as_markdown, incomparable_as_markdown
-    from carbrand.release.gate.as_text import as_text
+    from carbrand.release.gate.rendering.as_json import as_json
+    from carbrand.release.gate.rendering.as_markdown import as_markdown, incomparable_as_markdown
+    from carbrand.release.gate.rendering.as_text import as_text
     from carbrand.release.gate.revision import check_results, find_revision
 
     # Errors here exit with 2 even with --exit-zero.

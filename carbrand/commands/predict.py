@@ -16,8 +16,8 @@ from carbrand.node.errors import DONE, UserError
 from carbrand.node.progress import track
 from carbrand.node.terminal import print_json, print_line, print_note
 from carbrand.node.wording import count
-from carbrand.photos.files import FoundFile, find_files
-from carbrand.photos.links import describe_refused, find_refused, refusal_reason
+from carbrand.photos.folders.files import FoundFile, find_files
+from carbrand.photos.folders.links import describe_refused, find_refused, refusal_reason
 from carbrand.photos.photo import SUFFIXES, UnreadablePhoto
 from carbrand.photos.photo_limits import MAX_BYTES
 from carbrand.release.registry.find import find_model

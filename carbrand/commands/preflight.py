@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from carbrand.checks.named_series import HEADER as GROUPS_HEADER
+from carbrand.network.architecture.own_network import is_file_name
 from carbrand.network.backbones import IMAGENET, check_weights
-from carbrand.network.own_network import is_file_name
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_file
 from carbrand.node.terminal import print_note
 from carbrand.photos.corrections import HEADER as CORRECTIONS_HEADER
-from carbrand.photos.links import describe_refused, find_refused
+from carbrand.photos.folders.links import describe_refused, find_refused
 from carbrand.photos.manifest import mark_refused
 from carbrand.pipeline.locks import TEMPORARY, alone
 

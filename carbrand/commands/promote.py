@@ -96,8 +96,8 @@ def _check_kept(accept: bool) -> None:
 
 def _gate(in_use: str, accept: bool) -> int:
     """Print the comparison with another commit's model; the exit status, 0 to replace it."""
-    from carbrand.release.gate.as_text import as_text
     from carbrand.release.gate.decision import Verdict
+    from carbrand.release.gate.rendering.as_text import as_text
     from carbrand.release.gate.revision import check_results, find_revision
 
     # Its params are not checked: that model is in use in any case.

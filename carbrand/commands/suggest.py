@@ -11,16 +11,16 @@ import numpy as np
 from carbrand.commands.drift import MANIFEST, read_vectors
 from carbrand.commands.options import MODEL, add_model, positive
 from carbrand.commands.predict import find_photos, note_ignored
-from carbrand.node.atomic import atomic_file, write_atomically
 from carbrand.node.errors import DONE, UserError
+from carbrand.node.files.atomic import atomic_file, write_atomically
+from carbrand.node.files.table import write_table
 from carbrand.node.progress import track
-from carbrand.node.table import write_table
 from carbrand.node.terminal import print_line
 from carbrand.node.wording import count
 from carbrand.photos.manifest import kept_training_photos, read_manifest
 from carbrand.photos.photo import UnreadablePhoto, open_photo
 from carbrand.release.registry.find import find_model
-from carbrand.scores.run_reader import RunReader
+from carbrand.scores.files.run_reader import RunReader
 
 COLUMNS = ("path", "why", "predicted", "confidence")
 

@@ -19,14 +19,14 @@ from carbrand.export.agreement import Agreement, measure_agreement
 from carbrand.export.model_card import Exported, write_card
 from carbrand.export.preprocessing import describe_input
 from carbrand.export.run_record import RunRecord, read_record
+from carbrand.export.runtimes.targets import Format, Source
+from carbrand.export.runtimes.tensorflow_files import TensorFlowFiles
 from carbrand.export.sample_photos import choose_photos, write_photos
-from carbrand.export.targets import Format, Source
-from carbrand.export.tensorflow_files import TensorFlowFiles
 from carbrand.model.model_file import NotAModel, read_metadata
 from carbrand.network.keras_import import import_keras
-from carbrand.network.network_file import NetworkFile, NotANetwork, read_network
-from carbrand.node.atomic import replace_folder, temporary_folder
+from carbrand.network.weights.network_file import NetworkFile, NotANetwork, read_network
 from carbrand.node.errors import UserError
+from carbrand.node.files.atomic import replace_folder, temporary_folder
 from carbrand.node.wording import one_line
 
 CARD = "MODEL_CARD.md"

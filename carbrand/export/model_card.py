@@ -19,13 +19,13 @@ from carbrand.export.agreement import Agreement
 from carbrand.export.markdown import plain, table
 from carbrand.export.preprocessing import STEPS
 from carbrand.export.run_record import RunRecord
-from carbrand.export.targets import Format
-from carbrand.network.applications import APPLICATIONS
-from carbrand.network.own_network import is_file_name
+from carbrand.export.runtimes.targets import Format
+from carbrand.network.architecture.applications import APPLICATIONS
+from carbrand.network.architecture.own_network import is_file_name
 from carbrand.node.wording import count, number, percent, percent_range
 from carbrand.report.data_fingerprint import fingerprints
 from carbrand.scores.evaluation import wilson_interval
-from carbrand.scores.tuning_file import which_ships
+from carbrand.scores.files.tuning_file import which_ships
 
 _BACKBONES = {
     "efficientnet_lite0": "EfficientNet-Lite0",

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carbrand.node.dvc_lock import DvcLock
-from carbrand.node.metrics_file import read_metrics
+from carbrand.node.files.dvc_lock import DvcLock
+from carbrand.node.files.metrics_file import read_metrics
 from carbrand.node.origin import Origin, read_origin
 from carbrand.photos.copies_file import Copy, read_copies
 from carbrand.photos.manifest import Row, kept_training_photos, read_manifest
 from carbrand.photos.severities import CopySeverities, excluded_paths, severities_of_run
-from carbrand.scores.predictions_file import read_predictions
-from carbrand.scores.run_reader import RunReader
-from carbrand.scores.tuning_file import read_tuning
+from carbrand.scores.files.predictions_file import read_predictions
+from carbrand.scores.files.run_reader import RunReader
+from carbrand.scores.files.tuning_file import read_tuning
 
 NODES = ("validate", "features", "train", "finetune", "evaluate")
 

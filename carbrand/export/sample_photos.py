@@ -13,7 +13,7 @@ import numpy as np
 
 from carbrand.node.errors import UserError
 from carbrand.parallel.batches import prefetch_map, usable_cores
-from carbrand.photos.files import find_files
+from carbrand.photos.folders.files import find_files
 from carbrand.photos.manifest import KEPT, Row
 from carbrand.photos.photo import read_photo
 from carbrand.photos.resizing import ResizePolicy

@@ -19,16 +19,16 @@ from PIL import Image
 
 from carbrand.model.heatmap import class_activation_map
 from carbrand.model.model_file import NotAModel, read_metadata, read_rules
-from carbrand.network.engines import open_engine
-from carbrand.network.network_file import Layer, NetworkFile, NotANetwork, read_network
+from carbrand.network.inference.engines import open_engine
 from carbrand.network.pooling import LAST_POOLS
 from carbrand.network.views import TEST_VIEWS, TestViews, make_test_views
+from carbrand.network.weights.network_file import Layer, NetworkFile, NotANetwork, read_network
 from carbrand.node.errors import UserError
 from carbrand.parallel.batches import prefetch_map, usable_cores
 from carbrand.photos.photo import UnreadablePhoto, open_photo
 from carbrand.photos.resizing import ResizePolicy
+from carbrand.scores.files.predictions_file import PROBABILITY_DECIMALS
 from carbrand.scores.held_out_score import HeldOutScore
-from carbrand.scores.predictions_file import PROBABILITY_DECIMALS
 
 
 @dataclass(frozen=True)

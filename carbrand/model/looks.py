@@ -8,8 +8,8 @@ from pathlib import Path
 
 from carbrand.model.drift import Measure
 from carbrand.model.observation import Observation
-from carbrand.node.atomic import atomic_file
-from carbrand.node.table import read_rows, write_table
+from carbrand.node.files.atomic import atomic_file
+from carbrand.node.files.table import read_rows, write_table
 
 NAME = "looks.csv"
 COLUMNS = ("look", "newest", "photos", "drift", "fingerprint")

@@ -12,11 +12,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from carbrand.network.h5_file import H5_ERRORS, open_h5, read_floats, read_text
 from carbrand.network.keras_import import import_keras_to_build
 from carbrand.network.views import TEST_VIEWS, TestViews
-from carbrand.node.atomic import check_disk_space
+from carbrand.network.weights.h5_file import H5_ERRORS, open_h5, read_floats, read_text
 from carbrand.node.errors import UserError
+from carbrand.node.files.atomic import check_disk_space
 from carbrand.node.origin import version_of
 from carbrand.photos.resizing import MAX_SIZE_PX, RESIZE_POLICIES
 from carbrand.scores.conformal import SetRule

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from carbrand.model.observation import unit_vectors
-from carbrand.scores.predictions_file import PROBABILITY_DECIMALS
+from carbrand.scores.files.predictions_file import PROBABILITY_DECIMALS
 
 UNSURE, UNKNOWN = "unsure", "unknown"
 # Photos of the pool that say whether one is typical of it.

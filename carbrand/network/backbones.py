@@ -13,21 +13,25 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-from carbrand.network import efficientnet_lite
-from carbrand.network.applications import (
+from carbrand.network.architecture import efficientnet_lite
+from carbrand.network.architecture.applications import (
     APPLICATIONS,
     CAFFE,
     build_application,
     ignored_layers,
     reverse_first_kernel,
 )
-from carbrand.network.keras_file import check_keras_file, weights_inside
-from carbrand.network.keras_graph import describe
+from carbrand.network.architecture.keras_graph import describe
+from carbrand.network.architecture.levels import LEVELS, stage_ends
+from carbrand.network.architecture.own_network import (
+    build_own_network,
+    check_own_network,
+    is_file_name,
+)
+from carbrand.network.architecture.rebuild import assign, expected_shapes
 from carbrand.network.keras_import import import_keras_to_build
-from carbrand.network.levels import LEVELS, stage_ends
-from carbrand.network.lite_weights import LITE, read_lite_state, read_package_file
-from carbrand.network.own_network import build_own_network, check_own_network, is_file_name
-from carbrand.network.rebuild import assign, expected_shapes
+from carbrand.network.weights.keras_file import check_keras_file, weights_inside
+from carbrand.network.weights.lite_weights import LITE, read_lite_state, read_package_file
 from carbrand.node.errors import UserError
 
 IMAGENET = "imagenet"
@@ -144,7 +148,7 @@ def _read_local(
     model: Any, name: str, path: Path, ignored: frozenset[str], containers: frozenset[str]
 ) -> frozenset[str]:
     """Set the weights of `model` from the file; the names of all layers in it."""
-    from carbrand.network.layer_weights import (
+    from carbrand.network.weights.layer_weights import (
         read_layers,  # late: h5py is only for those who bring a file
     )
 

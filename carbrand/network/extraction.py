@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from carbrand.network.engines import Engine
+from carbrand.network.inference.engines import Engine
 from carbrand.network.vector_cache import VectorCache
 from carbrand.parallel.batches import prefetch_map, usable_cores
 from carbrand.photos.manifest import Row

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from types import ModuleType
 
-from carbrand.network.openvino_network import import_openvino
+from carbrand.network.inference.openvino_network import import_openvino
 from carbrand.node.errors import UserError
 
 # Only what ends the process. At 2, every first `predict` with deterministic kernels logs an "error"

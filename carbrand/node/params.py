@@ -16,9 +16,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from carbrand.node.dvc_yaml import NotYaml, parse_yaml
 from carbrand.node.errors import UserError
-from carbrand.node.merge_conflict import describe_conflict
+from carbrand.node.files.dvc_yaml import NotYaml, parse_yaml
+from carbrand.node.files.merge_conflict import describe_conflict
 
 Section = TypeVar("Section")
 

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from carbrand.node.atomic import atomic_files
 from carbrand.node.errors import exit_status
+from carbrand.node.files.atomic import atomic_files
 from carbrand.node.params import require_unchanged_section
 from carbrand.node.processes import (
     Parents,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carbrand.node.table import finite, parse_bool, read_rows, write_table
+from carbrand.node.files.table import finite, parse_bool, read_rows, write_table
 
 COLUMNS = ("path", "copy_of", "issue", "similarity", "mirrored")
 _DECIMALS = 3

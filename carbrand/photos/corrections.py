@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from carbrand.node.errors import UserError
-from carbrand.node.table import read_table
+from carbrand.node.files.table import read_table
 from carbrand.node.wording import one_line
-from carbrand.photos.files import FoundFile
+from carbrand.photos.folders.files import FoundFile
 
 COLUMNS = ("path", "brand", "note")
 HEADER = f"{','.join(COLUMNS)}\n"

@@ -7,8 +7,8 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from carbrand.node.atomic import atomic_file
-from carbrand.node.table import read_table, write_table
+from carbrand.node.files.atomic import atomic_file
+from carbrand.node.files.table import read_table, write_table
 
 KEPT, EXCLUDED, ERROR = "kept", "excluded", "error"
 SPLITS = ("train", "test")

@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-from carbrand.node.dvc_lock import DvcLock
+from carbrand.node.files.dvc_lock import DvcLock
 from carbrand.node.processes import DVC_PID, parents_up_to
 from carbrand.node.start import STARTED_NODES
 from carbrand.pipeline.dvc_files import DVC_LOCK

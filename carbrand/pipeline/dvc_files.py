@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carbrand.node.dvc_lock import is_inside
-from carbrand.node.dvc_yaml import parse_yaml
 from carbrand.node.errors import UserError
-from carbrand.node.merge_conflict import describe_conflict
+from carbrand.node.files.dvc_lock import is_inside
+from carbrand.node.files.dvc_yaml import parse_yaml
+from carbrand.node.files.merge_conflict import describe_conflict
 from carbrand.node.params import read_file
 
 DVC_YAML = "dvc.yaml"

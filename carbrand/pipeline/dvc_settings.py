@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carbrand.node.atomic import write_atomically
 from carbrand.node.errors import DONE, UserError, exit_status
+from carbrand.node.files.atomic import write_atomically
 
 SITE_CACHE = "DVC_SITE_CACHE_DIR"
 # DVC's default is there too: on a disk of this machine. SQLite hangs on network file systems, on

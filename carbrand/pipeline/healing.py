@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from carbrand.node.atomic import write_atomically
-from carbrand.node.dvc_lock import InvalidDvcLock, parse_dvc_lock
 from carbrand.node.errors import UserError
-from carbrand.node.merge_conflict import describe_conflict
+from carbrand.node.files.atomic import write_atomically
+from carbrand.node.files.dvc_lock import InvalidDvcLock, parse_dvc_lock
+from carbrand.node.files.merge_conflict import describe_conflict
 from carbrand.node.terminal import print_note
 from carbrand.node.wording import first_few
 from carbrand.pipeline.git import Repository

@@ -16,8 +16,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from carbrand.node.atomic import write_atomically
 from carbrand.node.errors import UserError
+from carbrand.node.files.atomic import write_atomically
 from carbrand.node.processes import is_alive
 from carbrand.node.terminal import print_note
 

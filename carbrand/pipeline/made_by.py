@@ -19,9 +19,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from carbrand.node.atomic import write_atomically
-from carbrand.node.dvc_lock import DvcLock
 from carbrand.node.errors import DONE, UserError, exit_status
+from carbrand.node.files.atomic import write_atomically
+from carbrand.node.files.dvc_lock import DvcLock
 from carbrand.node.terminal import print_lines, print_note
 from carbrand.pipeline.dvc_files import DVC_LOCK
 from carbrand.pipeline.git import Repository

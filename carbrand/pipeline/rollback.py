@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carbrand.node.atomic import write_atomically
-from carbrand.node.dvc_lock import DvcLock, InvalidDvcLock, parse_dvc_lock
 from carbrand.node.errors import UserError
+from carbrand.node.files.atomic import write_atomically
+from carbrand.node.files.dvc_lock import DvcLock, InvalidDvcLock, parse_dvc_lock
 from carbrand.node.terminal import print_note
 from carbrand.pipeline.dvc_files import DVC_LOCK, Output
 from carbrand.pipeline.locks import SNAPSHOT, TEMPORARY, heal_rwlock, workers

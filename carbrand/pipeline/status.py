@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carbrand.node.dvc_lock import DvcLock, InvalidDvcLock, changed_params, is_inside
 from carbrand.node.errors import UserError
+from carbrand.node.files.dvc_lock import DvcLock, InvalidDvcLock, changed_params, is_inside
 from carbrand.node.params import read_file
 from carbrand.node.wording import first_few, one_line
 from carbrand.pipeline.dvc_files import DVC_LOCK, DVC_YAML, read_nodes, tracked_hash

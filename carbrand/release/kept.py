@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from carbrand.node.dvc_lock import is_inside
 from carbrand.node.errors import UserError
+from carbrand.node.files.dvc_lock import is_inside
 from carbrand.node.params import read_file
 from carbrand.node.wording import one_line
 from carbrand.pipeline.dvc_files import PARAMS, read_dvc_file, read_inputs

@@ -15,7 +15,7 @@ from carbrand.node.errors import UserError
 from carbrand.node.terminal import print_line, print_note
 from carbrand.node.wording import NO_BREAK, count, one_line, percent, percent_range
 from carbrand.photos.copies_file import Copy
-from carbrand.photos.folder_findings import RatedFinding
+from carbrand.photos.folders.folder_findings import RatedFinding
 from carbrand.photos.manifest import KEPT, Row
 from carbrand.report import issue_words
 from carbrand.report.results import Accuracy, Results

@@ -16,12 +16,13 @@ from pathlib import Path
 import jinja2
 
 from carbrand.node import wording
-from carbrand.node.metrics_file import flatten
+from carbrand.node.files.metrics_file import flatten
 from carbrand.node.origin import Origin
-from carbrand.report import data_sections, issue_words, model_sections
+from carbrand.report import issue_words
 from carbrand.report.data_fingerprint import fingerprints
 from carbrand.report.line_breaks import breakable, longest, longest_part
-from carbrand.report.section import Context, ReportInput
+from carbrand.report.sections import data_sections, model_sections
+from carbrand.report.sections.section import Context, ReportInput
 from carbrand.report.verdict import (
     accuracy_sentence,
     accuracy_title,

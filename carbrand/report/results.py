@@ -13,13 +13,13 @@ import numpy as np
 
 from carbrand.node.origin import Origin
 from carbrand.photos.copies_file import Copy
-from carbrand.photos.folder_findings import RatedFinding
+from carbrand.photos.folders.folder_findings import RatedFinding
 from carbrand.photos.manifest import KEPT, Row
 from carbrand.photos.severities import CopySeverities, excluded_paths
 from carbrand.scores.evaluation import PredictedPhoto, ReliabilityBin, bin_by_confidence
-from carbrand.scores.history import Epoch
-from carbrand.scores.map_file import MappedPhoto
-from carbrand.scores.suspects_file import Suspect
+from carbrand.scores.files.history import Epoch
+from carbrand.scores.files.map_file import MappedPhoto
+from carbrand.scores.files.suspects_file import Suspect
 
 
 @dataclass(frozen=True)

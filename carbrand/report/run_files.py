@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from carbrand.node.errors import UserError
-from carbrand.node.metrics_file import read_metrics
+from carbrand.node.files.metrics_file import read_metrics
 from carbrand.node.origin import read_origin
 from carbrand.photos.copies_file import Copy, read_copies
-from carbrand.photos.folder_findings import read_findings
+from carbrand.photos.folders.folder_findings import read_findings
 from carbrand.photos.manifest import read_manifest
 from carbrand.photos.severities import severities_of_run, without_ignored
 from carbrand.report.results import (
@@ -26,12 +26,12 @@ from carbrand.report.results import (
     Scores,
 )
 from carbrand.scores.evaluation import PredictedPhoto
-from carbrand.scores.history import Epoch, read_history
-from carbrand.scores.map_file import read_map
-from carbrand.scores.predictions_file import read_predictions
-from carbrand.scores.run_reader import MEND, RunReader
-from carbrand.scores.suspects_file import read_suspects
-from carbrand.scores.tuning_file import read_tuning
+from carbrand.scores.files.history import Epoch, read_history
+from carbrand.scores.files.map_file import read_map
+from carbrand.scores.files.predictions_file import read_predictions
+from carbrand.scores.files.run_reader import MEND, RunReader
+from carbrand.scores.files.suspects_file import read_suspects
+from carbrand.scores.files.tuning_file import read_tuning
 
 
 @dataclass(frozen=True)

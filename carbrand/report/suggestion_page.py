@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from carbrand.model.suggestions import UNKNOWN, UNSURE, Suggestion
 from carbrand.node.wording import count
 from carbrand.report.page import Section, render_sections
-from carbrand.report.section import Context, show_photo
+from carbrand.report.sections.section import Context, show_photo
 
 THUMBNAIL_PX = 320
 _SENTENCES = {

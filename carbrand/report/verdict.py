@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from carbrand.node.wording import NO_BREAK, count, first_few, percent, percent_range
 from carbrand.report.results import HeldOut, Results
+from carbrand.scores.files.tuning_file import which_ships
 from carbrand.scores.held_out_score import brands_of_gap, is_beyond_chance
-from carbrand.scores.tuning_file import which_ships
 
 
 def accuracy_title(results: Results) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from carbrand.scores.predictions_file import PROBABILITY_DECIMALS
+from carbrand.scores.files.predictions_file import PROBABILITY_DECIMALS
 from carbrand.scores.unknown import conformal_quantile
 
 

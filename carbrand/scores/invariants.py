@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from carbrand.node.errors import UserError
-from carbrand.node.metrics_file import DECIMALS
+from carbrand.node.files.metrics_file import DECIMALS
 from carbrand.photos.manifest import Row
 from carbrand.scores.evaluation import PredictedPhoto, evaluate_photos
-from carbrand.scores.predictions_file import PROBABILITY_DECIMALS
+from carbrand.scores.files.predictions_file import PROBABILITY_DECIMALS
 
 # The tolerance of the sum of float32 probabilities.
 _TOLERANCE = 1e-5

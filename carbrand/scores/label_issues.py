@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from carbrand.scores.evaluation import PredictedPhoto
-from carbrand.scores.suspects_file import DECIMALS, Suspect
+from carbrand.scores.files.suspects_file import DECIMALS, Suspect
 
 # The least number of rows, if there are as many photos, as for the training photos.
 LISTED = 50

@@ -8,7 +8,7 @@ import numpy as np
 
 from carbrand.parallel.one_thread import one_thread
 from carbrand.photos.manifest import Row
-from carbrand.scores.map_file import MappedPhoto
+from carbrand.scores.files.map_file import MappedPhoto
 from carbrand.vectors.feature_store import Features
 from carbrand.vectors.standardizer import Standardizer, portions
 

@@ -13,7 +13,7 @@ from carbrand.model.classifier import Classifier, Prediction, describe
 from carbrand.model.heatmap import align_with_photo
 from carbrand.model.observation import observe
 from carbrand.photos.photo import UnreadablePhoto, open_photo
-from carbrand.report.thumbnail import GLOW, VEIL, png_uri
+from carbrand.report.drawing.thumbnail import GLOW, VEIL, png_uri
 from carbrand.serve.photo_log import PhotoLog, now
 from carbrand.serve.refusal import Refusal
 

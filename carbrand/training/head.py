@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from carbrand.parallel.one_thread import one_thread
-from carbrand.scores.history import Epoch
+from carbrand.scores.files.history import Epoch
 from carbrand.training.checkpoint import Checkpoint, Checkpoints
 from carbrand.training.checkpoint_key import hash_training
 from carbrand.training.lbfgs import train_by_lbfgs

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from carbrand.node.table import read_table, write_table
+from carbrand.node.files.table import read_table, write_table
 
 FOLDS, LOGITS = "folds.csv", "held_out.npy"
 

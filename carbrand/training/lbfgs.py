@@ -11,7 +11,7 @@ from dataclasses import astuple
 import numpy as np
 
 from carbrand.parallel.batches import prefetch_map, usable_cores
-from carbrand.scores.history import Epoch
+from carbrand.scores.files.history import Epoch
 from carbrand.training.checkpoint import Checkpoint
 from carbrand.training.problem import Problem, Weights, evaluate_epoch, softmax_loss
 from carbrand.training.quasi_newton import iterate_lbfgs

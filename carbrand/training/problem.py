@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from carbrand.scores.history import Epoch
+from carbrand.scores.files.history import Epoch
 from carbrand.vectors.standardizer import Standardizer, portions
 
 MIN_PROBABILITY = 1e-12

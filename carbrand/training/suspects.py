@@ -19,7 +19,7 @@ import numpy as np
 
 from carbrand.parallel.batches import prefetch_map, usable_cores
 from carbrand.parallel.one_thread import one_thread
-from carbrand.scores.suspects_file import DECIMALS, Suspect
+from carbrand.scores.files.suspects_file import DECIMALS, Suspect
 from carbrand.training.head import balance
 from carbrand.training.problem import softmax
 from carbrand.vectors.design_matrix import DesignMatrix

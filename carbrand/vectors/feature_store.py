@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from carbrand.node.table import read_table, write_table
+from carbrand.node.files.table import read_table, write_table
 from carbrand.vectors.array_file import open_rows, select_rows
 
 

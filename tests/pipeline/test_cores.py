@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.network.engines import open_engine
-from carbrand.network.network_file import read_network
+from carbrand.network.inference.engines import open_engine
+from carbrand.network.weights.network_file import read_network
 from tests.conftest import ROOT, run
 from tests.support.small_networks import draw, save_lite0, save_small_network
 
@@ -72,8 +72,8 @@ VECTORS = """
 import hashlib, os, sys
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
 from pathlib import Path
-from carbrand.network.engines import open_engine
-from carbrand.network.network_file import read_network
+from carbrand.network.inference.engines import open_engine
+from carbrand.network.weights.network_file import read_network
 from tests.support.small_networks import SMALL_OUTPUTS, draw
 assert "openvino" not in sys.modules
 

@@ -12,7 +12,7 @@ from carbrand.commands.preflight import make_tables
 from carbrand.node.errors import UserError
 from carbrand.photos.corrections import HEADER, lines_to_paste, read_corrections
 from carbrand.photos.manifest import read_manifest
-from carbrand.scores.suspects_file import read_suspects
+from carbrand.scores.files.suspects_file import read_suspects
 from stages import features, train, validate
 from tests.conftest import ROOT, draw_dataset, edit_params
 

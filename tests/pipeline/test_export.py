@@ -17,10 +17,10 @@ import pytest
 from carbrand.commands import export
 from carbrand.export.agreement import Tolerance, measure_agreement
 from carbrand.export.export_model import export_model
-from carbrand.export.targets import FORMATS, Source, choose_formats, write_onnx
+from carbrand.export.runtimes.targets import FORMATS, Source, choose_formats, write_onnx
 from carbrand.node.errors import UserError
 from carbrand.photos.photo import read_photo
-from carbrand.scores.predictions_file import read_predictions
+from carbrand.scores.files.predictions_file import read_predictions
 from tests.support.running import THOROUGH, in_torture
 
 pytestmark = pytest.mark.usefixtures("on_tensorflow")

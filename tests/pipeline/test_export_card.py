@@ -15,10 +15,10 @@ import yaml
 from carbrand.export.agreement import Agreement
 from carbrand.export.model_card import Exported, write_card
 from carbrand.export.run_record import RunRecord, read_record
-from carbrand.export.targets import FORMATS
+from carbrand.export.runtimes.targets import FORMATS
 from carbrand.model.model_file import read_metadata
 from carbrand.node.errors import UserError
-from carbrand.node.metrics_file import write_metrics
+from carbrand.node.files.metrics_file import write_metrics
 from tests.conftest import relock, rewrite_results
 from tests.support.made_up_run import TUNED
 

@@ -17,9 +17,9 @@ import pytest
 
 from carbrand.model.classifier import Classifier
 from carbrand.model.model_file import read_rules
-from carbrand.node.metrics_file import read_metrics
-from carbrand.scores.history import read_history
-from carbrand.scores.predictions_file import read_predictions
+from carbrand.node.files.metrics_file import read_metrics
+from carbrand.scores.files.history import read_history
+from carbrand.scores.files.predictions_file import read_predictions
 from carbrand.training.finetuning.devices import distribute
 from tests.conftest import ROOT, edit_params, own_environment, run
 from tests.support.running import bits, in_torture, nodes_of

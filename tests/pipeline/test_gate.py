@@ -19,20 +19,20 @@ import pytest
 from carbrand.cli import main
 from carbrand.commands.gate import files_of_project
 from carbrand.node.errors import UserError
-from carbrand.node.metrics_file import write_metrics
+from carbrand.node.files.metrics_file import write_metrics
 from carbrand.photos.manifest import read_manifest, write_manifest
 from carbrand.pipeline import status
-from carbrand.release.gate.as_json import as_json
-from carbrand.release.gate.as_markdown import as_markdown
-from carbrand.release.gate.as_text import as_text
 from carbrand.release.gate.comparison import Comparison, compare_models
 from carbrand.release.gate.decision import Verdict
 from carbrand.release.gate.gate_params import GateParams
 from carbrand.release.gate.model_results import read_results
 from carbrand.release.gate.pairing import remeasure
+from carbrand.release.gate.rendering.as_json import as_json
+from carbrand.release.gate.rendering.as_markdown import as_markdown
+from carbrand.release.gate.rendering.as_text import as_text
 from carbrand.scores.evaluation import PredictedPhoto, evaluate_photos, make_predicted
-from carbrand.scores.history import Epoch, write_history
-from carbrand.scores.predictions_file import read_predictions, write_predictions
+from carbrand.scores.files.history import Epoch, write_history
+from carbrand.scores.files.predictions_file import read_predictions, write_predictions
 from tests.conftest import change_test_photos, git, remember, run
 from tests.support.made_up_run import HANDED_ON, TUNED, TUNING_HISTORY
 

@@ -11,11 +11,11 @@ import pytest
 
 from carbrand.node.errors import UserError
 from carbrand.photos.manifest import Row, write_manifest
-from carbrand.release.gate.as_json import as_json
-from carbrand.release.gate.as_markdown import as_markdown
-from carbrand.release.gate.as_text import as_text
 from carbrand.release.gate.comparison import Comparison, compare_models
 from carbrand.release.gate.decision import Verdict
+from carbrand.release.gate.rendering.as_json import as_json
+from carbrand.release.gate.rendering.as_markdown import as_markdown
+from carbrand.release.gate.rendering.as_text import as_text
 from carbrand.release.retrain.summary import make_title
 from carbrand.scores.evaluation import PredictedPhoto, make_predicted
 from tests.conftest import git

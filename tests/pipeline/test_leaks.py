@@ -22,8 +22,8 @@ from carbrand.photos.severities import (
     raise_for_errors,
     without_ignored,
 )
-from carbrand.scores.map_file import read_map
-from carbrand.scores.predictions_file import read_predictions
+from carbrand.scores.files.map_file import read_map
+from carbrand.scores.files.predictions_file import read_predictions
 from carbrand.vectors.alignment import grey_thumbnail
 from carbrand.vectors.feature_store import Features, Recipe, read_features
 from carbrand.vectors.leaks import classify_copies, mark_leaks

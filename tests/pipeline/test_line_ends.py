@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.node.table import read_table
+from carbrand.node.files.table import read_table
 from carbrand.pipeline.healing import heal_line_ends
 from tests.conftest import ROOT, copy_project, git, remember, run
 

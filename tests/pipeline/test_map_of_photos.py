@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from carbrand.scores.map_file import read_map
+from carbrand.scores.files.map_file import read_map
 from carbrand.vectors.feature_store import read_features, read_test_vectors
 from stages import evaluate
 

@@ -10,7 +10,7 @@ import pytest
 
 import stages.__main__ as stages
 from carbrand.node.errors import UserError
-from carbrand.node.merge_conflict import describe_conflict
+from carbrand.node.files.merge_conflict import describe_conflict
 from carbrand.node.params import read_file
 from carbrand.pipeline.dvc_files import read_dvc_file, read_outputs
 from carbrand.pipeline.healing import heal_lock

@@ -17,7 +17,7 @@ from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 from networkx import ancestors
 
-from carbrand.node.dvc_lock import DvcLock
+from carbrand.node.files.dvc_lock import DvcLock
 from carbrand.pipeline.dvc_files import read_outputs
 from stages.__main__ import SECTIONS
 from tests.conftest import ROOT, copy_project, draw_photo, edit_params, git, run

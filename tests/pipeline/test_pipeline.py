@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from carbrand.commands.preflight import MANIFEST
-from carbrand.network.applications import APPLICATIONS
+from carbrand.network.architecture.applications import APPLICATIONS
 from carbrand.network.keras_import import import_keras
 from carbrand.photos.manifest import ERROR, KEPT, read_manifest
 from tests.conftest import ROOT, copy_project, edit_params, git, run

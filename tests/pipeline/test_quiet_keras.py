@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import yaml
 
-from carbrand.network.engines import _GPU_DEVICES, open_engine
+from carbrand.network.inference.engines import _GPU_DEVICES, open_engine
 from carbrand.network.keras_import import import_keras
-from carbrand.network.network_file import read_network
+from carbrand.network.weights.network_file import read_network
 from tests.conftest import ROOT, draw_dataset, edit_params, run, save_backbone
 
 needs_openvino = pytest.mark.skipif(
@@ -208,7 +208,9 @@ def test_where_keras_looks_the_vectors_are_the_same_to_1e_4(validated: Path) -> 
     reason="only TensorFlow knows whether it can use a GPU",
 )
 def test_the_question_for_the_engine_needs_no_tensorflow() -> None:
-    ask = "import sys; from carbrand.network.engines import choose; print(choose('auto'));"
+    ask = (
+        "import sys; from carbrand.network.inference.engines import choose; print(choose('auto'));"
+    )
     ask += "assert not {'tensorflow', 'keras', 'openvino'} & set(sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", ask],

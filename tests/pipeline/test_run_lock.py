@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from carbrand.export.run_record import read_record
-from carbrand.node.dvc_lock import DvcLock, StaleFile
 from carbrand.node.errors import UserError
+from carbrand.node.files.dvc_lock import DvcLock, StaleFile
 from carbrand.release.gate.comparison import compare_models
 from carbrand.release.registry.find import FETCHED, find_model
 from tests.conftest import git, relock, run

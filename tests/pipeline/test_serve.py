@@ -22,7 +22,7 @@ from PIL import Image
 from carbrand.model.classifier import Classifier
 from carbrand.model.heatmap import align_with_photo
 from carbrand.photos.photo import open_photo
-from carbrand.report.thumbnail import heat_overlay
+from carbrand.report.drawing.thumbnail import heat_overlay
 from carbrand.serve.responder import MAX_PIXELS, Responder
 from tests.conftest import PAINTS, draw_photo, run
 from tests.support.serving import MODEL, PATIENCE_S, a_photo, as_bytes, serving, start

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.node.table import read_table
+from carbrand.node.files.table import read_table
 from tests.conftest import PAINTS, draw_photo, run
 
 

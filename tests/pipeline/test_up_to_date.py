@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from carbrand.commands.gate import files_of_project
-from carbrand.node.dvc_lock import DvcLock
 from carbrand.node.errors import UserError
+from carbrand.node.files.dvc_lock import DvcLock
 from carbrand.pipeline.status import check_up_to_date
 from carbrand.release.gate.revision import check_results, find_revision
 from tests.conftest import draw_photo, edit_params, git, run

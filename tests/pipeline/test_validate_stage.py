@@ -12,7 +12,7 @@ from PIL import Image
 
 from carbrand.checks.issues import UNUSABLE
 from carbrand.node.errors import UserError
-from carbrand.photos.folder_findings import read_findings
+from carbrand.photos.folders.folder_findings import read_findings
 from carbrand.photos.manifest import read_manifest
 from carbrand.photos.photo import open_photo
 from carbrand.photos.severities import CopySeverities, severities_of_run

@@ -12,6 +12,7 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "carbrand"
 LINES = 320
+MODULES_IN_A_FOLDER = 12
 
 # What each room may import from, besides itself.
 UP_TO_PHOTOS = ("node", "parallel", "photos")
@@ -113,3 +114,11 @@ def test_no_file_is_long(folder):
         for path in sorted((ROOT / folder).rglob("*.py"))
     }
     assert {path: count for path, count in lines.items() if count > LINES} == {}
+
+
+def test_a_folder_holds_few_modules_and_says_what_for():
+    for folder in sorted({(PACKAGE / path).parent for path in MODULES} - {PACKAGE}):
+        docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) or ""
+        assert "Begin with `" in " ".join(docstring.split()), folder
+        names = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+        assert len(names) <= MODULES_IN_A_FOLDER, f"{folder}: {len(names)}"

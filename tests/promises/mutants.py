@@ -152,7 +152,7 @@ MUTANTS = (
     Mutant(
         "preprocessing",
         "the network's scaling is shifted by the mean",
-        "carbrand/network/efficientnet_lite.py",
+        "carbrand/network/architecture/efficientnet_lite.py",
         "Rescaling(1 / 128, offset=-127 / 128",
         "Rescaling(1 / 128, offset=0.0",
         _planted("the_backbone_sees_numbers_about_zero"),
@@ -429,7 +429,7 @@ MUTANTS = (
     Mutant(
         "evaluation",
         "a metric that is no number is written as one",
-        "carbrand/node/metrics_file.py",
+        "carbrand/node/files/metrics_file.py",
         "    if not math.isfinite(value):\n",
         "    if value is None:\n",
         _test("files", "what_is_no_finite_number_is_no_metric"),
@@ -623,7 +623,7 @@ MUTANTS = (
     Mutant(
         "reruns",
         "params.yaml is read by other rules than those by which dvc.lock records it",
-        "carbrand/node/dvc_yaml.py",
+        "carbrand/node/files/dvc_yaml.py",
         'return YAML(typ="safe").load(text)',
         'return __import__("yaml").safe_load(text)',
         _test(
@@ -815,7 +815,7 @@ MUTANTS = (
     Mutant(
         "gate",
         "predictions that somebody edited are believed",
-        "carbrand/node/dvc_lock.py",
+        "carbrand/node/files/dvc_lock.py",
         '        if found != entry.get("md5"):\n',
         "        if False:\n",
         _test("run_lock", "forged_results_are_refused_on_either_side[as it was-here-leaked]"),
@@ -928,7 +928,7 @@ MUTANTS = (
     Mutant(
         "supply chain",
         "weights that were changed are read",
-        "carbrand/network/lite_weights.py",
+        "carbrand/network/weights/lite_weights.py",
         "    if received != lite.sha256:\n",
         "    if not received:\n",
         _test("backbones", "a_damaged_package_is_named_with_the_way_to_mend_it[one bit]"),
@@ -996,7 +996,7 @@ MUTANTS = (
     Mutant(
         "promises",
         "a link out of the folders of photos is followed",
-        "carbrand/photos/links.py",
+        "carbrand/photos/folders/links.py",
         "    if inside is not None and all(",
         "    if inside is None and all(",
         _test("links", "any_other_link_is_refused_by_name_in_either_split[test]"),
@@ -1031,7 +1031,7 @@ MUTANTS = (
     Mutant(
         "report",
         "a brand runs as a formula in a spreadsheet",
-        "carbrand/node/table.py",
+        "carbrand/node/files/table.py",
         "if _FORMULA.match(text) and not",
         "if not _FORMULA.match(text) and not",
         _test("table", "no_cell_is_a_formula[=x]"),

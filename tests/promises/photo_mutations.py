@@ -24,7 +24,7 @@ from PIL import Image
 from carbrand.checks.inspection import Inspection, PhotoLimits, inspect_file
 from carbrand.photos.decode.damage import find_damage, is_cut_off
 from carbrand.photos.decode.icc_file import DISPLAY_P3, SRGB_CURVE, rgb_profile
-from carbrand.photos.files import FoundFile
+from carbrand.photos.folders.files import FoundFile
 from carbrand.photos.photo import PROBLEMS, UnreadablePhoto, open_photo, read_file
 from carbrand.photos.photo_limits import MAX_PIXELS
 from tests.support.hostile_photos import _chunk, _segment, _variants, quarters, save

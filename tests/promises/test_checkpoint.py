@@ -365,7 +365,7 @@ def test_another_version_code_or_processor_makes_another_training(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint_key, "_describe_processor", lambda: ["another one"])
         names.append(hash_training(problem))
-    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "another")
     names.append(hash_training(problem))
     assert len(set(names)) == len(names)
 

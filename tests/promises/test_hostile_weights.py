@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pytest
 
-from carbrand.network.lite_weights import LITE
+from carbrand.network.weights.lite_weights import LITE
 from tests.conftest import ROOT, edit_params, run
 from tests.unit.network import test_h5_file, test_network_file
 from tests.unit.network.test_network_file import content, network

@@ -20,8 +20,8 @@ import psutil
 import pytest
 import yaml
 
-from carbrand.node.atomic import _sync
 from carbrand.node.errors import UserError
+from carbrand.node.files.atomic import _sync
 from carbrand.pipeline.dvc_settings import check_cache_links
 from carbrand.pipeline.healing import heal_lock
 from carbrand.pipeline.locks import heal_rwlock, workers

@@ -19,7 +19,7 @@ from aiohttp.test_utils import TestClient
 
 from carbrand.export.agreement import Agreement, Tolerance
 from carbrand.model.classifier import Classifier
-from carbrand.network import efficientnet_lite
+from carbrand.network.architecture import efficientnet_lite
 from carbrand.network.keras_import import import_keras
 from carbrand.network.views import make_test_views
 from carbrand.node import code
@@ -29,7 +29,7 @@ from carbrand.photos.manifest import Row, read_manifest
 from carbrand.photos.photo import open_photo
 from carbrand.release.gate.decision import Verdict
 from carbrand.scores.evaluation import PredictedPhoto, score_brand
-from carbrand.scores.predictions_file import read_predictions
+from carbrand.scores.files.predictions_file import read_predictions
 from carbrand.serve.upload import Uploads
 from carbrand.serve.workers import Workers
 from carbrand.vectors.feature_store import Features, Recipe, read_features

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from carbrand.model.model_file import read_metadata
-from carbrand.network.engines import open_engine
-from carbrand.network.layer_weights import read_layers
-from carbrand.network.network_file import NotANetwork, read_network
+from carbrand.network.inference.engines import open_engine
+from carbrand.network.weights.layer_weights import read_layers
+from carbrand.network.weights.network_file import NotANetwork, read_network
 from carbrand.node.errors import UserError
 from tests.promises.photo_mutations import forget_peak, peak_megabytes
 from tests.unit.network.test_h5_file import EXPECTED

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from carbrand.node.metrics_file import write_metrics
-from carbrand.node.table import write_table
+from carbrand.node.files.metrics_file import write_metrics
+from carbrand.node.files.table import write_table
 from carbrand.photos.manifest import Row, write_manifest
 from carbrand.report.results import Results
 from carbrand.report.run_files import read_results
 from carbrand.scores.evaluation import PredictedPhoto, evaluate_photos
-from carbrand.scores.history import Epoch, write_history
-from carbrand.scores.predictions_file import write_predictions
+from carbrand.scores.files.history import Epoch, write_history
+from carbrand.scores.files.predictions_file import write_predictions
 from stages.plot import files_of_run
 
 PARAMS = {"dpi": 60, "photos": 4, "mistakes": 5, "pairs": 3, "suspects": 3, "thumbnail_px": 96}

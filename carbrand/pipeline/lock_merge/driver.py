@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from carbrand.node.dvc_lock import InvalidDvcLock, parse_with_dvc
 from carbrand.node.errors import DONE
+from carbrand.node.files.dvc_lock import InvalidDvcLock, parse_with_dvc
 from carbrand.node.terminal import print_note
 from carbrand.pipeline.lock_merge.three_way import Unsettled, merge_locks
 

@@ -11,8 +11,8 @@ from carbrand.release.gate import statistics
 from carbrand.release.gate.gate_params import GateParams
 from carbrand.release.gate.ledger import Standing
 from carbrand.release.gate.model_results import BrandChange, ModelResults
-from carbrand.release.gate.number_format import p_value, percent, points
 from carbrand.release.gate.pairing import PairedPhoto
+from carbrand.release.gate.rendering.number_format import p_value, percent, points
 
 
 class Verdict(Enum):

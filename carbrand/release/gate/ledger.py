@@ -18,14 +18,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
-from carbrand.node.atomic import atomic_file
 from carbrand.node.errors import UserError
-from carbrand.node.table import finite, read_rows, write_table
+from carbrand.node.files.atomic import atomic_file
+from carbrand.node.files.table import finite, read_rows, write_table
 from carbrand.pipeline.git import Repository
 from carbrand.release.gate.gate_params import GateParams
 from carbrand.release.gate.pairing import PairedPhoto
 from carbrand.release.gate.revision import Revision, extract_files
-from carbrand.scores.run_reader import RunReader
+from carbrand.scores.files.run_reader import RunReader
 
 PROMOTED = "promote"
 # Hexadecimal digits of the hashes in the file: of accounts and models, and of photos.

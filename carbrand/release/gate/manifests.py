@@ -12,7 +12,7 @@ from carbrand.checks.copies.hash_search import find_hamming_neighbours
 from carbrand.node.errors import UserError
 from carbrand.photos.manifest import KEPT, Row, read_manifest
 from carbrand.scores.evaluation import PredictedPhoto
-from carbrand.scores.run_reader import RunReader
+from carbrand.scores.files.run_reader import RunReader
 
 # The most bits, of 64, by which the perceptual hashes of a photo and a copy (re-encoded or resized)
 # differ. Rather too many photos are left out than too few: the original may be gone, so that the

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carbrand.node.dvc_lock import DvcLock
 from carbrand.node.errors import UserError
-from carbrand.node.metrics_file import read_metrics
+from carbrand.node.files.dvc_lock import DvcLock
+from carbrand.node.files.metrics_file import read_metrics
 from carbrand.node.wording import one_line
 from carbrand.scores.evaluation import PredictedPhoto
-from carbrand.scores.history import Epoch, read_history
-from carbrand.scores.predictions_file import read_predictions
-from carbrand.scores.run_reader import RunReader
-from carbrand.scores.tuning_file import read_tuning, which_ships
+from carbrand.scores.files.history import Epoch, read_history
+from carbrand.scores.files.predictions_file import read_predictions
+from carbrand.scores.files.run_reader import RunReader
+from carbrand.scores.files.tuning_file import read_tuning, which_ships
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from carbrand.release.gate.model_results import (
 )
 from carbrand.release.gate.revision import Revision
 from carbrand.scores.evaluation import PredictedPhoto, make_predicted
-from carbrand.scores.predictions_file import PROBABILITY_DECIMALS
+from carbrand.scores.files.predictions_file import PROBABILITY_DECIMALS
 
 # From a commit and a path to the file that DVC keeps for it. Raises UserError.
 FindFile = Callable[[str, Path], Path]

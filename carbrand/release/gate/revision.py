@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carbrand.node.dvc_lock import DvcLock, changed_params
 from carbrand.node.errors import UserError
+from carbrand.node.files.dvc_lock import DvcLock, changed_params
 from carbrand.node.params import read_file
 from carbrand.node.wording import one_line
 from carbrand.pipeline.git import GitFailed, Repository

@@ -8,8 +8,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from carbrand.node.dvc_lock import DvcLock, StaleFile
 from carbrand.node.errors import UserError
+from carbrand.node.files.dvc_lock import DvcLock, StaleFile
 from carbrand.node.wording import one_line
 from carbrand.pipeline.dvc_settings import private_site_cache
 from carbrand.pipeline.git import GitFailed, Repository

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from carbrand.node.dvc_lock import DvcLock
 from carbrand.node.errors import UserError
+from carbrand.node.files.dvc_lock import DvcLock
 from carbrand.pipeline.git import Repository
 from carbrand.release.registry.find import in_stage
 

@@ -15,8 +15,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carbrand.node.dvc_lock import is_inside
 from carbrand.node.errors import UserError
+from carbrand.node.files.dvc_lock import is_inside
 from carbrand.pipeline.dvc_settings import private_site_cache
 
 if TYPE_CHECKING:

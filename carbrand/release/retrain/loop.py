@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from carbrand.node.dvc_lock import DvcLock, is_inside
 from carbrand.node.errors import UserError
+from carbrand.node.files.dvc_lock import DvcLock, is_inside
 from carbrand.node.wording import one_line
 from carbrand.pipeline.git import Repository
 from carbrand.pipeline.locks import alone

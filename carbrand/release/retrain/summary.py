@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from carbrand.release.gate.as_markdown import as_markdown
 from carbrand.release.gate.comparison import Comparison
 from carbrand.release.gate.decision import Verdict
-from carbrand.release.gate.number_format import percent
+from carbrand.release.gate.rendering.as_markdown import as_markdown
+from carbrand.release.gate.rendering.number_format import percent
 
 FIRST = """\
 ## Gate: not enough evidence

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from carbrand.node.errors import UserError
-from carbrand.scores.history import Epoch
+from carbrand.scores.files.history import Epoch
 from carbrand.training.finetuning.optimizer import learning_rate, make_optimizer
 from carbrand.training.finetuning.photo_batches import (
     PhotoCache,

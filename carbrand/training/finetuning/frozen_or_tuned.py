@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from carbrand.scores.history import Epoch
+from carbrand.scores.files.history import Epoch
 from carbrand.training.finetuning.settings import FinetuneParams
 from carbrand.training.problem import MIN_PROBABILITY, softmax
 

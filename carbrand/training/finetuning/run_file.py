@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from carbrand.node.atomic import atomic_file
+from carbrand.node.files.atomic import atomic_file
 from carbrand.node.terminal import print_note
-from carbrand.scores.history import Epoch
+from carbrand.scores.files.history import Epoch
 
 _SUFFIX = ".finetuning.npz"
 

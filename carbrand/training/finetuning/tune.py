@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from carbrand.scores.files.history import Epoch, describe_epoch
 from carbrand.scores.held_out_score import HeldOutScore, count_held_out
-from carbrand.scores.history import Epoch, describe_epoch
 from carbrand.scores.unknown import BrandSpace
 from carbrand.training.calibration import cross_fit, fit_temperature
 from carbrand.training.finetuning.devices import distribute, dtype_policy

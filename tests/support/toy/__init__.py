@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from carbrand.node.dvc_yaml import parse_yaml
+from carbrand.node.files.dvc_yaml import parse_yaml
 from tests.conftest import ROOT, draw_dataset, edit_params, git, run
 
 HERE = Path(__file__).parent / "project"

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from carbrand.node.metrics_file import write_metrics
+from carbrand.node.files.metrics_file import write_metrics
 from carbrand.scores.evaluation import evaluate_photos, make_predicted
-from carbrand.scores.predictions_file import write_predictions
+from carbrand.scores.files.predictions_file import write_predictions
 
 DATASETS, OUT = Path("Datasets"), Path("artifacts/evaluate")
 

@@ -23,7 +23,7 @@ from carbrand.checks.copies.window_hash import (
     pictures,
     transposed,
 )
-from carbrand.photos.files import find_files
+from carbrand.photos.folders.files import find_files
 from carbrand.photos.photo import open_photo
 from carbrand.photos.union_find import UnionFind
 from tests.conftest import ROOT

@@ -11,7 +11,7 @@ import pytest
 
 from carbrand.checks.brand_names import check_brand_names, normalize_name
 from carbrand.checks.splits import FolderLimits, check_splits, wilson_half_width
-from carbrand.photos.folder_findings import (
+from carbrand.photos.folders.folder_findings import (
     FOLDER_CODES,
     FOLDER_SEVERITIES,
     FolderFinding,

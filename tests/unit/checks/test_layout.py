@@ -8,7 +8,7 @@ import pytest
 
 from carbrand.checks.layout import STRICT, check_layout, find_dataset
 from carbrand.node.errors import UserError
-from carbrand.photos.files import find_files
+from carbrand.photos.folders.files import find_files
 from tests.conftest import draw_dataset, draw_photo
 
 

@@ -13,7 +13,7 @@ from carbrand.checks.copies.hash_search import MAX_DISTANCE, find_hamming_neighb
 from carbrand.checks.copies.mark_copies import mark_copies
 from carbrand.checks.copies.near_duplicates import find_near_duplicates
 from carbrand.checks.copies.window_hash import TRANSFORMS
-from carbrand.photos.files import find_files
+from carbrand.photos.folders.files import find_files
 from carbrand.photos.manifest import Row
 from carbrand.photos.photo import open_photo
 from carbrand.photos.union_find import UnionFind

@@ -13,7 +13,7 @@ from carbrand.checks.issues import apply_severities
 from carbrand.photos.manifest import Row, read_manifest, suspected_leaks, write_manifest
 from carbrand.photos.severities import SEVERITIES
 from carbrand.scores.evaluation import evaluate_photos, make_predicted
-from carbrand.scores.predictions_file import read_predictions, write_predictions
+from carbrand.scores.files.predictions_file import read_predictions, write_predictions
 
 ROWS = [
     Row("test/a/1.jpg", "test", "a"),

@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 import pytest
 
-from carbrand.network import lite_weights
 from carbrand.network.backbones import BACKBONES, build_backbone, build_classifier, check_weights
 from carbrand.network.keras_import import import_keras
+from carbrand.network.weights import lite_weights
 from tests.support.refusals import one_line
 from tests.support.running import in_torture
 

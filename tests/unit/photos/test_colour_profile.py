@@ -22,7 +22,7 @@ from carbrand.photos.decode.icc_file import (
     SRGB_CURVE,
     rgb_profile,
 )
-from carbrand.photos.files import FoundFile
+from carbrand.photos.folders.files import FoundFile
 from carbrand.photos.photo import UnreadablePhoto, open_photo
 from tests.support.profiles import PRO_PHOTO, cmyk_profile, grey_profile, icc
 from tests.unit.photos.test_photo import png_chunk

@@ -14,7 +14,7 @@ from carbrand.photos.decode.damage import find_damage
 from carbrand.photos.photo import PROBLEMS, UnreadablePhoto, links_outside, open_photo
 from carbrand.photos.photo import read_file as read_bytes
 from carbrand.photos.resizing import RESIZE_POLICIES
-from carbrand.report.thumbnail import thumbnail
+from carbrand.report.drawing.thumbnail import thumbnail
 from tests.support.hostile_photos import HostileFile, build_corpus, opened
 
 

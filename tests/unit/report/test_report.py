@@ -20,15 +20,15 @@ from carbrand.checks.issues import CODES
 from carbrand.node.origin import Origin
 from carbrand.photos.copies_file import Copy
 from carbrand.photos.manifest import Row
-from carbrand.report import charts
 from carbrand.report.copy_clusters import find_clusters
 from carbrand.report.data_fingerprint import fingerprint
+from carbrand.report.drawing import charts
 from carbrand.report.issue_words import MEANINGS, meaning
 from carbrand.report.page import SECTIONS, render_report
 from carbrand.report.results import Results
-from carbrand.report.section import Charts, ReportInput, ReportLimits
-from carbrand.scores.map_file import MappedPhoto
-from carbrand.scores.suspects_file import Suspect
+from carbrand.report.sections.section import Charts, ReportInput, ReportLimits
+from carbrand.scores.files.map_file import MappedPhoto
+from carbrand.scores.files.suspects_file import Suspect
 from tests.support.made_up_run import TUNED, TUNING_HISTORY, MadeUpRun, read_run
 
 LIMITS = {"photos": 4, "mistakes": 5, "pairs": 3, "suspects": 2, "thumbnail_px": 96}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from carbrand.node.wording import NO_BREAK
-from carbrand.photos.folder_findings import RatedFinding
+from carbrand.photos.folders.folder_findings import RatedFinding
 from carbrand.report.results import Accuracy, HeldOut, Results
 from carbrand.report.verdict import gap_sentence, held_out_sentence, series_sentence
 from tests.support.made_up_run import MadeUpRun, read_run

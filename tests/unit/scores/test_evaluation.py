@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from carbrand.node.metrics_file import write_metrics
+from carbrand.node.files.metrics_file import write_metrics
 from carbrand.scores.evaluation import (
     MAX_CONFUSION_BRANDS,
     PredictedPhoto,

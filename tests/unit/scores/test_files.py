@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from carbrand.node.metrics_file import write_metrics
-from carbrand.node.table import read_table
+from carbrand.node.files.metrics_file import write_metrics
+from carbrand.node.files.table import read_table
 from carbrand.photos.manifest import (
     Row,
     evaluated_test_photos,
@@ -17,8 +17,8 @@ from carbrand.photos.manifest import (
     write_manifest,
 )
 from carbrand.scores.evaluation import PredictedPhoto
-from carbrand.scores.history import Epoch, read_history, write_history
-from carbrand.scores.predictions_file import read_predictions, write_predictions
+from carbrand.scores.files.history import Epoch, read_history, write_history
+from carbrand.scores.files.predictions_file import read_predictions, write_predictions
 from carbrand.vectors.feature_store import (
     Features,
     Recipe,

@@ -13,6 +13,7 @@ from carbrand.scores.evaluation import (
     evaluate_photos,
     make_predicted,
 )
+from carbrand.scores.files.predictions_file import write_predictions
 from carbrand.scores.invariants import (
     InvariantError,
     check_accuracy,
@@ -22,7 +23,6 @@ from carbrand.scores.invariants import (
     check_rows,
     check_sets,
 )
-from carbrand.scores.predictions_file import write_predictions
 from stages.evaluate import evaluate
 
 BRANDS = ["asta", "bolt", "cirro"]

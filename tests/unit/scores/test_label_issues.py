@@ -10,8 +10,8 @@ from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 
 from carbrand.scores.evaluation import PredictedPhoto, make_predicted
+from carbrand.scores.files.suspects_file import read_suspects, write_suspects
 from carbrand.scores.label_issues import LISTED, find_issues, find_test_suspects
-from carbrand.scores.suspects_file import read_suspects, write_suspects
 
 BRANDS = ("asta", "bolt", "cirro")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from carbrand.scores import projection
-from carbrand.scores.map_file import MappedPhoto, read_map, write_map
+from carbrand.scores.files.map_file import MappedPhoto, read_map, write_map
 from carbrand.scores.projection import project
 from carbrand.vectors import standardizer
 from carbrand.vectors.array_file import open_rows, write_rows

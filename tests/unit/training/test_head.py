@@ -10,7 +10,7 @@ import pytest
 
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_section
-from carbrand.scores.history import Epoch
+from carbrand.scores.files.history import Epoch
 from carbrand.training import lbfgs
 from carbrand.training.head import (
     HeadParams,

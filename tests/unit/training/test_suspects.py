@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from carbrand.node.files.table import read_table
 from carbrand.node.params import read_section
-from carbrand.node.table import read_table
-from carbrand.photos.files import find_files
+from carbrand.photos.folders.files import find_files
 from carbrand.photos.manifest import Row
-from carbrand.scores.suspects_file import Suspect, write_suspects
+from carbrand.scores.files.suspects_file import Suspect, write_suspects
 from carbrand.training import suspects as suspects_module
 from carbrand.training.head import balance
 from carbrand.training.suspects import (

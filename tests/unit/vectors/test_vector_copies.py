@@ -12,7 +12,7 @@ from carbrand.network.extraction import extract
 from carbrand.network.keras_import import import_keras
 from carbrand.node.params import read_section
 from carbrand.photos.copies_file import Copy, read_copies, write_copies
-from carbrand.photos.files import find_files
+from carbrand.photos.folders.files import find_files
 from carbrand.photos.manifest import Row
 from carbrand.photos.photo import open_photo
 from carbrand.photos.resizing import resize

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from carbrand.node.errors import UserError
-from carbrand.node.metrics_file import write_metrics
+from carbrand.node.files.metrics_file import write_metrics
+from carbrand.node.files.table import write_table
 from carbrand.node.params import knob, read_section
 from carbrand.node.start import start
-from carbrand.node.table import write_table
 from stages.pause import pause
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from carbrand.node.metrics_file import write_metrics
+from carbrand.node.files.metrics_file import write_metrics
 from carbrand.node.params import knob, read_section
 from carbrand.node.progress import training_progress
 from carbrand.node.start import start
-from carbrand.scores.history import Epoch, write_history
+from carbrand.scores.files.history import Epoch, write_history
 from stages.pause import pause
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from carbrand.node.files.table import read_table, write_table
 from carbrand.node.params import knob, read_section
 from carbrand.node.start import start
-from carbrand.node.table import read_table, write_table
-from carbrand.scores.history import read_history
+from carbrand.scores.files.history import read_history
 from stages.pause import pause
 
 

@@ -1,0 +1,1 @@
+"""The networks themselves, layer by layer, as Keras or plain data. Begin with `applications.py`."""

@@ -1,0 +1,1 @@
+"""Files of nodes and of DVC: atomic writes, tables, metrics, YAML. Begin with `atomic.py`."""

@@ -1,0 +1,1 @@
+"""The sections of report.html. Begin with `section.py`, which says what they share."""

@@ -1,0 +1,1 @@
+"""Files of an evaluation: predictions, histories, suspects. Begin with `predictions_file.py`."""
