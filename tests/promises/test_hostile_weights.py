@@ -17,8 +17,8 @@ import pytest
 
 from carbrand.network.weights.lite_weights import LITE
 from tests.conftest import ROOT, edit_params, run
-from tests.unit.network import test_h5_file, test_network_file
-from tests.unit.network.test_network_file import content, network
+from tests.unit.network.weights import test_h5_file, test_network_file
+from tests.unit.network.weights.test_network_file import content, network
 
 assert content  # fixtures, which pytest finds by their names here
 assert network

@@ -20,7 +20,7 @@ from carbrand.network.weights.layer_weights import read_layers
 from carbrand.network.weights.network_file import NotANetwork, read_network
 from carbrand.node.errors import UserError
 from tests.promises.photo_mutations import forget_peak, peak_megabytes
-from tests.unit.network.test_h5_file import EXPECTED
+from tests.unit.network.weights.test_h5_file import EXPECTED
 
 # Nothing that reads numbers has any business with these.
 FORBIDDEN = ("socket.", "subprocess.", "os.", "import", "exec", "compile", "ctypes.", "pickle.")
