@@ -12,13 +12,8 @@ AGAINST ?= main
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := .venv/.ready-$(TF)
 TOOLS := .venv/.tools-ready
-# No wheel exists of that one. What builds it comes from the lock too: pip's own way is to fetch it unchecked.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
-  --no-build-isolation --only-binary :all: --no-binary antlr4-python3-runtime
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
   --no-header --python-version 3.10
-# Bytecode is compiled once, when the environment is made: containers often set
-# PYTHONDONTWRITEBYTECODE, and then every process would compile every module again.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" DVC_NO_ANALYTICS=1
 # For a plain `dvc`, see SECURITY.md.
 NOTES := DVC_SITE_CACHE_DIR="$$($(BIN)/python -m carbrand.pipeline.dvc_settings)"
@@ -34,21 +29,13 @@ setup: $(TOOLS) merge-drivers  ## make .venv from the locks, with what tests nee
 
 $(READY): requirements/build.txt requirements/$(TF).txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not to be found. Say which Python to use: make PYTHON=python3.12"; exit 2; }
+	@# A Python that is much too old could not read the next line's module.
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 14) else \
 	  "Python %d.%d is not supported: TensorFlow needs 3.10 to 3.13. Say which one to use: make PYTHON=python3.12" % v)'
-	rm -rf .venv
-	$(PYTHON) -m venv .venv
-	$(INSTALL) -r requirements/build.txt
-	$(INSTALL) -r requirements/$(TF).txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@# Some packages hold files for other Pythons, which do not compile here: no matter.
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || true
-	@touch $@
+	@$(PYTHON) -m carbrand.pipeline.virtual_environment $(TF)
 
 $(TOOLS): $(READY) requirements/dev.txt
-	$(INSTALL) -r requirements/dev.txt
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || true
-	@touch $@
+	@$(PYTHON) -m carbrand.pipeline.virtual_environment $(TF) tests
 
 # `exec`: a signal to make's shell is one to what it runs.
 repro: $(READY) merge-drivers  ## run what changed of the pipeline (dvc repro)

@@ -14,6 +14,7 @@ import yaml
 
 from carbrand.cli import build_parser
 from carbrand.network.backbones import BACKBONES
+from carbrand.pipeline.virtual_environment import PROGRAMS
 from tests.conftest import ROOT, run
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -74,13 +75,16 @@ def test_the_readme_is_short():
 
 
 def test_every_command_is_in_the_readme():
-    assert {command for command, _ in calls("README.md")} == set(parsers())
+    without_make = set(PROGRAMS) - set(parsers())
+    assert {command for command, _ in calls("README.md")} - without_make == set(parsers())
 
 
 @pytest.mark.parametrize("name", TODAY)
 def test_every_command_and_option_that_a_document_names_exists(name):
     known = parsers()
     for command, rest in calls(name):
+        if command in PROGRAMS and command not in known:
+            continue  # `python -m carbrand setup`: its arguments are those of what it starts
         assert command in known, command
         options = set(re.findall(r"(?<!\S)--[a-z-]+", rest))
         assert options <= set(known[command]._option_string_actions), (command, options)

@@ -16,6 +16,7 @@ from packaging.licenses import canonicalize_license_expression
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
+from carbrand.pipeline.virtual_environment import INSTALL
 from tests.conftest import ROOT
 from tools.locks import audit, licences
 from tools.locks.locks import FOLDER, Locked, locks, read
@@ -161,10 +162,11 @@ def test_two_locks_never_say_different_files_of_one_version():
 
 
 def test_the_environment_is_made_with_hashes_only():
-    makefile = (ROOT / "Makefile").read_text("utf-8").replace("\\\n", " ")
-    assert re.search(r"^INSTALL := .*--require-hashes", makefile, re.MULTILINE)
-    for line in re.findall(r"pip install.*-r .*|\$\(INSTALL\).*", makefile):
-        assert line.startswith("$(INSTALL)"), line
+    assert "--require-hashes" in INSTALL
+    program = (ROOT / "carbrand/pipeline/virtual_environment.py").read_text("utf-8")
+    assert len(re.findall(r'_run\(python, \*INSTALL, "-r", str\(', program)) == 3
+    assert program.count('"-r"') == 3
+    assert not re.search(r"pip install.*-r ", (ROOT / "Makefile").read_text("utf-8"))
 
 
 # --- platforms ---
@@ -408,8 +410,6 @@ def test_every_path_that_security_names_exists():
 
 
 def test_what_builds_a_package_is_locked_too():
-    makefile = (ROOT / "Makefile").read_text("utf-8").replace("\\\n", " ")
-    (install,) = re.findall(r"^INSTALL := .*", makefile, re.MULTILINE)
-    assert "--no-build-isolation" in install
-    assert "--only-binary :all:" in install
+    assert "--no-build-isolation" in INSTALL
+    assert "--only-binary :all:" in " ".join(INSTALL)
     assert {"setuptools", "wheel", "hatchling"} <= {package.name for package in lock("build")}

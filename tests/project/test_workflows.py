@@ -16,13 +16,17 @@ import pytest
 import yaml
 
 from carbrand.cli import build_parser
+from carbrand.pipeline.virtual_environment import PROGRAMS as PROGRAMS_WITHOUT_MAKE
 from tests.conftest import ROOT
 
 GITHUB = sorted((ROOT / ".github/workflows").glob("*.yml"))
 GITLAB = ROOT / ".gitlab-ci.yml"
 DEPENDABOT = ROOT / ".github/dependabot.yml"
 # What a step may start; all that decides anything is behind `make` and `carbrand`.
-PROGRAMS = {"make", ".venv/bin/carbrand", ".venv/bin/dvc", "git", "gh", "cat", "touch", ".ci/run"}
+PROGRAMS = {
+    *("make", ".venv/bin/carbrand", ".venv/bin/dvc", "git", "gh", "cat", "touch", ".ci/run"),
+    "python",
+}
 # GitLab reads its rules before a pipeline starts, so that this one must be said in a job.
 NOTHING_TO_SHIP = "test -s .retrain/branch.bundle || exit 0"
 FETCH = "'refs/heads/retrain/*:refs/heads/retrain/*'"
@@ -162,6 +166,14 @@ def test_every_target_that_is_made_exists(line):
     makefile = (ROOT / "Makefile").read_text("utf-8")
     words = [word for word in shlex.split(line, comments=True)[1:] if "=" not in word]
     assert set(words) <= set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
+
+
+def test_where_there_is_no_make_setup_repro_and_tests_run_without_it():
+    lines = [line.split("#")[0].split() for line in commands() if line.startswith("python")]
+    assert {tuple(line[:3]) for line in lines} == {("python", "-m", "carbrand")}
+    assert [line[3] for line in lines] == list(PROGRAMS_WITHOUT_MAKE)
+    systems = github("checks.yml")["jobs"]["platforms"]["strategy"]["matrix"]["system"]
+    assert [system.split("-")[0] for system in systems] == ["windows", "macos"]
 
 
 @pytest.mark.parametrize("line", [line for line in commands() if "bin/carbrand" in line])
