@@ -30,6 +30,10 @@ RUN = {
 NOT_RUN = {
     "docs/cluster.md": {"srun ": "needs SLURM", "helm install": "needs a Kubernetes cluster"},
     MODELS: {"carbrand export": "installs from a package index; test_export.py runs the command"},
+    "docs/container.md": {
+        "--target serve": "needs Docker: test_container.py reads what would be built and run",
+        "--target pipeline": "needs Docker",
+    },
     "docs/drift.md": {
         "carbrand serve --log": "needs a server at work: test_drift_command.py runs both",
         "carbrand suggest": "needs a folder of new photos: test_suggest.py runs it",

@@ -25,7 +25,7 @@ DEPENDABOT = ROOT / ".github/dependabot.yml"
 # What a step may start; all that decides anything is behind `make` and `carbrand`.
 PROGRAMS = {
     *("make", ".venv/bin/carbrand", ".venv/bin/dvc", "git", "gh", "cat", "touch", ".ci/run"),
-    "python",
+    *("python", "docker"),
 }
 # GitLab reads its rules before a pipeline starts, so that this one must be said in a job.
 NOTHING_TO_SHIP = "test -s .retrain/branch.bundle || exit 0"
