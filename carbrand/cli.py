@@ -7,12 +7,22 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from carbrand.commands import drift, export, gate, predict, promote, retrain, serve, suggest
+from carbrand.commands import (
+    drift,
+    export,
+    gate,
+    predict,
+    promote,
+    retrain,
+    serve,
+    suggest,
+    sweep,
+)
 from carbrand.node.errors import exit_status
 from carbrand.node.terminal import Parser, print_any_name, restart_in_utf8
 from carbrand.pipeline.git import stay_in_own_repository
 
-COMMANDS = (predict, serve, drift, suggest, gate, retrain, promote, export)
+COMMANDS = (predict, serve, drift, suggest, sweep, gate, retrain, promote, export)
 
 
 def build_parser() -> argparse.ArgumentParser:

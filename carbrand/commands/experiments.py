@@ -32,7 +32,8 @@ class Experiment:
     """A state of the project with its held-out metrics; they are None until training has ended.
 
     log_loss: of the calibrated probabilities, so that settings that affect the calibration, such as
-    label_smoothing, can be compared.
+    label_smoothing, can be compared. lowest, highest: accuracy over several foldings (the spread of
+    training), None where there was one.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Experiment:
     accuracy: float | None
     log_loss: float | None
     params: Mapping[str, Any]
+    lowest: float | None = None
+    highest: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,13 +90,16 @@ def _read(entry: Mapping[str, Any], state: str) -> Experiment:
     data = entry.get("data") or {}
     metrics = _held_out(data.get("metrics"))
     ended = state not in _UNFINISHED
+    # The folder of a running experiment has the metrics of the one before.
+    shown = metrics if ended else {}
     return Experiment(
         name=entry["name"] or entry["rev"][:7],
         state="no result" if ended and not metrics else state,
-        # The folder of a running experiment has the metrics of the one before.
-        accuracy=metrics.get("val_accuracy") if ended else None,
-        log_loss=metrics.get("log_loss") if ended else None,
+        accuracy=shown.get("val_accuracy"),
+        log_loss=shown.get("log_loss"),
         params=dict(flatten(_content(data.get("params"), PARAMS))),
+        lowest=shown.get("val_accuracy_lowest"),
+        highest=shown.get("val_accuracy_highest"),
     )
 
 
@@ -155,7 +161,7 @@ def table(baselines: Sequence[Baseline]) -> Iterator[str]:
 def _rows(experiment: Experiment, *changed: str) -> Iterator[str]:
     accuracy, loss = experiment.state, ""
     if experiment.accuracy is not None and experiment.log_loss is not None:
-        accuracy, loss = percent(experiment.accuracy), f"{experiment.log_loss:.3f}"
+        accuracy, loss = accuracy_with_spread(experiment), f"{experiment.log_loss:.3f}"
     start = _line(shorten(one_line(experiment.name), _NAME_WIDTH), accuracy, loss, "")
     parts = [one_line(part).replace(" ", NO_BREAK) for part in changed]
     texts = textwrap.wrap(
@@ -165,9 +171,19 @@ def _rows(experiment: Experiment, *changed: str) -> Iterator[str]:
         yield f"{start if number == 0 else ' ' * len(start)}{text}".replace(NO_BREAK, " ")
 
 
+def accuracy_with_spread(experiment: Experiment) -> str:
+    """`94.8 % (91.7–94.8)`: held-out accuracy and, in brackets, its range over the foldings."""
+    if experiment.accuracy is None:
+        return experiment.state
+    text = percent(experiment.accuracy)
+    if experiment.lowest is None or experiment.highest is None:
+        return text
+    return f"{text} ({100 * experiment.lowest:.1f}–{100 * experiment.highest:.1f})"
+
+
 def _line(name: str, accuracy: str, loss: str, changed: str) -> str:
     padding = " " * (_NAME_WIDTH - columns(name))
-    return f"{name}{padding}  {accuracy:>17}  {loss:>6}  {changed}"
+    return f"{name}{padding}  {accuracy:>19}  {loss:>6}  {changed}"
 
 
 def main(arguments: Sequence[str]) -> int:

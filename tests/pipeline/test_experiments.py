@@ -60,6 +60,14 @@ def test_of_a_tuned_network_that_ships_its_own_held_out_photos_count():
     ]
 
 
+def test_the_range_over_foldings_stands_beside_the_accuracy():
+    found = data(0.948, 0.2, COMMIT)
+    summary = found["metrics"]["artifacts/train/summary.json"]["data"]
+    summary |= {"val_accuracy_lowest": 0.917, "val_accuracy_highest": 0.948}
+    *_, row = lines(experiment("it", None, found))
+    assert row.split() == ["it", "94.8", "%", "(91.7–94.8)", "0.200", "none"]
+
+
 def test_the_best_on_held_out_photos_comes_first_with_what_it_changed():
     head, commit, *rows = lines(
         experiment("same", None, data(0.9, 0.3, COMMIT)),
@@ -114,7 +122,8 @@ def test_experiments_of_dvc_are_listed(finished):
     assert (result.returncode, result.stderr) == (0, "")
     rows = [line.split() for line in result.stdout.splitlines()]
     assert rows[1][0] == "main"
-    assert rows[2] == ["mine", *rows[1][1:4], "train.l2=0.02"]
+    assert rows[2][:5] == ["mine", *rows[1][1:5]]
+    assert rows[2][-1] == "train.l2=0.02"
     assert rows[3] == ["later", "queued", "train.epochs=6", "train.l2=0.02"]
 
 

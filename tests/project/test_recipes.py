@@ -28,6 +28,7 @@ RUN = {
     RETRAINING: ("carbrand retrain --dry-run", "dvc push --run-cache", "git pull && dvc pull"),
 }
 NOT_RUN = {
+    EXPERIMENTS: {"carbrand sweep": "test_sweep.py runs it on a small project"},
     "docs/cluster.md": {"srun ": "needs SLURM", "helm install": "needs a Kubernetes cluster"},
     MODELS: {"carbrand export": "installs from a package index; test_export.py runs the command"},
     "docs/container.md": {

@@ -1,0 +1,1 @@
+"""Trials of other settings, from a file that says which. Begin with `spec.py`."""
