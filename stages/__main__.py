@@ -22,6 +22,7 @@ from carbrand.commands.preflight import (
     make_tables,
 )
 from carbrand.model.drift_params import DriftParams
+from carbrand.node.code import check_installed
 from carbrand.node.errors import UserError
 from carbrand.node.params import check_sections, misspelt_sections, parse_section, read_file
 from carbrand.pipeline.repro import start
@@ -79,6 +80,7 @@ def check_params(path: Path, nodes: Collection[str] = tuple(SECTIONS)) -> dict[s
 
 def check(nodes: Collection[str] | None, arguments: Sequence[str] = ()) -> None:
     """Raise UserError for what would stop one of `nodes` (None: any)."""
+    check_installed(Path())
     sections = check_params(PARAMS, SECTIONS if nodes is None else nodes)
     are_here = check_photos_are_here(pull=bool({"-p", "--pull"} & set(arguments)))
     check_files()

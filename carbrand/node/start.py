@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from carbrand.node.code import check_installed
 from carbrand.node.errors import exit_status
 from carbrand.node.files.atomic import atomic_files
 from carbrand.node.params import require_unchanged_section
@@ -77,6 +78,7 @@ def _run_atomically(
     of_validate: type | None,
 ) -> None:
     params, *inputs, out = paths
+    check_installed(params.parent)
     with contextlib.ExitStack() as stack:
         fresh = stack.enter_context(atomic_files(out, parents))
         stack.enter_context(require_unchanged_section(params, node))

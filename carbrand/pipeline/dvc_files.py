@@ -60,11 +60,13 @@ def read_outputs(project: Path = Path()) -> list[Output]:
 
 
 def read_inputs(project: Path) -> list[str]:
-    """What nodes of dvc.yaml read and none of them writes, dvc.yaml itself and params.yaml."""
+    """What nodes of dvc.yaml read and none of them writes, dvc.yaml itself and files of params."""
     written = [output.path.as_posix() for output in read_outputs(project)]
     nodes = read_nodes(project).values()
     read = {path for node in nodes for path, _ in _entries(node.get("deps") or [])}
-    return sorted({path for path in read if not is_inside(path, written)} | {DVC_YAML, PARAMS})
+    params = {path for node in nodes for path, keys in _entries(node.get("params") or []) if keys}
+    inputs = {path for path in read if not is_inside(path, written)}
+    return sorted(inputs | params | {DVC_YAML, PARAMS})
 
 
 def read_dvc_file(path: Path) -> dict[str, Any]:
