@@ -34,8 +34,9 @@ def add(commands: Any) -> None:
         "installed version, keep what was changed in it, and print the difference. Exit status: 0 "
         "done, 1 an update left conflicts to resolve, 2 error.",
     )
-    folder = {"type": Path, "default": Path(), "help": "default: the current folder"}
-    parser.add_argument("folder", nargs="?", metavar="FOLDER", **folder)
+    parser.add_argument(
+        "folder", nargs="?", metavar="FOLDER", help="with --update by default the current folder"
+    )
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
         "--photos",
@@ -49,7 +50,10 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make or update a project; the exit status is 0, or CONFLICTS."""
-    folder, version = arguments.folder, version_of("carbrand")
+    version = version_of("carbrand")
+    if not arguments.folder and not arguments.update:
+        raise UserError("Name the folder of the new project: `carbrand init FOLDER`.")
+    folder = Path(arguments.folder or "")
     return (
         _update(folder, version) if arguments.update else _make(folder, version, arguments.photos)
     )
@@ -65,9 +69,7 @@ def _make(folder: Path, version: str, photos: Path | None) -> int:
     finish(folder, version)
     print_line(f"{folder.resolve()} is a project of carbrand {version}.")
     if not photos:
-        print_line(
-            f"Put photos into {' and '.join(f'{place}/<brand>/' for place in FOLDERS.values())}."
-        )
+        print_line("Put photos into Datasets/train/<brand>/ and Datasets/test/<brand>/ in it.")
     first = f"cd {shlex.quote(str(folder))} && " if folder.resolve() != Path.cwd() else ""
     print_line(f"Next: {first}dvc repro")
     return DONE

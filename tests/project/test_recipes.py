@@ -30,6 +30,10 @@ RUN = {
 NOT_RUN = {
     EXPERIMENTS: {"carbrand sweep": "test_sweep.py runs it on a small project"},
     "docs/cluster.md": {"srun ": "needs SLURM", "helm install": "needs a Kubernetes cluster"},
+    "docs/own-project.md": {
+        "carbrand init cars": "installs from a package index; test_own_project.py runs it",
+        "carbrand init --update": "needs a newer carbrand; test_own_project.py makes one",
+    },
     MODELS: {"carbrand export": "installs from a package index; test_export.py runs the command"},
     "docs/container.md": {
         "--target serve": "needs Docker: test_container.py reads what would be built and run",

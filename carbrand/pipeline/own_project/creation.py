@@ -29,6 +29,10 @@ def check_free(folder: Path, version: str) -> None:
             f"{folder} is a project of carbrand already. `carbrand init --update` in it brings it "
             f"to carbrand {version}."
         )
+    if _is_ignored(folder.resolve()):
+        raise UserError(
+            f"Git ignores {folder}, and DVC refuses to work there. Choose another folder."
+        )
     files = project_files(version) | {_README: ""}
     clashes = [
         name
@@ -59,6 +63,14 @@ def create(folder: Path, version: str, tables: Mapping[str, str]) -> None:
         Repository(folder).run("init", "--quiet", "--initial-branch=main")
     else:  # else DVC refuses to run outside of Git
         set_option(folder / ".dvc" / "config.local", "core", "no_scm", "true")
+
+
+def _is_ignored(folder: Path) -> bool:
+    above = next(place for place in (folder, *folder.parents) if place.is_dir())
+    try:
+        return bool(Repository(above).run("check-ignore", str(folder / "dvc.yaml")))
+    except UserError:  # it does not, there is no repository, or no Git
+        return False
 
 
 def finish(folder: Path, version: str) -> None:

@@ -43,6 +43,9 @@ _MAKEFILE = (
     (r"^setup: \$\(TOOLS\) ", "setup: $(READY) "),
     (r"make \.venv from the locks.*", "make .venv from requirements.txt"),
     (r"^\$\(READY\): .*\n", "$(READY): requirements.txt\n"),
+    # The environment may be the user's own.
+    (r"^\trm -rf \.venv\n\t", "\t@test -x $(BIN)/pip || "),
+    (r"^MADE := \.venv ", "MADE := "),
     (
         r"^\t\$\(INSTALL\) (?:.*\n)*?.*--editable \.\n",
         "\t$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt\n",
