@@ -106,7 +106,7 @@ def _copy_photos(photos: Path, folder: Path) -> None:
 def _update(folder: Path, version: str) -> int:
     changes = update_project(folder, version)
     for change in changes:
-        print_lines("\n".join(change.diff()))
+        print_lines("\n".join(change.diff()).expandtabs())
     print_line(f"{folder.resolve()} is at carbrand {version}. `dvc status` says what runs again.")
     conflicts = {change.path: change.conflicts for change in changes if change.conflicts}
     for path, number in conflicts.items():

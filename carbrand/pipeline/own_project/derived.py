@@ -8,7 +8,6 @@ import textwrap
 from carbrand.node.code import CODE_FILE, describe_code
 from carbrand.pipeline.own_project.sources import VERBATIM, read_source
 
-_WIDTH = 100
 _README = """\
 # A carbrand project
 
@@ -27,9 +26,10 @@ _REQUIREMENTS = """\
 carbrand=={version}
 carbrand[cpu]
 """
-# Rules of the Makefile that are for working on carbrand itself.
+# Rules of the Makefile that a project has not: those for working on carbrand itself.
 _DEVELOPMENT = re.compile(
-    r"^(\$\(TOOLS\)|test|torture|lint|format|bench|sample|lock|audit|wheels|sbom):", re.MULTILINE
+    r"^(?!(?:help|setup|\$\(READY\)|repro|merge-drivers|compare|experiments|clean):)[a-z$][^ :]*:",
+    re.MULTILINE,
 )
 # Pattern and replacement; every pattern must be found.
 _MAKEFILE = (
@@ -56,7 +56,8 @@ _CACHE_KEY = (r"hashFiles\('requirements/.*?\)", "hashFiles('requirements.txt', 
 _RETRAIN = (_STAMP, _CACHE_KEY)
 _CHECKS = (
     *_RETRAIN,
-    (r"^  test:\n(?:    .*\n|\n)*", ""),
+    # All other jobs are about carbrand itself.
+    (r"^  (?!lint|compare|comment|push|pull_request)[\w-]+:\n(?:    .*\n|\n)*", ""),
     (r"^  lint:\n    name: .*\n", "  dry-run:\n    name: dry run\n"),
     (r"make lint", "make setup"),
 )
@@ -108,10 +109,8 @@ def _drop_development(makefile: str) -> str:
 
 def _with_installed_code(dvc_yaml: str) -> str:
     """dvc.yaml whose nodes depend on entries of carbrand.yaml, in place of folders of code."""
-    what = (
-        f"# Its code is carbrand as it is installed: {CODE_FILE} has a hash of each of its parts.\n"
-    )
-    text = re.sub(r"^stages:\n", f"{what}stages:\n", dvc_yaml, count=1, flags=re.MULTILINE)
+    what = f"# Its code is carbrand as it is installed: {CODE_FILE} has a hash of each part of it."
+    text = dvc_yaml.replace("\nstages:\n", f"\n{what}\nstages:\n", 1)
     return _NODE.sub(lambda node: _adapt_node(node[0]), text)
 
 
@@ -120,8 +119,11 @@ def _adapt_node(node: str) -> str:
     if not code:  # the entry of the model
         return node
     params = ", ".join(_PARAMS.findall(node)[0].replace(",", " ").split())
-    lines = [*_wrapped(f"[{params},", 6), *_wrapped(f"{{{CODE_FILE}: [{code}]}}]", 7)]
-    return _PARAMS.sub("    params:\n" + "".join(lines), _CODE.sub("]", node))
+    own = textwrap.fill(f"[{params},", 100, initial_indent=" " * 6, subsequent_indent=" " * 7)
+    code = textwrap.fill(
+        f"{{{CODE_FILE}: [{code}]}}]", 100, initial_indent=" " * 7, subsequent_indent=" " * 24
+    )
+    return _PARAMS.sub(f"    params:\n{own}\n{code}\n", _CODE.sub("]", node))
 
 
 def _code_of(node: str) -> list[str]:
@@ -129,11 +131,3 @@ def _code_of(node: str) -> list[str]:
     found = _CODE.search(node)
     parts = re.findall(r"(stages|carbrand)/(\w+)", found[0]) if found else []
     return [f"{package}.{part}" for package, part in parts]
-
-
-def _wrapped(text: str, indent: int) -> list[str]:
-    inner = " " * (indent + 1 + text.find("[") * (text[0] == "{"))
-    lines = textwrap.wrap(
-        text, _WIDTH, initial_indent=" " * indent, subsequent_indent=inner, break_long_words=False
-    )
-    return [f"{line}\n" for line in lines]
