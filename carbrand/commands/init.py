@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from carbrand.checks.layout import check_layout
+from carbrand.checks.layout import STRICT, check_layout
 from carbrand.commands.preflight import FOLDERS, TABLES
 from carbrand.node.code import CODE_FILE
 from carbrand.node.errors import DONE, UserError
@@ -22,6 +22,8 @@ from carbrand.pipeline.own_project.creation import check_free, create, finish
 from carbrand.pipeline.own_project.update import update_project
 
 CONFLICTS = 1
+# What params.yaml of the project may allow.
+_LEFT_TO_PARAMS = {"missing_brand": "exclude", "similar_names": "warn"}
 
 
 def add(commands: Any) -> None:
@@ -86,7 +88,7 @@ def _check_photos(photos: Path, folder: Path) -> None:
     splits = {split: photos / split for split in FOLDERS}
     places = tuple(splits.values())
     refused = {path: why for place in places for path, why in find_refused(place, places).items()}
-    problems = describe_refused(refused) or check_layout(splits)
+    problems = describe_refused(refused) or check_layout(splits, STRICT | _LEFT_TO_PARAMS)
     if problems:
         raise UserError(*problems)
     there = [folder / place for place in FOLDERS.values() if any((folder / place).glob("*"))]

@@ -155,7 +155,7 @@ def test_what_was_interrupted_is_finished_by_the_same_command(tmp_path):
     photos = draw_dataset(tmp_path / "photos")
     command = ["init", str(tmp_path / "project"), "--photos", str(photos)]
     assert main(command) == 0
-    half = [BASE_FILE, "Makefile", ".dvc/config", "Datasets/test/asta/000.png"]
+    half = [BASE_FILE, "dvc.yaml", "Makefile", ".dvc/config", "Datasets/test/asta/000.png"]
     for name in half:
         (tmp_path / "project" / name).unlink()
     photo = tmp_path / "project/Datasets/train/asta/001.png"
@@ -175,14 +175,16 @@ def test_folders_that_cannot_be_a_project_are_told_in_a_line(tmp_path, monkeypat
     for arguments, why in (
         (["file"], "file is a file, expected a folder"),
         (["outer/out/x"], "Git ignores outer/out/x"),
+        (["new", "--photos", "linked/train"], "linked/train/train does not exist"),
         (["new", "--photos", "linked"], "a link to a file outside the folders of photos"),
         (["new", "--update"], "no project that `carbrand init` made"),
         ([], "Name the folder"),
         ([""], "Name the folder"),
     ):
         assert main(["init", *arguments]) == 2
-        (line,) = capsys.readouterr().err.splitlines()
+        line, *others = capsys.readouterr().err.splitlines()
         assert why in line
+        assert len(others) == (arguments[-1:] == ["linked/train"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "linked", "outer"]
 
 

@@ -10,6 +10,7 @@ from carbrand.node.code import CODE_FILE
 from carbrand.node.errors import UserError
 from carbrand.node.files.atomic import write_atomically
 from carbrand.node.wording import first_few
+from carbrand.pipeline.dvc_files import DVC_YAML
 from carbrand.pipeline.dvc_settings import set_option
 from carbrand.pipeline.git import Repository
 from carbrand.pipeline.own_project.base import BASE_FILE, write_base
@@ -55,7 +56,7 @@ def create(folder: Path, version: str, tables: Mapping[str, str]) -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
     files = project_files(version) | {CODE_FILE: installed_code()} | dict(tables)
     for name, text in files.items():
-        if not (folder / name).exists():
+        if name != DVC_YAML and not (folder / name).exists():
             write(folder / name, text)
     if any((place / ".git").exists() for place in (folder.resolve(), *folder.resolve().parents)):
         return
@@ -74,8 +75,10 @@ def _is_ignored(folder: Path) -> bool:
 
 
 def finish(folder: Path, version: str) -> None:
-    """Mark the project as whole."""
-    write_base(folder, project_files(version))
+    """Write dvc.yaml, without which nothing can run, and the mark of a whole project."""
+    files = project_files(version)
+    write(folder / DVC_YAML, files[DVC_YAML])
+    write_base(folder, files)
 
 
 def write(path: Path, text: str) -> None:
