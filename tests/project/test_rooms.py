@@ -121,4 +121,6 @@ def test_a_folder_holds_few_modules_and_says_what_for():
         docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) or ""
         assert "Begin with `" in " ".join(docstring.split()), folder
         names = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+        if folder.name == "commands":
+            continue  # one for each command
         assert len(names) <= MODULES_IN_A_FOLDER, f"{folder}: {len(names)}"

@@ -35,7 +35,7 @@ _DEVELOPMENT = re.compile(
 _MAKEFILE = (
     (r"which is made from a lock with hashes", "which is made from requirements.txt"),
     (r"# cpu or gpu:(?:.*\n)*?TF \?= .*\n", ""),
-    (r"^READY := (?:.*\n)*?(?=# Bytecode)", "READY := .venv/.ready\n"),
+    (r"^READY := (?:.*\n)*?(?=RUN := )", "READY := .venv/.ready\n"),
     (
         r"^\.PHONY: (?:.*\\\n)*.*\n",
         ".PHONY: help setup repro compare experiments merge-drivers clean\n",
@@ -43,13 +43,15 @@ _MAKEFILE = (
     (r"^setup: \$\(TOOLS\) ", "setup: $(READY) "),
     (r"make \.venv from the locks.*", "make .venv from requirements.txt"),
     (r"^\$\(READY\): .*\n", "$(READY): requirements.txt\n"),
+    (r"^\t@# A Python that is much too old .*\n", ""),
     # The environment may be the user's own.
-    (r"^\trm -rf \.venv\n\t", "\t@test -x $(BIN)/pip || "),
-    (r"^MADE := \.venv ", "MADE := "),
     (
-        r"^\t\$\(INSTALL\) (?:.*\n)*?.*--editable \.\n",
-        "\t$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt\n",
+        r"^\t@\$\(PYTHON\) -m carbrand\.pipeline\.virtual_environment \$\(TF\)\n(?=\n)",
+        "\t@test -x $(BIN)/pip || $(PYTHON) -m venv .venv\n"
+        "\t$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt\n"
+        "\t@touch $@\n",
     ),
+    (r"^MADE := \.venv ", "MADE := "),
 )
 _STAMP = (r"touch -c .*", "touch -c .venv/.ready")
 _CACHE_KEY = (r"hashFiles\('requirements/.*?\)", "hashFiles('requirements.txt', 'Makefile')")
