@@ -11,6 +11,7 @@ from carbrand.commands import (
     drift,
     export,
     gate,
+    import_photos,
     init,
     predict,
     promote,
@@ -23,7 +24,19 @@ from carbrand.node.errors import exit_status
 from carbrand.node.terminal import Parser, print_any_name, restart_in_utf8
 from carbrand.pipeline.git import stay_in_own_repository
 
-COMMANDS = (init, predict, serve, drift, suggest, sweep, gate, retrain, promote, export)
+COMMANDS = (
+    init,
+    import_photos,
+    predict,
+    serve,
+    drift,
+    suggest,
+    sweep,
+    gate,
+    retrain,
+    promote,
+    export,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,5 +1,5 @@
 """The command line: one module per command, each a thin layer over the rooms.
 
 May import: node, parallel, photos, checks, network, vectors, scores, training, model, report,
-export, serve, pipeline, release. Begin with `predict.py`.
+export, serve, pipeline, release, importing. Begin with `predict.py`.
 """

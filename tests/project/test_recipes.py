@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import draw_photo, git, remember
+from tests.conftest import draw_dataset, draw_photo, git, remember
 from tests.support.recipes import documents, follow, give_environment, recipes
 from tests.support.s3_server import Storage
 
 README, EXPERIMENTS, MODELS = "README.md", "docs/experiments.md", "docs/models.md"
+IMPORT = "docs/import.md"
 STORAGE, RETRAINING = "docs/storage.md", "docs/retraining.md"
 # The recipes that a test here runs, by a piece of their text.
 RUN = {
@@ -23,6 +24,7 @@ RUN = {
         "dvc metrics diff main stricter",
     ),
     EXPERIMENTS: ("git merge stricter",),
+    IMPORT: ("carbrand import",),
     STORAGE: ("dvc remote add -d store", "dvc repro --pull", "dvc import-url"),
     MODELS: ("carbrand promote",),
     RETRAINING: ("carbrand retrain --dry-run", "dvc push --run-cache", "git pull && dvc pull"),
@@ -111,6 +113,14 @@ def test_photos_of_ones_own_are_committed_with_what_came_of_them(other_photos, t
     assert_clean(project)
     git(tmp_path, "clone", "-q", str(project), "clone")
     assert (tmp_path / "clone/Datasets/test/cirro/new.png").exists()
+
+
+def test_photos_of_another_shape_are_imported(ran, tmp_path):
+    draw_dataset(tmp_path / "photos", train=9, test=0)  # three of each are new
+    said = follow(recipe(IMPORT, "carbrand import"), ran, {"~/photos": str(tmp_path / "photos")})
+    assert said.count("brand  ") == 2
+    assert_clean(ran)
+    assert (ran / "Datasets/imported.csv").exists()
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "checks": UP_TO_PHOTOS,
     "network": UP_TO_PHOTOS,
     "vectors": UP_TO_PHOTOS,
+    "importing": (*UP_TO_PHOTOS, "checks", "vectors"),
     "scores": UP_TO_VECTORS,
     "training": (*UP_TO_VECTORS, "scores"),
     "model": (*UP_TO_VECTORS, "scores", "training"),
@@ -33,7 +34,7 @@ MAY_IMPORT = {
     "serve": (*UP_TO_MODEL, "report"),
     "pipeline": ("node", "parallel"),
     "release": (*UP_TO_MODEL, "pipeline"),
-    "commands": (*UP_TO_MODEL, "report", "export", "serve", "pipeline", "release"),
+    "commands": (*UP_TO_MODEL, "report", "export", "serve", "pipeline", "release", "importing"),
 }
 # The command line, and what runs it, stand above all rooms.
 LOOSE = ("__init__", "__main__", "cli")
