@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
                 print_line(line)
             if plan.new and not arguments.dry_run:
                 bring(plan.new, plan.rows, TABLE, arguments.link)
-                print_line(f"Imported. {TABLE} says where each photo came from.")
+                print_line(f"Done. {TABLE} says where each photo came from.")
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return DONE
@@ -92,13 +92,12 @@ def _existing_photos() -> list[FoundFile]:
     folders = {split: DATASETS / split for split in SPLITS if (DATASETS / split).is_dir()}
     files = [file for tree in walk_splits(folders).values() for file in tree.files]
     for file in files:
-        if file.is_photo and Path(file.path).is_file():
-            with Path(file.path).open("rb") as photo:
-                if DRAWN in photo.read(200):
-                    raise UserError(
-                        f"{file.path} is a drawing of the sample, which would be learned too. "
-                        f"`rm -r {DATASETS / 'train'} {DATASETS / 'test'}` deletes the sample."
-                    )
+        photo = Path(file.path)
+        if photo.is_file() and not photo.is_symlink() and DRAWN in photo.read_bytes()[:200]:
+            raise UserError(
+                f"{file.path} is a drawing of the sample, which would be learned too. "
+                f"`rm -r {DATASETS / 'train'} {DATASETS / 'test'}` deletes the sample."
+            )
     return files
 
 
@@ -115,8 +114,7 @@ def _describe(plan: Plan, source: Source) -> Iterator[str]:
         yield f"{name}{' ' * (_NAME_WIDTH - columns(name))}  {'  '.join(cells)}"
     groups = Counter(row.group for _, row in plan.new if row.group)
     if groups:
-        together = count(len(groups), "group")
-        yield f"{count(groups.total(), 'new photo')} belong to {together}: copies and series"
+        yield f"copies and series: {count(len(groups), 'group')}, {groups.total():,} new photos"
     for reason, places in source.skipped.items():
         if places:
             some = first_few([one_line(place) for place in sorted(places)], _SHOWN)

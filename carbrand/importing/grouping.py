@@ -6,19 +6,18 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 import numpy as np
 
-from carbrand.checks.copies.fingerprint import SIGNATURE_PX
 from carbrand.checks.copies.mark_copies import cluster_copies
 from carbrand.checks.inspection import Inspection
 from carbrand.checks.statuses import find_edited_photos
+from carbrand.importing.imported_file import Imported
 from carbrand.photos.manifest import Row
 from carbrand.vectors.series import find_series
 from carbrand.vectors.standardizer import Standardizer
 
-# Mean correlation of thumbnails from which photos of a brand are one scene: frames of a video.
-_SIMILARITY = 0.7
 # A number before the last one: `car17_003`. A number alone is but an order.
 _RUN = re.compile(r"(.*\d.*\D)(\d+)(\D*)")
 
@@ -26,48 +25,42 @@ _RUN = re.compile(r"(.*\d.*\D)(\d+)(\D*)")
 def find_groups(
     photos: Sequence[Inspection],
     rows: Sequence[Row],
-    names: Sequence[str],
+    records: Sequence[Imported],
     near_distance: int,
     max_pixels: int,
 ) -> list[str]:
-    """The group of each photo: the path of its first member, or a number.
+    """The group of each photo: a known one of `records`, else the path of its first row.
 
-    photos: readable ones. rows: theirs, with names and series of the user. names: of groups that
-    are known already, or "". What `validate` only suspects to be copies stays together too.
+    photos: readable ones. rows: theirs, with the series that the user names. What `validate` only
+    suspects to be copies stays together too.
     """
     clusters = cluster_copies(rows, [photo.fingerprints for photo in photos], near_distance)
     originals = [replace(photo.row, split="train") for photo in photos]
     pairs = find_edited_photos(originals, [photo.windows for photo in photos], clusters, max_pixels)
-    together = [(pair.first, pair.second) for pair in pairs] + _runs(rows)
+    together = [(pair.first, pair.second) for pair in pairs] + _runs(records)
     first: dict[str, int] = {}
-    together += [(first.setdefault(name, n), n) for n, name in enumerate(names) if name]
+    together += [(first.setdefault(it.group, n), n) for n, it in enumerate(records) if it.group]
     if together:
         clusters.union(*np.array(together).T)
-    thumbnails = np.stack([_thumbnail(photo) for photo in photos])
-    space = Standardizer.fit(thumbnails[:, None], thumbnails.shape[1:])
-    copies = [str(label) for label in clusters.labels()]
-    return find_series(rows, thumbnails, space, copies, _SIMILARITY)
+    copies = [rows[label].path for label in clusters.labels()]
+    nothing = np.empty((len(rows), 0), np.float32)  # no vectors: a similarity of 1 asks for none
+    groups = find_series(rows, nothing, Standardizer(nothing, nothing), copies, 1.0)
+    known = {group: it.group for it, group in zip(records, groups, strict=True) if it.group}
+    return [known.get(group, group) for group in groups]
 
 
-def _thumbnail(photo: Inspection) -> np.ndarray:
-    """(d,) float32 grey levels with mean 0; all 0 for a plain surface."""
-    if not photo.fingerprints:
-        return np.zeros(SIGNATURE_PX**2, np.float32)
-    levels = photo.fingerprints[0].signature.ravel().astype(np.float32)
-    return levels - levels.mean()
-
-
-def _runs(rows: Sequence[Row]) -> list[tuple[int, int]]:
+def _runs(records: Sequence[Imported]) -> list[tuple[int, int]]:
     """Photos of one brand with consecutive numbers, where several names come before these."""
-    matches = {number: _RUN.fullmatch(row.path) for number, row in enumerate(rows)}
-    places = {
-        (rows[number].brand, match[1], int(match[2]), match[3]): number
-        for number, match in matches.items()
-        if match and any(letter.isdigit() for letter in match[1].rpartition("/")[2])
-    }
-    starts = Counter(brand for brand, _ in {key[:2] for key in places})
+    places = {}
+    for number, record in enumerate(records):
+        path = PurePosixPath(record.source or record.path)
+        match = _RUN.fullmatch(path.name)
+        if match:
+            key = (record.brand, path.parent.name, match[1], match[3])
+            places[key, int(match[2])] = number
+    starts = Counter(brand for brand, *_ in {key for key, _ in places})
     return [
-        (number, places[after])
-        for (brand, start, digits, end), number in places.items()
-        if starts[brand] > 1 and (after := (brand, start, digits + 1, end)) in places
+        (number, places[key, digits + 1])
+        for (key, digits), number in places.items()
+        if starts[key[0]] > 1 and (key, digits + 1) in places
     ]

@@ -46,7 +46,7 @@ def find_tables(files: Sequence[FoundFile]) -> list[FoundFile]:
 
 
 def read_labels(table: Path, label: str) -> list[Entry]:
-    """The entries; none if there are no columns of paths and labels.
+    """The entries; none without columns of paths and labels, or choices of Label Studio.
 
     label: the name of the column of labels, or "" for a usual one. Raises UserError.
     """
@@ -59,9 +59,11 @@ def read_labels(table: Path, label: str) -> list[Entry]:
             return []
         return [Entry(*(_text(record.get(name)) for name in chosen)) for record in records]
     except (ValueError, csv.Error, TypeError, AttributeError, LookupError, RecursionError) as error:
+        if table.suffix.lower() == ".json":  # of something else
+            return []
         raise UserError(
             f"{table} is no table of labels ({one_line(str(error))}). Save it in UTF-8, as CSV, "
-            f"TSV, JSON lines, or Label Studio's JSON."
+            f"TSV or JSON lines."
         ) from None
 
 

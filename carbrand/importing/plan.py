@@ -69,7 +69,7 @@ def make_plan(
     Raises UserError.
     """
     files = [*existing, *(photo.file for photo in source.photos)]
-    _check(source.root, files, datasets)
+    _check(source, files, datasets)
     places = (datasets / "train", datasets / "test", source.root)
     limits = PhotoLimits(places, params.max_megapixels * MEGAPIXEL, 1, MAX_PIXELS)
     inspecting = parallel_map(partial(inspect_file, limits=limits), files)
@@ -82,31 +82,39 @@ def make_plan(
         if it.row.pixel_sha256
     ]
     photos += _choose(source, inspected[len(existing) :], here, known)
-    rows = [replace(it.row, path=row.path or f"import/{row.source}") for _, it, row in photos]
+    records = [record for *_, record in photos]
+    rows = [replace(it.row, path=record.path or f"/{record.source}") for _, it, record in photos]
     # groups.csv may name any file that is or was there.
     others = [*here, *(Row(it.path, it.split, it.brand) for it in recorded)]
     named = name_series([*rows, *others], datasets / "groups.csv", params.series_pattern)
     groups = find_groups(
         [it for _, it, _ in photos],
         named[: len(rows)],
-        [row.group for *_, row in photos],
+        records,
         params.near_distance,
         limits.max_pixels,
     )
-    dealt = deal([row for *_, row in photos], groups, share, seed)
-    dealt = _give_paths(photos, dealt, datasets, [*known, *(row.path for row in here)])
-    dealt = _name_groups(dealt, groups)
-    new = [(it.file, row) for (it, *_), row in zip(photos, dealt, strict=True) if it]
-    new_paths = {row.path for _, row in new}
-    known |= {row.path: row for row in dealt if row.path in known or row.path in new_paths}
-    return Plan(new, list(known.values()), here)
+    sizes = Counter(groups)
+    taken = {_spelling(path) for path in (*known, *(row.path for row in here))}
+    new = []
+    dealt = deal(records, groups, share, seed)
+    for (photo, *_), record, group in zip(photos, dealt, groups, strict=True):
+        record = replace(
+            record, group=record.group or (group.lstrip("/") if sizes[group] > 1 else "")
+        )
+        if photo:
+            record = record if record.path else _give_path(record, photo.name, datasets, taken)
+            new.append((photo.file, record))
+        if photo or record.path in known:
+            known[record.path] = record
+    return Plan(new, list(known.values()), [it.row for photo, it, _ in photos if not photo])
 
 
-def _check(root: Path, files: Sequence[FoundFile], datasets: Path) -> None:
-    """Raise UserError for brands that cannot be a folder, or that look like one."""
-    one, other = root.resolve(), datasets.resolve()
+def _check(source: Source, files: Sequence[FoundFile], datasets: Path) -> None:
+    """Raise UserError for brands that cannot be folders, or look like one; note unportable ones."""
+    one, other = source.root.resolve(), datasets.resolve()
     if one == other or one in other.parents or other in one.parents:
-        raise UserError(f"{root} holds {datasets}, or is in it. Give a folder beside the project.")
+        raise UserError(f"{one} holds {datasets}, or is in it. Give a folder beside the project.")
     brands = sorted({file.brand for file in files if file.is_photo})
     problems = [
         f"The brand {one_line(brand)!r} cannot be the name of a folder. Give it another."
@@ -119,6 +127,8 @@ def _check(root: Path, files: Sequence[FoundFile], datasets: Path) -> None:
         problems.append(f"{one_line(''.join(brands))} is the only brand. Known shapes: {SHAPES}.")
     if problems:
         raise UserError(*problems)
+    unportable = find_unportable([brand] for brand in brands)
+    source.notes += [f"not every system can hold the brand {brand}" for brand in unportable]
 
 
 def _is_folder_name(name: str) -> bool:
@@ -161,31 +171,13 @@ def _record(row: Row, path: str, source: str = "", series: str = "") -> Imported
     return Imported(path, source, row.sha256, row.split, row.brand, group)
 
 
-def _name_groups(records: Sequence[Imported], groups: Sequence[str]) -> list[Imported]:
-    """A group is called as one of its photos says, or by the path of the first one."""
-    sizes = Counter(groups)
-    names: dict[str, str] = {}
-    for record, group in zip(records, groups, strict=True):
-        names[group] = names.get(group) or record.group
-    for record, group in zip(records, groups, strict=True):
-        names[group] = names[group] or (record.path if sizes[group] > 1 else "")
-    return [replace(it, group=names[group]) for it, group in zip(records, groups, strict=True)]
-
-
-def _give_paths(
-    photos: Sequence[_Photo], records: Sequence[Imported], datasets: Path, taken: Sequence[str]
-) -> list[Imported]:
-    """Give a path to those that have none, other than all in `taken`, on any system."""
-    spellings = set(map(_spelling, taken))
-    out = []
-    for (photo, *_), record in zip(photos, records, strict=True):
-        if photo and not record.path:
-            folder = (datasets / record.split / record.brand).as_posix()
-            paths = (f"{folder}/{name}" for name in _possible_names(photo.name, record.sha256))
-            record = replace(record, path=next(p for p in paths if _spelling(p) not in spellings))
-            spellings.add(_spelling(record.path))
-        out.append(record)
-    return out
+def _give_path(record: Imported, name: Sequence[str], datasets: Path, taken: set[str]) -> Imported:
+    """The record with a path that is none of those `taken`, on any system, and now is."""
+    folder = (datasets / record.split / record.brand).as_posix()
+    paths = (f"{folder}/{name}" for name in _possible_names(name, record.sha256))
+    path = next(path for path in paths if _spelling(path) not in taken)
+    taken.add(_spelling(path))
+    return replace(record, path=path)
 
 
 def _possible_names(name: Sequence[str], sha256: str) -> Iterator[str]:

@@ -75,7 +75,10 @@ def read_source(path: Path, scratch: Path, depth: int, label: str) -> Source:
         source.shape = f"labels in {'/'.join(tables[0].inside)}"
         _take_labelled(source, photos, entries)
     elif is_table or label or any(file.inside[-1].startswith("labels") for file in tables):
-        raise UserError(f"{path} has no table with columns path and label. Name them, or --label.")
+        raise UserError(
+            f"{path} has no table with columns path and label, nor Label Studio's choices. Name "
+            f"the columns so, or give --label."
+        )
     else:
         _take_folders(source, photos, depth)
     others = [file for file in files if not file.has_photo_suffix and file not in tables]
@@ -96,7 +99,9 @@ def place_splits(source: Source, validation: str, tested: bool) -> None:
     to = {split: split for split in sizes}
     if sizes["val"]:
         to["val"] = validation or ("train" if sizes["test"] else "test")
-        source.notes.append(f"validation photos: {to['val']}; --val says otherwise")
+        source.notes.append(
+            f"{count(sizes['val'], 'validation photo')}: {to['val']}; --val says otherwise"
+        )
     if set(to.values()) - {"skip"} == {"train"} and not tested:
         to = {split: "skip" if goal == "skip" else "" for split, goal in to.items()}
         source.notes.append("there are no test photos, so they are dealt from train")
