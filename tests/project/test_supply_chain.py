@@ -23,8 +23,8 @@ from tools.locks.locks import FOLDER, Locked, locks, read
 
 LOCKS = [lock.stem for lock in locks()]
 PERMISSIVE = {
-    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CNRI-Python", "MIT", "MIT-0",
-    "MIT-CMU", "PSF-2.0", "ZPL-2.1", "Zlib",
+    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CNRI-Python", "ISC", "MIT",
+    "MIT-0", "MIT-CMU", "PSF-2.0", "ZPL-2.1", "Zlib",
 }  # fmt: skip
 PLATFORMS = {
     "Linux": {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"},
