@@ -20,6 +20,7 @@ from carbrand.commands.preflight import (
     check_own_weights,
     check_photos_are_here,
     make_tables,
+    note_unread_heic,
 )
 from carbrand.model.drift_params import DriftParams
 from carbrand.node.code import check_installed
@@ -89,6 +90,7 @@ def check(nodes: Collection[str] | None, arguments: Sequence[str] = ()) -> None:
         problems = check_layout(FOLDERS, asdict(sections["validate"]))
         if problems:
             raise UserError(*problems)
+        note_unread_heic()
     if "features" in sections:
         check_own_weights(sections["features"].backbone, sections["features"].weights)
 

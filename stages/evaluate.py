@@ -29,6 +29,7 @@ from carbrand.node.start import start
 from carbrand.node.wording import one_line
 from carbrand.photos.copies_file import Copy, read_copies, write_copies
 from carbrand.photos.manifest import Row, evaluated_test_photos, read_manifest, suspected_leaks
+from carbrand.photos.photo import other_decoders
 from carbrand.photos.resizing import ResizePolicy
 from carbrand.photos.severities import CopySeverities, TestSeverities, without_ignored
 from carbrand.scores.evaluation import (
@@ -241,7 +242,7 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
     """Predict the test photos, write the predictions and their metrics."""
     params = read_section(params_file, "evaluate", EvaluateParams)
     manifest = read_manifest(validate / "manifest.csv")
-    classifier = Classifier(model)
+    classifier = Classifier(model, heatmaps=True)
     rules = read_keys(params_file, "validate", TestSeverities)
     unlearned = read_unlearned(features, rules)
     found = read_copies(features / "test_copies.csv")
@@ -270,7 +271,7 @@ def main(params_file: Path, model: Path, validate: Path, features: Path, out: Pa
     write_suspects(out / "suspects.csv", suspects)
     write_copies(out / "copies.csv", without_ignored(copies, rules))
     write_map(out / "map.csv", places)
-    write_origin(out / "origin.json", params, PACKAGES)
+    write_origin(out / "origin.json", params, (*PACKAGES, *other_decoders(rows)))
 
 
 if __name__ == "__main__":

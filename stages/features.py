@@ -38,7 +38,7 @@ from carbrand.node.start import start
 from carbrand.parallel.pool import parallel_map, ray_address
 from carbrand.photos.copies_file import Copy, write_copies
 from carbrand.photos.manifest import Row, evaluated_test_photos, kept_training_photos, read_manifest
-from carbrand.photos.photo import open_photo
+from carbrand.photos.photo import open_photo, other_decoders
 from carbrand.photos.resizing import MAX_SIZE_PX, RESIZE_POLICIES
 from carbrand.vectors.alignment import Alignment, grey_thumbnail
 from carbrand.vectors.array_file import open_rows, write_rows
@@ -309,7 +309,7 @@ def main(params_file: Path, manifest: Path, cache: Path, out: Path) -> None:
     write_test_photos(out, [row.path for row in test_rows], related.test_series)
     write_copies(out / "copies.csv", related.copies)
     write_copies(out / "test_copies.csv", related.test_copies)
-    write_origin(out / "origin.json", params, PACKAGES)
+    write_origin(out / "origin.json", params, (*PACKAGES, *other_decoders([*rows, *test_rows])))
 
 
 if __name__ == "__main__":

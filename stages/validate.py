@@ -39,10 +39,12 @@ from carbrand.photos.folders.folder_findings import (
     write_findings,
 )
 from carbrand.photos.manifest import ERROR, EXCLUDED, KEPT, Row, write_manifest
+from carbrand.photos.photo import other_decoders
 from carbrand.photos.photo_limits import MAX_PIXELS
 from carbrand.photos.severities import SEVERITIES
 
 MEGAPIXEL = 1_000_000
+PACKAGES = ("pillow", "imagehash", "simplejpeg", "numpy")
 
 
 def _severity() -> str:
@@ -204,7 +206,7 @@ def main(
     write_manifest(out / "manifest.csv", validated.rows)
     write_findings(out / "folders.csv", validated.findings)
     write_metrics(out / "summary.json", summarize(validated))
-    write_origin(out / "origin.json", params, ("pillow", "imagehash", "simplejpeg", "numpy"))
+    write_origin(out / "origin.json", params, (*PACKAGES, *other_decoders(validated.rows)))
     errors = find_errors(validated.rows, validated.findings, asdict(params), folders)
     if errors:
         raise StopAfterWriting(*errors)

@@ -11,6 +11,7 @@ from carbrand.checks.brand_names import check_brand_names
 from carbrand.checks.portable_names import find_unportable
 from carbrand.node.errors import UserError
 from carbrand.node.wording import first_few, one_line
+from carbrand.photos.decode.heif_file import HEIC_SUFFIXES
 from carbrand.photos.folders.files import FoundFile, SplitFolder, walk_splits
 from carbrand.photos.folders.folder_findings import (
     SHOWN,
@@ -272,5 +273,7 @@ def _describe_files(files: Sequence[FoundFile]) -> str:
     endings = _some({file.suffix or "no suffix" for file in files})
     if all(file.is_unsupported_photo for file in files):
         photos = f"{len(files):,} photo{'s' * (len(files) != 1)}"
-        return f"but {photos} in an unsupported format, {endings}: save as JPEG or PNG"
+        heic = all(file.suffix in HEIC_SUFFIXES for file in files)
+        mend = "pip install '.[heic]', or save as JPEG" if heic else "save as JPEG or PNG"
+        return f"but {photos} in an unsupported format, {endings}: {mend}"
     return f"but {len(files):,} file{'s' * (len(files) != 1)} that are not photos: {endings}"

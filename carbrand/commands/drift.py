@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from carbrand.commands.many_photos.found_photos import find_photos, note_ignored
 from carbrand.commands.options import MODEL, add_model
-from carbrand.commands.predict import find_photos, note_ignored
 from carbrand.model.drift_params import MIN_PHOTOS, DriftParams
 from carbrand.node.errors import DONE, UserError
 from carbrand.node.params import read_section

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import re
-import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from carbrand.commands.many_photos.brand_folders import brand_folders, check_folder, name_unknown
+from carbrand.commands.many_photos.found_photos import Found, describe_unreadable, find_photos
 from carbrand.commands.options import MODEL, add_model, positive
-from carbrand.model.classifier import describe
 from carbrand.node.errors import DONE, UserError
 from carbrand.node.progress import track
 from carbrand.node.terminal import print_json, print_line, print_note
 from carbrand.node.wording import count
-from carbrand.photos.folders.files import FoundFile, find_files
-from carbrand.photos.folders.links import describe_refused, find_refused, refusal_reason
-from carbrand.photos.photo import SUFFIXES, UnreadablePhoto
-from carbrand.photos.photo_limits import MAX_BYTES
+from carbrand.photos.photo import UnreadablePhoto
 from carbrand.release.registry.find import find_model
 
-STDIN = "-"
-# Links may point there too.
-OWN_PHOTOS = (Path("Datasets/train"), Path("Datasets/test"))
-# At least two letters: `C://` is a drive of Windows.
-_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]+://|data:)", re.IGNORECASE)
+if TYPE_CHECKING:
+    from carbrand.model.classifier import Classifier
 
 
 def add(commands: Any) -> None:
@@ -34,147 +29,131 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "predict",
         help="predict the brands of photos",
-        description="Print the probabilities of the brands of photos. Exit status: 0 done, 2 if a "
-        "photo could not be read (the others are predicted nevertheless).",
+        description="Print the probabilities of the brands of photos, write a table, or sort the "
+        "photos. Exit status: 0 done, 2 if a photo could not be read (the others are predicted "
+        "nevertheless).",
     )
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="photo or folder, or - for a photo on stdin"
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="photo, folder or quoted pattern ('photos/**/*.jpg'), or - for a photo on stdin",
+    )
+    parser.add_argument(
+        "--from", dest="listed_in", metavar="FILE", help="a list of paths, one per line; - is stdin"
     )
     add_model(parser)
     parser.add_argument("--top", type=positive, metavar="K", help="only the K most probable")
-    parser.add_argument("--json", action="store_true", help="print JSON with one record per photo")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print JSON with one record per photo")
+    output.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="write a row per photo; killed, the same command goes on where it was",
+    )
+    parser.add_argument(
+        "--sort", type=Path, metavar="FOLDER", help="put links to the photos in folders by brand"
+    )
+    parser.add_argument("--copy", action="store_true", help="with --sort: copies in place of links")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line or a record per photo, and the unreadable ones at the end."""
-    found = find_photos(arguments.paths)  # before anything heavy is imported
+    """Predict the photos, and name the unreadable ones at the end."""
+    _check_options(arguments)
+    # Before anything heavy is imported.
+    found = find_photos(arguments.paths, arguments.listed_in)
     if not found.photos:
         raise UserError(*found.left_out)
     from carbrand.model.classifier import Classifier
 
-    classifier = Classifier(find_model(arguments.model, Path(), MODEL))
-    unreadable: list[UnreadablePhoto] = []
-    predicted = track(
-        classifier.predict(found.photos, unreadable, found.read), "Predicting", len(found.photos)
-    )
-    records = (
-        {"path": path, **describe(prediction, classifier.brands, arguments.top)}
-        for path, prediction in predicted
-    )
-    if arguments.json:
-        print_json(list(records))
+    model = find_model(arguments.model, Path(), MODEL)
+    classifier = Classifier(model)
+    if arguments.csv or arguments.sort:
+        problems = _write(arguments, found, model, classifier)
     else:
-        for record in records:
-            print_line(_as_text(record))
+        problems = _print(arguments, found, classifier)
     # One bad photo among a thousand does not cost the others.
-    problems = [*found.left_out, *(describe_unreadable(error) for error in unreadable)]
-    if problems:
-        raise UserError(*problems)
+    if found.left_out or problems:
+        raise UserError(*found.left_out, *problems)
     return DONE
 
 
-@dataclass
-class Found:
-    """photos: paths to predict, in order. read: contents of stdin. left_out: messages."""
+def _check_options(arguments: argparse.Namespace) -> None:
+    if arguments.copy and not arguments.sort:
+        raise UserError("--copy says how --sort sorts. Give --sort FOLDER too.")
+    if (arguments.csv or arguments.sort) and (arguments.top or arguments.json):
+        raise UserError("--top and --json are for what is printed. Leave them out.")
+    if arguments.sort and "-" in arguments.paths:
+        raise UserError("--sort needs files, and `-` is none. Give the file.")
+    if arguments.csv:
+        from carbrand.commands.many_photos.predictions_table import check_place
 
-    photos: list[str] = field(default_factory=list)
-    read: dict[str, bytes] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
-
-
-def find_photos(arguments: Sequence[str]) -> Found:
-    """The given files, and the files in the given folders that are named like photos, sorted.
-
-    Raises UserError with a line for every argument without photos.
-    """
-    problems = [problem for text in arguments if (problem := _find_problem(text))]
-    if arguments.count(STDIN) > 1:
-        problems.append("`-` is given twice, but there is one standard input. Give it once.")
-    found = Found()
-    folders = [Path(text) for text in arguments if text.strip(" -") and Path(text).is_dir()]
-    for text in arguments:
-        if Path(text) in folders:
-            problems += _add_folder(Path(text), (*folders, *OWN_PHOTOS), found)
-        else:
-            found.photos.append(text if text == STDIN else Path(text).as_posix())
-    if problems:
-        raise UserError(*problems)
-    if STDIN in arguments:
-        found.read[STDIN] = _read_stdin()
-    return found
+        check_place(arguments.csv)
+    if arguments.sort:
+        check_folder(arguments.sort)
 
 
-def _find_problem(text: str) -> str:
-    """The problem with an argument that is neither a file nor a folder; otherwise empty."""
-    if text == STDIN or (text and Path(text).exists()):
-        return ""
-    if not text.strip():
-        return "A path is empty. Give photos or folders of photos."
-    if _ADDRESS.match(text):
-        return f"{text} is a URL, which is not supported. Download the photo and give the file."
-    state = refusal_reason(text, None)
-    return (
-        f"{text} {f'is {state}' if state else 'does not exist'}. Give photos or folders of photos."
-    )
+def _print(arguments: argparse.Namespace, found: Found, classifier: Classifier) -> list[str]:
+    """Print a line or a record per photo; returns a message for each unreadable one."""
+    from carbrand.model.classifier import describe
+
+    problems: list[str] = []
+
+    def records() -> Iterator[dict[str, Any]]:
+        outcomes = classifier.predict_each(found.photos, found.read)
+        for path, outcome in track(outcomes, "Predicting", len(found.photos)):
+            if isinstance(outcome, UnreadablePhoto):
+                problems.append(describe_unreadable(outcome))
+            else:
+                yield {"path": path, **describe(outcome, classifier.brands, arguments.top)}
+
+    if arguments.json:
+        print_json(list(records()))
+    else:
+        for record in records():
+            print_line(_as_text(record))
+    return problems
 
 
-def _add_folder(folder: Path, links_may_lead_to: Sequence[Path], found: Found) -> list[str]:
-    """Add the folder's files that are named like photos, also of unsupported formats.
+def _write(
+    arguments: argparse.Namespace, found: Found, model: Path, classifier: Classifier
+) -> list[str]:
+    """Write the table, and sort the photos; returns a message if some are unreadable."""
+    from carbrand.commands.many_photos.predictions_table import key_of, predictions_table
 
-    Returns the problem if there are none.
-    """
-    files = find_files(folder, "")
-    named = [file.path for file in files if _is_named_like_any_photo(file)]
-    unfit = find_refused(folder, links_may_lead_to)
-    # Files with other names are ignored, wherever they link to.
-    others = {file.path for file in files} - set(named)
-    refused = {path: reason for path, reason in unfit.items() if path not in others}
-    if not (named or refused):
-        return [f"{folder} has no photos ({', '.join(sorted(SUFFIXES))})."]
-    found.photos += [path for path in named if path not in refused]
-    found.left_out += describe_refused(refused)
-    _note_others(folder, [file for file in files if not _is_named_like_any_photo(file)])
-    return []
-
-
-def _is_named_like_any_photo(file: FoundFile) -> bool:
-    # A file named .heic may be a JPEG: the content decides.
-    return file.has_photo_suffix or file.has_unsupported_suffix
-
-
-def _note_others(folder: Path, files: Iterable[FoundFile]) -> None:
-    """Note which files are ignored, since photos may have other names."""
-    endings = [file.suffix or "no ending" for file in files if not file.is_hidden]
-    if endings:
-        many = count(len(endings), "file")
-        listed = ", ".join(sorted(set(endings))[:5])
-        print_note(f"note: {folder}: ignored {many} not named like photos ({listed}).")
-
-
-def _read_stdin() -> bytes:
-    """The content of stdin. Raises UserError if it is a terminal."""
-    if sys.stdin is None or sys.stdin.isatty():
-        raise UserError("`-` reads a photo from a pipe: `carbrand predict - < photo.jpg`.")
-    # One byte more than allowed shows that it is too large.
-    data = sys.stdin.buffer.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise UserError(
-            f"The data on stdin is larger than {MAX_BYTES // 1_000_000} MB. Pipe one photo."
+    brands, total = classifier.brands, len(found.photos)
+    with ExitStack() as stack:
+        # Sorted are the photos of a table: after a kill, those of --csv are not predicted again.
+        path = arguments.csv or Path(stack.enter_context(tempfile.TemporaryDirectory()), "all.csv")
+        table = stack.enter_context(
+            predictions_table(path, key_of(model), brands, found.photos, found.read)
         )
-    return data
-
-
-def note_ignored(found: Found, unreadable: Sequence[UnreadablePhoto]) -> None:
-    """Print a note for each photo that is left out, and for each that cannot be read."""
-    for problem in [*found.left_out, *map(describe_unreadable, unreadable)]:
-        print_note(f"note: ignored: {problem}")
-
-
-def describe_unreadable(error: UnreadablePhoto) -> str:
-    if error.path == STDIN:
-        return f"The data on stdin is not a readable photo ({error.reason}). Pipe one photo."
-    return str(error)
+        if table.done:
+            print_note(f"note: {table.done:,} of {count(total, 'photo')} were predicted before.")
+        rest = found.photos[table.done :]
+        outcomes = classifier.predict_each(rest, found.read)
+        for photo, outcome in track(outcomes, "Predicting", len(rest)):
+            table.add(photo, outcome)
+        folders = arguments.sort and stack.enter_context(
+            brand_folders(arguments.sort, brands, arguments.copy)
+        )
+        places: Counter[str] = Counter()
+        for row in table.rows():
+            unknown = row["unknown"] == "True"
+            place = name_unknown(brands) if unknown else row["predicted"]
+            places[place] += 1
+            if folders and place:
+                folders.place(row["path"], place)
+    unreadable = places.pop("", 0)
+    by_place = ", ".join(f"{name} {many:,}" for name, many in sorted(places.items()))
+    written = ", ".join(str(path) for path in (arguments.csv, arguments.sort) if path)
+    print_line(f"{count(total - unreadable, 'photo')} predicted ({by_place or 'none'}): {written}")
+    if not unreadable:
+        return []
+    where = f"the column `error` of {arguments.csv} says" if arguments.csv else "--csv FILE writes"
+    return [f"{count(unreadable, 'photo')} could not be read; {where} why."]
 
 
 def _as_text(record: dict[str, Any]) -> str:

@@ -10,9 +10,12 @@ from carbrand.network.backbones import IMAGENET, check_weights
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_file
 from carbrand.node.terminal import print_note
+from carbrand.node.wording import count
 from carbrand.photos.corrections import HEADER as CORRECTIONS_HEADER
+from carbrand.photos.decode import heif_file
 from carbrand.photos.folders.links import describe_refused, find_refused
 from carbrand.photos.manifest import mark_refused
+from carbrand.photos.photo import UNREAD_HEIC
 from carbrand.pipeline.locks import TEMPORARY, alone
 
 DATASETS = Path("Datasets")
@@ -62,6 +65,17 @@ def check_files() -> None:
         with alone(TEMPORARY):
             mark_refused(MANIFEST, unfit, FOLDERS)
         raise UserError(*describe_refused(dict(sorted(unfit.items()))))
+
+
+def note_unread_heic() -> None:
+    """Print a note if the last run left out HEIC photos that can be read now: DVC does not know."""
+    if heif_file.IS_READ and MANIFEST.exists():
+        unread = MANIFEST.read_bytes().count(UNREAD_HEIC.encode())
+        if unread:
+            print_note(
+                f"note: {count(unread, 'HEIC photo')} could not be read at the last check, but can "
+                f"be now: `dvc repro --single-item --force validate`, then run this again."
+            )
 
 
 def check_own_weights(backbone: str, weights: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from carbrand.commands.drift import MANIFEST, read_vectors
+from carbrand.commands.many_photos.found_photos import find_photos, note_ignored
 from carbrand.commands.options import MODEL, add_model, positive
-from carbrand.commands.predict import find_photos, note_ignored
 from carbrand.node.errors import DONE, UserError
 from carbrand.node.files.atomic import atomic_file, write_atomically
 from carbrand.node.files.table import write_table

@@ -6,17 +6,19 @@ the same file and the same preprocessing.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
 
+from carbrand.model.given_photos import Photo, open_given, separate
 from carbrand.model.heatmap import class_activation_map
 from carbrand.model.model_file import NotAModel, read_metadata, read_rules
 from carbrand.network.inference.engines import open_engine
@@ -37,9 +39,9 @@ class Prediction:
 
     probabilities (brands,) float32, adding up to 1: the mean over the model's test views. Of the
     unchanged view: vector (d,) float32, the input of the head; heatmap (h, w) float32 in 0…1, the
-    evidence for the predicted brand over the model's square input; unknown_score, how unlike the
-    training photos it is, with `unknown` above 1. brand_set: holds the right brand with the
-    promised chance, the most probable first.
+    evidence for the predicted brand over the model's square input, or (0, 0) without heat maps;
+    unknown_score, how unlike the training photos it is, with `unknown` above 1. brand_set: holds
+    the right brand with the promised chance, the most probable first.
 
     A model without these rules gives no score, calls nothing unknown, and its sets are empty.
     """
@@ -56,11 +58,19 @@ class Prediction:
         return self.unknown_score is not None and self.unknown_score > 1.0
 
 
-class Classifier:
-    """A loaded model.h5."""
+Given = TypeVar("Given", bound=Photo)
+_NO_MAP = np.empty((0, 0), np.float32)
 
-    def __init__(self, path: Path) -> None:
-        """Load the file. Raises UserError unless this project wrote it."""
+
+class Classifier:
+    """A loaded model.h5. Thread-safe."""
+
+    def __init__(self, path: str | os.PathLike[str], heatmaps: bool = False) -> None:
+        """Load the file. Raises UserError unless this project wrote it.
+
+        heatmaps: whether predictions have them; they take time.
+        """
+        path = Path(path)
         metadata = read_metadata(path)
         self.brands: list[str] = metadata["brands"]
         self.size_px: int = metadata["size_px"]
@@ -71,9 +81,9 @@ class Classifier:
         self.held_out = HeldOutScore.from_json(held_out) if held_out else None
         network = _read_network(path, (self.size_px, self.size_px, 3), len(self.brands))
         head, pools = network.layers["head"], _pools(network)
-        maps = pools[0].inputs[0]
+        maps = [pools[0].inputs[0]] if heatmaps else []
         try:
-            self._network = open_engine("auto", network, [maps, *head.inputs, head.name])
+            self._network = open_engine("auto", network, [*head.inputs, head.name, *maps])
         except NotANetwork:
             raise NotAModel(path) from None
         self.unknown_rule, self.set_rule = read_rules(path, head.weights["kernel"].shape[0])
@@ -86,57 +96,76 @@ class Classifier:
 
     def predict(
         self,
-        paths: Iterable[str],
+        photos: Iterable[Given] | Given,
         unreadable: list[UnreadablePhoto] | None = None,
-        read: Mapping[str, bytes] | None = None,
-    ) -> Iterator[tuple[str, Prediction]]:
-        """Each path with its prediction, in order. read: contents of files that were read before.
+    ) -> Iterator[tuple[Given, Prediction]]:
+        """Each photo with its prediction, in order; one or many (see `given_photos.separate`).
 
         An unreadable photo is appended to `unreadable` and skipped; without that list it raises
         UnreadablePhoto.
         """
-        done: deque[str] = deque()
+        for photo, outcome in self.predict_each(photos):
+            if isinstance(outcome, Prediction):
+                yield photo, outcome
+            elif unreadable is None:
+                raise outcome
+            else:
+                unreadable.append(outcome)
+
+    def predict_each(
+        self,
+        photos: Iterable[Given] | Given,
+        read: Mapping[str, bytes] | None = None,
+    ) -> Iterator[tuple[Given, Prediction | UnreadablePhoto]]:
+        """Each photo with its prediction, or with why it cannot be read, in order, as a stream.
+
+        read: contents of files that were read before.
+        """
+        waiting: deque[tuple[Any, UnreadablePhoto | None]] = deque()
         views = TEST_VIEWS[self.test_views]
         load = partial(self._load_views, read=read or {})
 
         def every_view() -> Iterator[np.ndarray]:
-            for path, loaded in prefetch_map(load, paths, ahead=2 * usable_cores()):
-                if isinstance(loaded, UnreadablePhoto):
-                    if unreadable is None:
-                        raise loaded
-                    unreadable.append(loaded)
-                else:
-                    done.append(path)
-                    yield from loaded
+            given = separate(photos)[0]
+            for photo, loaded, error in prefetch_map(load, given, ahead=2 * usable_cores()):
+                waiting.append((photo, error))
+                yield from loaded
 
         outputs = self._network(every_view())
         for first in outputs:
-            path = done.popleft()
-            yield path, self._combine_views([first, *islice(outputs, views - 1)])
+            seen = [first, *islice(outputs, views - 1)]
+            photo, error = waiting.popleft()
+            yield photo, error or self._combine_views(seen)
 
     def predict_photo(self, photo: Image.Image) -> Prediction:
-        """The prediction for a photo of `open_photo`. Thread-safe."""
+        """The prediction for a photo of `open_photo`."""
         return self._combine_views(list(self._network(self._make_views(photo))))
 
     def _load_views(
-        self, path: str, read: Mapping[str, bytes]
-    ) -> tuple[str, np.ndarray | UnreadablePhoto]:
-        """The views of a photo."""
+        self, photo: Photo, read: Mapping[str, bytes]
+    ) -> tuple[Photo, np.ndarray, UnreadablePhoto | None]:
+        """The photo, its views, and why it cannot be read.
+
+        The views of an unreadable one are black: it takes its turn, and nothing piles up behind it.
+        """
+        data = read.get(photo) if isinstance(photo, str) else None
         try:
-            photo = open_photo(path, read.get(path))
+            opened = open_given(photo) if data is None else open_photo(str(photo), data)
         except UnreadablePhoto as error:
-            return path, error
-        return path, self._make_views(photo)
+            black = np.zeros((TEST_VIEWS[self.test_views], self.size_px, self.size_px, 3), np.uint8)
+            return photo, black, error.without_frames()
+        return photo, self._make_views(opened), None
 
     def _make_views(self, photo: Image.Image) -> np.ndarray:
         """The views of a photo, (views, s, s, 3) uint8."""
         return make_test_views(photo, self.size_px, self.resize, self.test_views)
 
     def _combine_views(self, outputs: Sequence[tuple[np.ndarray, ...]]) -> Prediction:
-        """outputs: (maps, vector, probabilities) of each view, the unchanged one first."""
-        maps, vector, _ = outputs[0]
-        probabilities = np.stack([output[2] for output in outputs]).mean(axis=0)
-        heatmap = class_activation_map(maps, self._map_weights[:, probabilities.argmax()])
+        """outputs: (vector, probabilities[, maps]) of each view, the unchanged one first."""
+        vector, _, *maps = outputs[0]
+        probabilities = np.stack([output[1] for output in outputs]).mean(axis=0)
+        weights = self._map_weights[:, probabilities.argmax()]
+        heatmap = class_activation_map(maps[0], weights) if maps else _NO_MAP
         rounded = np.round(probabilities.astype(np.float64), PROBABILITY_DECIMALS)
         score = None
         if self.unknown_rule:

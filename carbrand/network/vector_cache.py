@@ -21,7 +21,7 @@ import numpy as np
 from carbrand.node.origin import version_of
 
 # Packages whose versions may change the bits of a vector.
-_PACKAGES = ("keras", "numpy", "openvino", "pillow", "tensorflow")
+_PACKAGES = ("keras", "numpy", "openvino", "pillow", "pillow-heif", "tensorflow")
 # Beyond this the oldest entries are evicted: some 100,000 photos of 4 views.
 MAX_BYTES = 4_000_000_000
 # Entries per transaction.

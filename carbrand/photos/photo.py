@@ -12,6 +12,7 @@ import re
 import struct
 import warnings
 import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import cast
 
@@ -30,6 +31,7 @@ from carbrand.photos.decode.damage import ends_in_padding, find_damage, is_cut_o
 from carbrand.photos.decode.deep_grey import scale_deep_grey
 from carbrand.photos.decode.exif import TRANSPOSITIONS, Tags, read_tags
 from carbrand.photos.decode.formats import (
+    HEIC,
     SUFFIXES_OF,
     describe_other_file,
     has_more_frames,
@@ -37,24 +39,27 @@ from carbrand.photos.decode.formats import (
     is_truncated,
     name_unsupported_format,
 )
+from carbrand.photos.decode.heif_file import open_heif
 from carbrand.photos.decode.jpeg_file import read_jpeg
 from carbrand.photos.decode.png_file import without_colour_chunks
 from carbrand.photos.decode.transparency import composite_on_white
+from carbrand.photos.manifest import Row
 from carbrand.photos.photo_limits import MAX_BYTES, MAX_PIXELS, bits_per_channel, too_large_reason
 from carbrand.photos.resizing import ResizePolicy, resize
 
 # An allow-list: Pillow would start Ghostscript for EPS data in a file named .jpg. The classes are
 # called directly, because Image.open hides why a file cannot be identified, and fails on phone
 # photos (MPO) whose second picture is invalid, although only the first is needed.
-_READERS: dict[str, type[ImageFile.ImageFile]] = {
+_READERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "JPEG": JpegImageFile,
     "PNG": PngImageFile,
     "WEBP": WebPImageFile,
     "BMP": BmpImageFile,
     "GIF": GifImageFile,
     "TIFF": TiffImageFile,
+    "HEIF": open_heif,
 }
-FORMATS = tuple(_READERS)
+FORMATS = tuple(SUFFIXES_OF)
 SUFFIXES = frozenset(suffix for suffixes in SUFFIXES_OF.values() for suffix in suffixes)
 # Codes of unusual properties, in the order of `info["oddities"]`.
 ODDITIES = (
@@ -64,6 +69,7 @@ ODDITIES = (
 # Codes of why a file cannot be read.
 PROBLEMS = ("unreadable", "truncated", "unsupported_format", "too_large")
 
+UNREAD_HEIC = "HEIC, which is not supported: pip install '.[heic]', or convert it to JPEG"
 CUT_OFF = "truncated: the rest of the picture is missing"
 
 # Pillow's messages about variants of a format that it does not support.
@@ -74,7 +80,7 @@ _UNSUPPORTED_VARIANT = re.compile(
 _IN_DVC_CACHE = re.compile(r"/[0-9a-f]{2}/[0-9a-f]{30}$")
 
 _DECODERS_RAISE = (
-    *(OSError, ValueError, SyntaxError, TypeError, AttributeError, RuntimeError),
+    *(OSError, ValueError, SyntaxError, TypeError, AttributeError, RuntimeError, ImportError),
     *(
         LookupError,
         ArithmeticError,
@@ -98,6 +104,11 @@ class UnreadablePhoto(UserError):
         self.path = str(path)
         self.reason = reason
         self.code = code
+
+    def without_frames(self) -> UnreadablePhoto:
+        """Itself, to be kept: its traceback and context would hold the bytes of the file."""
+        self.__traceback__ = self.__context__ = None
+        return self
 
 
 def read_file(path: Path | str) -> bytes:
@@ -160,6 +171,7 @@ def _identify(path: Path | str, data: bytes) -> str:
     unsupported = name_unsupported_format(path, data)
     if unsupported:
         reason = f"{unsupported}, which is not supported: convert it to JPEG"
+        reason = UNREAD_HEIC if unsupported == HEIC else reason
         raise UnreadablePhoto(path, reason, "unsupported_format")
     format = identify(data)
     if not format:
@@ -266,7 +278,7 @@ def _unchanged(photo: Image.Image) -> Image.Image:
 
 
 def _is_animated(photo: ImageFile.ImageFile, data: bytes, format: str) -> bool:
-    if format in ("PNG", "WEBP"):  # known from the header
+    if format in ("PNG", "WEBP", "HEIF"):  # known from the header
         return bool(getattr(photo, "is_animated", False))
     return has_more_frames(data, format)
 
@@ -274,3 +286,8 @@ def _is_animated(photo: ImageFile.ImageFile, data: bytes, format: str) -> bool:
 def read_photo(path: Path | str, size_px: int, policy: ResizePolicy) -> np.ndarray:
     """Decode and resize: (size_px, size_px, 3) uint8 RGB. Raises UnreadablePhoto."""
     return np.asarray(resize(open_photo(path), size_px, policy))
+
+
+def other_decoders(rows: Iterable[Row]) -> tuple[str, ...]:
+    """The packages besides Pillow that decode these photos: another version gives other pixels."""
+    return ("pillow-heif",) if any(row.format == "HEIF" for row in rows) else ()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from PIL import ImageFile
 
 from carbrand.photos.decode.formats import tiff_directory
+from carbrand.photos.decode.heif_file import largest_picture
 from carbrand.photos.decode.jpeg_file import JpegFile
 
 # Checked before decoding. At most 8 bytes of memory per pixel.
 MAX_PIXELS = 100_000_000
-# libwebp holds four copies while decoding: 16 bytes per pixel.
-MAX_PIXELS_WEBP = 50_000_000
+# libwebp holds four copies while decoding: 16 bytes per pixel. libheif takes 2 to 3 s for the 48
+# megapixels of a phone.
+MAX_PIXELS_WEBP = MAX_PIXELS_HEIF = 50_000_000
 # libjpeg holds all coefficients of a JPEG of several scans, and the damage check decodes CMYK at
 # full size: 11 bytes per pixel, 17 for both.
 MAX_PIXELS_IN_SCANS = MAX_PIXELS_FOR_PRINT = 60_000_000
@@ -49,12 +51,16 @@ def too_large_reason(
         across, down = (tiff_directory(data).first(tag) for tag in _TILE)
         if across * down > MAX_PIXELS:
             return f"tiles of {across}x{down} pixels"
+    if photo.format == "HEIF":
+        across, down = largest_picture(data)
+        if across * down > MAX_PIXELS_HEIF:
+            return f"a part of {across}x{down} pixels"
     return ""
 
 
 def _max_pixels(data: bytes, photo: ImageFile.ImageFile, jpeg: JpegFile | None) -> tuple[int, str]:
     """The maximum number of pixels for this kind of photo, and its kind in words."""
-    if photo.format == "WEBP":
+    if photo.format in ("WEBP", "HEIF"):
         return MAX_PIXELS_WEBP, ""
     if jpeg is None:
         return _max_pixels_unpacked(data, photo)

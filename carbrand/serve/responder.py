@@ -35,7 +35,7 @@ class Responder:
 
         log: where photos that got a response are logged.
         """
-        self._classifier = Classifier(model)
+        self._classifier = Classifier(model, heatmaps=True)
         self._log = log
         self._palette, self._opacity = _colours()
         size = (self._classifier.size_px, self._classifier.size_px)

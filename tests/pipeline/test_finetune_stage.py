@@ -91,7 +91,7 @@ def test_the_tuned_model_ships_and_every_reader_says_so(tuned):
 def test_plain_keras_gives_the_digits_of_the_pipeline(tuned, monkeypatch):
     monkeypatch.chdir(tuned)
     photo = sorted(Path("Datasets/test").glob("*/*"))[0].as_posix()
-    classifier = Classifier(Path("artifacts/finetune/model.h5"))
+    classifier = Classifier(Path("artifacts/finetune/model.h5"), heatmaps=True)
     assert classifier.size_px == 40
     ((_, prediction),) = classifier.predict([photo])
     code = (

@@ -101,7 +101,7 @@ def test_the_heat_map_over_the_grey_photo_is_the_picture_of_the_report(project, 
     small = photo.resize((224, 224))
     laid_over = small.convert("L").convert("RGBA")
     laid_over.alpha_composite(Image.open(io.BytesIO(png)).convert("RGBA"))
-    classifier = Classifier(project / MODEL)
+    classifier = Classifier(project / MODEL, heatmaps=True)
     prediction = classifier.predict_photo(photo)
     heat = align_with_photo(prediction.heatmap, *photo.size, classifier.resize)
     expected = heat_overlay(small, heat)
@@ -163,7 +163,7 @@ def claims_to_be(width: int, height: int) -> bytes:
         (b"", 400, "has no photo"),
         (b"not a photo", 415, "none of JPEG, PNG"),
         (b"%PDF-1.7 " * 20, 415, "PDF"),
-        (b"\x00\x00\x00\x18ftypheic" + bytes(40), 415, "HEIC"),
+        (b"\x00\x00\x00\x18ftypavif" + bytes(40), 415, "AVIF"),
         (a_photo()[:400], 422, "truncated after 400 bytes"),
         (claims_to_be(MAX_PIXELS // 1000, 1001), 422, "at most 50,000,000"),
     ],

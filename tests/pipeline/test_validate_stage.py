@@ -366,7 +366,7 @@ SAVE = {
     ),
     "truncated": save_cut,
     "unreadable": lambda path: path.write_text("I am no photo"),
-    "unsupported_format": lambda path: path.write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 40),
+    "unsupported_format": lambda path: path.write_bytes(b"\0\0\0\x18ftypavif" + b"\0" * 40),
 }
 
 

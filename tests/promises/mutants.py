@@ -1012,7 +1012,7 @@ MUTANTS = (
     Mutant(
         "prediction",
         "photos in formats that are not read are passed over in silence",
-        "carbrand/commands/predict.py",
+        "carbrand/commands/many_photos/found_photos.py",
         "    return file.has_photo_suffix or file.has_unsupported_suffix\n",
         "    return file.has_photo_suffix\n",
         _test("predict", "photos_that_are_not_read_are_named_beside_those_that_are"),

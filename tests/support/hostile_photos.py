@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageChops, ImageCms
 
+from carbrand.photos.decode.heif_file import IS_READ as HEIC_IS_READ
+
 Colour = tuple[int, int, int]
 # Upper left, upper right, lower left, lower right.
 QUARTERS: tuple[Colour, ...] = ((208, 48, 48), (32, 160, 64), (48, 64, 208), (224, 208, 64))
@@ -805,7 +807,9 @@ def _unsupported() -> Iterator[_Draft]:
         "qoi": b"qoif" + struct.pack(">IIBB", 1, 1, 3, 0) + b"\xc0" + b"\0" * 7 + b"\x01",
         "xcf": b"gimp xcf file\0" + b"\0" * 20,
     }.items():
-        codes = ("unsupported_format",)
+        # The extra `heic` reads the format, but not a file that is its first bytes alone.
+        is_read = HEIC_IS_READ and suffix in ("heic", "heif")
+        codes = ("unreadable",) if is_read else ("unsupported_format",)
         if suffix != "pdf":  # which nobody takes for a photo by its name
             yield _Draft("unsupported", f"right.{suffix}", data, codes)
         yield _Draft("unsupported", f"{suffix}.jpg", data, codes)

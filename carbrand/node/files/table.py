@@ -9,9 +9,10 @@ escaped. Other readers, such as DVC's plots, see a brand `=x` as `'=x`.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 # Full-width signs too, which East Asian spreadsheets treat the same.
@@ -47,6 +48,29 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             }
             for row in reader
         ]
+
+
+def format_row(cells: Iterable[object]) -> bytes:
+    """One row of a table that is written row by row, with its line end.
+
+    Like `write_table`, but quotes for a carriage return are in its row only.
+    """
+    row, text = [_to_cell(str(cell)) for cell in cells], io.StringIO(newline="")
+    odd = any("\r" in cell for cell in row)
+    writer = csv.writer(
+        text, lineterminator="\n", quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
+    )
+    writer.writerow(row)
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def read_stream(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a table one after the other, as column name → cell."""
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        reader = csv.reader(file)
+        header = [_from_cell(cell) for cell in next(reader)]
+        for row in reader:
+            yield dict(zip(header, map(_from_cell, row), strict=True))
 
 
 def _to_cell(text: str) -> str:

@@ -6,17 +6,19 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from carbrand.photos.decode import heif_file
+from carbrand.photos.decode.heif_file import HEIC_SUFFIXES
 from carbrand.photos.decode.jpeg_file import read_jpeg
 
 # Supported formats, by Pillow's names, and their suffixes.
-SUFFIXES_OF = {
+SUFFIXES_OF: dict[str, tuple[str, ...]] = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),  # an MPO is a JPEG followed by more
     "PNG": (".png", ".apng"),
     "WEBP": (".webp",),
     "BMP": (".bmp",),
     "GIF": (".gif",),
     "TIFF": (".tif", ".tiff"),
-}
+} | ({"HEIF": HEIC_SUFFIXES} if heif_file.IS_READ else {})
 RAW_SUFFIXES = frozenset(
     {
         *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mef"),
@@ -27,9 +29,10 @@ RAW_SUFFIXES = frozenset(
 # Suffixes of image formats that are not supported.
 UNSUPPORTED_SUFFIXES = RAW_SUFFIXES | frozenset(
     {
-        *(".avif", ".dds", ".djvu", ".eps", ".exr", ".hdr", ".heic", ".heif", ".hif", ".icns"),
-        *(".ico", ".j2k", ".jp2", ".jpf", ".jpx", ".jxl", ".jxr", ".pbm", ".pcx", ".pgm", ".pnm"),
-        *(".ppm", ".ps", ".psb", ".psd", ".qoi", ".svg", ".tga", ".xcf"),
+        *(() if heif_file.IS_READ else HEIC_SUFFIXES),
+        *(".avif", ".dds", ".djvu", ".eps", ".exr", ".hdr", ".icns", ".ico", ".j2k"),
+        *(".jp2", ".jpf", ".jpx", ".jxl", ".jxr", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".ps"),
+        *(".psb", ".psd", ".qoi", ".svg", ".tga", ".xcf"),
     }
 )
 
@@ -81,12 +84,16 @@ _NO_PICTURES = (
 # Brands of ISO base media files (ISO/IEC 14496-12).
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
+# What phones call the format that Pillow calls HEIF.
+HEIC = "HEIC"
 
 
 def identify(data: bytes) -> str:
     """The format of a file (a key of SUFFIXES_OF), or an empty string."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
+    if heif_file.IS_READ and data[4:8] == b"ftyp" and _name_iso_media(data) == HEIC:
+        return "HEIF"
     return next((name for name, starts in _STARTS.items() if data.startswith(starts)), "")
 
 
@@ -146,6 +153,8 @@ def is_truncated(data: bytes, format: str = "") -> bool:
         return not _walk_gif(data)[1]
     if format == "TIFF":
         return _tiff_is_truncated(data)
+    if format == "HEIF":
+        return heif_file.is_cut(data)
     starts = [start for group in _STARTS.values() for start in group] + [b"RIFF"]
     return any(0 < len(data) < len(start) and start.startswith(data) for start in starts)
 
@@ -169,7 +178,7 @@ def _name_iso_media(data: bytes) -> str:
         return "a camera raw"
     if brands & _AVIF_BRANDS:
         return "AVIF"
-    return "HEIC" if brands & _HEIF_BRANDS else "a video (MP4 or MOV)"
+    return HEIC if brands & _HEIF_BRANDS else "a video (MP4 or MOV)"
 
 
 def _is_tga_header(data: bytes) -> bool:

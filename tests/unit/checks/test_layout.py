@@ -42,7 +42,7 @@ def test_a_folder_inside_a_brand_belongs_to_the_brand(folders):
 
 @pytest.mark.parametrize(
     ("name", "unsupported"),
-    [("asta/a.HEIC", True), ("asta/.a.heic", False), ("a.heic", False), ("asta/a.jpg", False)],
+    [("asta/a.AVIF", True), ("asta/.a.avif", False), ("a.avif", False), ("asta/a.jpg", False)],
 )
 def test_photos_of_formats_that_are_not_read_are_told_from_other_files(folders, name, unsupported):
     (folders["test"] / name).write_bytes(b"x")
@@ -227,10 +227,10 @@ def test_a_brand_may_be_called_train(tmp_path, inside):
     ("names", "said"),
     [
         (
-            ["1.HEIC", "2.heic", ".DS_Store"],
-            " (but 2 photos in an unsupported format, .heic: save as JPEG or PNG).",
+            ["1.AVIF", "2.avif", ".DS_Store"],
+            " (but 2 photos in an unsupported format, .avif: save as JPEG or PNG).",
         ),
-        (["1.heic", "a.txt", "b"], " (but 3 files that are not photos: .heic, .txt, no suffix)."),
+        (["1.avif", "a.txt", "b"], " (but 3 files that are not photos: .avif, .txt, no suffix)."),
         (["photos.zip", "a.txt"], " (but photos.zip: unpack it)."),
         ([".DS_Store"], ". Add some"),
     ],

@@ -53,7 +53,7 @@ def test_predictions_are_what_the_files_network_says(tmp_path, backbone, photos,
 
 
 def predict(path: Path, photos: list[str]):
-    return [prediction for _, prediction in Classifier(path).predict(photos)]
+    return [prediction for _, prediction in Classifier(path, heatmaps=True).predict(photos)]
 
 
 def test_the_temperature_divides_the_logits_inside_the_file(tmp_path, backbone, photos):
@@ -104,7 +104,7 @@ def test_an_unreadable_photo_shifts_no_views(tmp_path, backbone, photos, kind):
 def test_a_prediction_has_a_vector_and_a_heat_map(tmp_path, backbone, photos, pooling):
     """The map is what the head makes of the last maps alone, whatever else is pooled."""
     path = save_model(tmp_path / "m.h5", backbone, pooling)
-    prediction = next(Classifier(path).predict(photos))[1]
+    prediction = next(Classifier(path, heatmaps=True).predict(photos))[1]
     photo = read_photo(photos[0], MODEL_PX, "pad")[None]
     maps = backbone.predict(photo, verbose=0)[0]
     vector = add_pooling(backbone, pooling, LEVELS)[0].predict(photo, verbose=0)[0]

@@ -91,7 +91,8 @@ def test_an_application_works_from_photo_to_prediction(name: str, tmp_path: Path
     # Opened by Keras alone, and by our own command.
     opened = keras.models.load_model(tmp_path / "model.h5")
     Image.fromarray(photos[0]).save(tmp_path / "photo.png")
-    ((_, prediction),) = Classifier(tmp_path / "model.h5").predict([str(tmp_path / "photo.png")])
+    classifier = Classifier(tmp_path / "model.h5", heatmaps=True)
+    ((_, prediction),) = classifier.predict(tmp_path / "photo.png")
     expected = np.asarray(opened(photos[:1], training=False))[0]
     np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-4)
     assert prediction.heatmap.shape == maps.shape[1:3]

@@ -86,7 +86,7 @@ def test_both_engines_agree_and_the_export_is_kept(
 def test_a_model_of_such_layers_predicts(tmp_path: Path) -> None:
     path = model_of(tmp_path)
     draw_photo((200, 30, 30), 1).save(tmp_path / "photo.png")
-    ((_, prediction),) = Classifier(path).predict([str(tmp_path / "photo.png")])
+    ((_, prediction),) = Classifier(path, heatmaps=True).predict([str(tmp_path / "photo.png")])
     assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-5)
     assert prediction.heatmap.shape == (16, 16)
 
