@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-# The path of the model in every revision.
-MODEL = "artifacts/finetune/model.h5"
+from carbrand.release.registry.load import MODEL as MODEL  # for the commands
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

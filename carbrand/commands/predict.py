@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carbrand.commands.many_photos.brand_folders import brand_folders, check_folder, name_unknown
+from carbrand.commands.many_photos.brand_folders import check_folder, name_unknown, sort_photos
 from carbrand.commands.many_photos.found_photos import Found, describe_unreadable, find_photos
 from carbrand.commands.options import MODEL, add_model, positive
 from carbrand.node.errors import DONE, UserError
+from carbrand.node.files.table import read_whole_rows
 from carbrand.node.progress import track
 from carbrand.node.terminal import print_json, print_line, print_note
 from carbrand.node.wording import count
@@ -87,12 +87,12 @@ def _check_options(arguments: argparse.Namespace) -> None:
         raise UserError("--top and --json are for what is printed. Leave them out.")
     if arguments.sort and "-" in arguments.paths:
         raise UserError("--sort needs files, and `-` is none. Give the file.")
-    if arguments.csv:
-        from carbrand.commands.many_photos.predictions_table import check_place
-
-        check_place(arguments.csv)
     if arguments.sort:
         check_folder(arguments.sort)
+    if arguments.csv and (arguments.csv.exists() and not arguments.csv.is_file()):
+        raise UserError(f"{arguments.csv} is not a file. Give --csv the name of a file.")
+    if arguments.csv and not arguments.csv.parent.is_dir():
+        raise UserError(f"There is no folder {arguments.csv.parent} for {arguments.csv.name}.")
 
 
 def _print(arguments: argparse.Namespace, found: Found, classifier: Classifier) -> list[str]:
@@ -121,39 +121,38 @@ def _write(
     arguments: argparse.Namespace, found: Found, model: Path, classifier: Classifier
 ) -> list[str]:
     """Write the table, and sort the photos; returns a message if some are unreadable."""
-    from carbrand.commands.many_photos.predictions_table import key_of, predictions_table
+    from carbrand.commands.many_photos.predictions_table import predictions_table
 
-    brands, total = classifier.brands, len(found.photos)
-    with ExitStack() as stack:
-        # Sorted are the photos of a table: after a kill, those of --csv are not predicted again.
-        path = arguments.csv or Path(stack.enter_context(tempfile.TemporaryDirectory()), "all.csv")
-        table = stack.enter_context(
-            predictions_table(path, key_of(model), brands, found.photos, found.read)
-        )
-        if table.done:
-            print_note(f"note: {table.done:,} of {count(total, 'photo')} were predicted before.")
-        rest = found.photos[table.done :]
-        outcomes = classifier.predict_each(rest, found.read)
-        for photo, outcome in track(outcomes, "Predicting", len(rest)):
-            table.add(photo, outcome)
-        folders = arguments.sort and stack.enter_context(
-            brand_folders(arguments.sort, brands, arguments.copy)
-        )
-        places: Counter[str] = Counter()
-        for row in table.rows():
-            unknown = row["unknown"] == "True"
-            place = name_unknown(brands) if unknown else row["predicted"]
-            places[place] += 1
-            if folders and place:
-                folders.place(row["path"], place)
-    unreadable = places.pop("", 0)
-    by_place = ", ".join(f"{name} {many:,}" for name, many in sorted(places.items()))
+    brands, counts = classifier.brands, Counter[str]()
+    with tempfile.TemporaryDirectory() as scratch:
+        path = arguments.csv or Path(scratch, "all.csv")
+        with predictions_table(path, model, brands, found.photos, found.read) as table:
+            if table.done:
+                print_note(f"note: {count(table.done, 'photo')} were predicted before.")
+            rest = found.photos[table.done :]
+            outcomes = classifier.predict_each(rest, found.read)
+            for photo, outcome in track(outcomes, "Predicting", len(rest)):
+                table.add(photo, outcome)
+            places = _places(table.part, name_unknown(brands), counts)
+            if arguments.sort:
+                sort_photos(arguments.sort, places, arguments.copy)
+            else:
+                deque(places, maxlen=0)
+    unreadable = counts.pop("", 0)
+    by_place = ", ".join(f"{name} {many:,}" for name, many in sorted(counts.items())) or "none"
     written = ", ".join(str(path) for path in (arguments.csv, arguments.sort) if path)
-    print_line(f"{count(total - unreadable, 'photo')} predicted ({by_place or 'none'}): {written}")
-    if not unreadable:
-        return []
+    print_line(f"{count(counts.total(), 'photo')} predicted ({by_place}): {written}")
     where = f"the column `error` of {arguments.csv} says" if arguments.csv else "--csv FILE writes"
-    return [f"{count(unreadable, 'photo')} could not be read; {where} why."]
+    return [f"{count(unreadable, 'photo')} could not be read; {where} why."] * (unreadable > 0)
+
+
+def _places(table: Path, unknown: str, counts: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Each readable photo with the folder that it belongs into; counts all, by folder."""
+    for row in read_whole_rows(table):
+        place = unknown if row["unknown"] == "True" else row["predicted"]
+        counts[place] += 1
+        if place:
+            yield row["path"], place
 
 
 def _as_text(record: dict[str, Any]) -> str:

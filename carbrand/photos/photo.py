@@ -76,6 +76,8 @@ CUT_OFF = "truncated: the rest of the picture is missing"
 _UNSUPPORTED_VARIANT = re.compile(
     r"unsupported|not supported|unknown pixel mode|unknown data organization|cannot handle", re.I
 )
+# Messages of Pillow and libheif.
+_CUT = re.compile("truncated|end of file|insufficient input|cannot read full", re.I)
 # .dvc/cache/files/md5/0a/1b2c…, and without `files/md5` before DVC 3.
 _IN_DVC_CACHE = re.compile(r"/[0-9a-f]{2}/[0-9a-f]{30}$")
 
@@ -186,7 +188,7 @@ def _identify(path: Path | str, data: bytes) -> str:
 def _explain_error(error: Exception, data: bytes, format: str) -> tuple[str, str]:
     """The reason and the code for an exception of a decoder."""
     words = re.sub(r"<[^>]*>", "it", " ".join(str(error).split()))
-    if "truncated" in words.lower() or is_truncated(data, format):
+    if _CUT.search(words) or is_truncated(data, format):
         return _truncated_after(data), "truncated"
     if format == "JPEG" and is_cut_off(data):
         return CUT_OFF, "truncated"

@@ -59,10 +59,21 @@ def test_a_node_depends_on_its_module_and_on_the_rooms_that_it_imports_from_and_
     assert f"stages/{node}.py" in deps
 
 
-# All that `__init__.py` may do: a call to a module that every node depends on.
+# All that `__init__.py` may do: a call to a module that every node depends on, and a late import.
 FIRST_OF_ALL = {
-    "carbrand": "from carbrand.node.errors import explain_missing_packages\n"
-    "explain_missing_packages()",
+    "carbrand": """\
+from typing import TYPE_CHECKING, Any
+from carbrand.node.errors import explain_missing_packages
+if TYPE_CHECKING:
+    from carbrand.release.registry.load import load
+__all__ = ['load']
+explain_missing_packages()
+
+def __getattr__(name: str) -> Any:
+    if name == 'load':
+        from carbrand.release.registry.load import load
+        return load
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')""",
     "stages": "import carbrand",
 }
 

@@ -71,16 +71,14 @@ def _expand(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         if not _PATTERN.search(text) or _ADDRESS.match(text) or os.path.lexists(text):
             texts.append(text)
             continue
-        matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 — also absolute ones
-        folders = {Path(match) for match in matches if Path(match).is_dir()}
-        # `**` matches folders, what is in them, and so on.
-        apart = [match for match in matches if folders.isdisjoint(Path(match).parents)]
-        files = [FoundFile(match, "", "", (Path(match).name,)) for match in apart]
-        meant = [f.path for f in files if Path(f.path) in folders or _is_named_like_any_photo(f)]
-        if not meant:
+        matches = glob.glob(text, recursive=True)  # noqa: PTH207 — also absolute ones
+        folders = {match for match in matches if Path(match).is_dir()}
+        files = [FoundFile(match, "", "", (Path(match).name,)) for match in matches]
+        named = {file.path for file in files if _is_named_like_any_photo(file)}
+        if not named | folders:
             problems.append(f"{text} matches no photos. Give photos or folders of photos.")
-        texts += meant
-        _note_others(text, [file for file in files if file.path not in set(meant)])
+        texts += sorted(named | folders)
+        _note_others(text, [file for file in files if file.path not in named | folders])
     return problems, texts
 
 

@@ -7,19 +7,16 @@ on besides its photo: another model or another version of a package begins anew.
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from carbrand.model.classifier import Prediction, rank_brands
 from carbrand.node.errors import UserError
-from carbrand.node.files.table import format_row, read_stream
+from carbrand.node.files.table import format_row, read_whole_rows
 from carbrand.node.origin import version_of
-from carbrand.node.terminal import print_note
 from carbrand.photos.photo import UnreadablePhoto
 from carbrand.pipeline.locks import Busy, held_within
 from carbrand.scores.files.predictions_file import PROBABILITY_DECIMALS
@@ -29,79 +26,64 @@ _PACKAGES = ("carbrand", "keras", "numpy", "openvino", "pillow", "pillow-heif", 
 
 
 class PredictionsTable:
-    """An open table. done: of how many photos it has the rows."""
+    """The rows of the first `done` photos, in the file `part`."""
 
-    def __init__(self, file: BinaryIO, brands: Sequence[str], done: int) -> None:
-        self.done = done
-        self._file = file
+    def __init__(self, part: Path, brands: Sequence[str]) -> None:
+        self.part, self.done = part, 0
         self._brands = brands
+        self._header = [*COLUMNS, *(f"p_{brand}" for brand in brands)]
+
+    def go_on(self, photos: Sequence[str], unsure: Collection[str]) -> None:
+        """Keep the rows of the first photos, until one that is new, changed since, or unsure."""
+        row = format_row(self._header)
+        with self.part.open("a+b") as file:
+            written_s = os.fstat(file.fileno()).st_mtime
+            file.seek(0)
+            if file.read(len(row)) == row:
+                end = len(row)
+                for photo, cells in zip(photos, read_whole_rows(self.part), strict=False):
+                    row = format_row(cells.values())
+                    is_its = cells["path"] == photo and file.read(len(row)) == row
+                    if not is_its or photo in unsure or _is_newer(photo, written_s):
+                        break
+                    self.done, end = self.done + 1, end + len(row)
+                file.truncate(end)
+                return
+            file.truncate(0)
+            file.write(row)
 
     def add(self, path: str, outcome: Prediction | UnreadablePhoto) -> None:
         """Append the row of the next photo."""
-        self._write([path, *_cells(outcome, self._brands)])
+        # Written at once: what the system has, a killed process does not lose.
+        with self.part.open("ab") as file:
+            file.write(format_row([path, *_cells(outcome, self._brands)]))
         self.done += 1
-
-    def write_header(self) -> None:
-        """The first row."""
-        self._write([*COLUMNS, *(f"p_{brand}" for brand in self._brands)])
-
-    def rows(self) -> Iterator[dict[str, str]]:
-        """All rows so far, as column name → cell."""
-        return read_stream(Path(self._file.name))
-
-    def _write(self, cells: Sequence[object]) -> None:
-        try:
-            self._file.write(format_row(cells))
-            self._file.flush()  # what the system has, a killed process does not lose
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self._file.name) from None
-
-
-def check_place(path: Path) -> None:
-    """Raise UserError unless a table can be written there; before anything takes time."""
-    if path.exists() and not path.is_file():
-        raise UserError(f"{path} is not a file. Give --csv the name of a file.")
-    if not path.parent.is_dir():
-        raise UserError(f"There is no folder {path.parent}. Make it, or give --csv another file.")
-
-
-def key_of(model: Path) -> str:
-    """A key of the model's content and of the versions of packages."""
-    digest = hashlib.sha256(model.read_bytes())
-    digest.update(repr([version_of(name) for name in _PACKAGES]).encode())
-    return digest.hexdigest()[:8]
 
 
 @contextmanager
 def predictions_table(
-    path: Path, key: str, brands: Sequence[str], photos: Sequence[str], unsure: Collection[str]
+    path: Path, model: Path, brands: Sequence[str], photos: Sequence[str], unsure: Collection[str]
 ) -> Iterator[PredictionsTable]:
     """Yield the table, with the rows that an earlier run left; at the end it becomes `path`.
 
-    Kept are the rows of the first of `photos`, until one that is new, was changed since, or is in
-    `unsure`. Raises UserError where another process writes the same file.
+    unsure: photos that must be predicted anew. Raises UserError where another process writes it.
     """
-    path = path.resolve()
-    part = path.with_name(f"{path.name}.{key}.part")
+    path, key = path.resolve(), hashlib.sha256(model.read_bytes())
+    key.update(repr([version_of(name) for name in _PACKAGES]).encode())
+    part = path.with_name(f"{path.name}.{key.hexdigest()[:8]}.part")
     lock = path.with_name(f".{path.name}.lock")
-    with _alone(lock, path):
-        _remove_others(path, part)
-        try:
-            with part.open("a+b") as file:
-                yield _go_on(file, brands, photos, unsure)
-                os.fsync(file.fileno())
-        except KeyboardInterrupt:
-            print_note(f"note: the rows so far are in {part}. The same command goes on after them.")
-            raise
-        part.replace(path)
-
-
-@contextmanager
-def _alone(lock: Path, path: Path) -> Iterator[None]:
     try:
         with held_within(lock, 0):
+            for other in path.parent.iterdir():  # of another model
+                if re.fullmatch(rf"{re.escape(path.name)}\.[0-9a-f]{{8}}\.part", other.name):
+                    other.unlink() if other != part else None
             try:
-                yield
+                table = PredictionsTable(part, brands)
+                table.go_on(photos, unsure)
+                yield table
+                with part.open("ab") as file:
+                    os.fsync(file.fileno())
+                part.replace(path)
             finally:
                 with suppress(OSError):  # Windows removes it by itself
                     lock.unlink()
@@ -109,50 +91,6 @@ def _alone(lock: Path, path: Path) -> Iterator[None]:
         raise UserError(
             f"Another process is writing {path.name}. Wait for its end, or give another file."
         ) from None
-
-
-def _remove_others(path: Path, part: Path) -> None:
-    """Remove parts of other models."""
-    pattern = re.compile(rf"{re.escape(path.name)}\.[0-9a-f]{{8}}\.part")
-    for other in path.parent.iterdir():
-        if other != part and pattern.fullmatch(other.name):
-            other.unlink()
-
-
-def _go_on(
-    file: BinaryIO, brands: Sequence[str], photos: Sequence[str], unsure: Collection[str]
-) -> PredictionsTable:
-    """The table in a file, without what is no row of the first photos."""
-    table = PredictionsTable(file, brands, 0)
-    header = format_row([*COLUMNS, *(f"p_{brand}" for brand in brands)])
-    end = os.fstat(file.fileno()).st_size
-    if end >= len(header):
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            end = len(header) if data[: len(header)] == header else 0
-            written_s = os.fstat(file.fileno()).st_mtime
-            for photo in photos if end else ():
-                after = _end_of_row(data, end, photo)
-                if not after or photo in unsure or _is_newer(photo, written_s):
-                    break
-                table.done, end = table.done + 1, after
-    else:
-        end = 0
-    file.truncate(end)
-    if not end:
-        table.write_header()
-    return table
-
-
-def _end_of_row(data: mmap.mmap, start: int, photo: str) -> int:
-    """Where the photo's row ends; 0 if another row or a part of one is there."""
-    first = format_row([photo])[:-1] + b","
-    if data[start : start + len(first)] != first:
-        return 0
-    end = start
-    while end := data.find(b"\n", end) + 1:
-        if data[start:end].count(b'"') % 2 == 0:  # otherwise a line break in a cell
-            return end
-    return 0
 
 
 def _is_newer(photo: str, than_s: float) -> bool:

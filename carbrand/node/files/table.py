@@ -64,13 +64,15 @@ def format_row(cells: Iterable[object]) -> bytes:
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 
-def read_stream(path: Path) -> Iterator[dict[str, str]]:
-    """The rows of a table one after the other, as column name → cell."""
+def read_whole_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows as column name → cell, one after the other, up to one that lacks cells."""
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         reader = csv.reader(file)
         header = [_from_cell(cell) for cell in next(reader)]
         for row in reader:
-            yield dict(zip(header, map(_from_cell, row), strict=True))
+            if len(row) < len(header):
+                return
+            yield dict(zip(header, map(_from_cell, row), strict=False))
 
 
 def _to_cell(text: str) -> str:

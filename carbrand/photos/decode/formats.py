@@ -153,8 +153,6 @@ def is_truncated(data: bytes, format: str = "") -> bool:
         return not _walk_gif(data)[1]
     if format == "TIFF":
         return _tiff_is_truncated(data)
-    if format == "HEIF":
-        return heif_file.is_cut(data)
     starts = [start for group in _STARTS.values() for start in group] + [b"RIFF"]
     return any(0 < len(data) < len(start) and start.startswith(data) for start in starts)
 
