@@ -128,7 +128,7 @@ def _write(
         path = arguments.csv or Path(scratch, "all.csv")
         with predictions_table(path, model, brands, found.photos, found.read) as table:
             if table.done:
-                print_note(f"note: {count(table.done, 'photo')} were predicted before.")
+                print_note(f"note: going on after {count(table.done, 'photo')} of an earlier run.")
             rest = found.photos[table.done :]
             outcomes = classifier.predict_each(rest, found.read)
             for photo, outcome in track(outcomes, "Predicting", len(rest)):

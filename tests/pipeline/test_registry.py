@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from carbrand import load
 from carbrand.node.errors import UserError
 from carbrand.release.registry.find import find_model, in_stage
 from carbrand.scores.evaluation import PredictedPhoto, make_predicted
@@ -243,3 +245,17 @@ def test_tags_are_pushed_also_those_of_a_run_that_did_not_get_so_far(
     git(promoted, "tag", "unrelated")
     assert carbrand(promoted, "promote", "--push").returncode == 0
     assert tags(tmp_path / "origin") == ["model#prod#1", "model@v0.0.1"]
+
+
+def test_a_program_loads_a_model_by_its_name(promoted, monkeypatch):
+    photo = "Datasets/test/asta/000.png"
+    said = carbrand(promoted, "predict", "--json", "--model", "model@prod", photo)
+    (record,) = json.loads(said.stdout)
+    (promoted / MODEL).unlink()
+    monkeypatch.chdir(promoted)
+    for name in ("model@prod", "model@v0.0.1", "main"):
+        result = load(name).predict(photo)
+        assert result.probabilities == record["probabilities"]
+        assert result.unknown_score == record["unknown_score"]
+    monkeypatch.chdir(promoted.parent)
+    assert load("model@prod", promoted).predict(promoted / photo).brand == record["brand"]

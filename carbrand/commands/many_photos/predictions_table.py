@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from carbrand.model.classifier import Prediction, rank_brands
 from carbrand.node.errors import UserError
@@ -28,35 +29,32 @@ _PACKAGES = ("carbrand", "keras", "numpy", "openvino", "pillow", "pillow-heif", 
 class PredictionsTable:
     """The rows of the first `done` photos, in the file `part`."""
 
-    def __init__(self, part: Path, brands: Sequence[str]) -> None:
+    def __init__(self, part: Path, file: BinaryIO, brands: Sequence[str]) -> None:
         self.part, self.done = part, 0
-        self._brands = brands
-        self._header = [*COLUMNS, *(f"p_{brand}" for brand in brands)]
+        self._file, self._brands = file, brands
 
-    def go_on(self, photos: Sequence[str], unsure: Collection[str]) -> None:
+    def go_on(self, photos: Iterable[str], unsure: Collection[str]) -> None:
         """Keep the rows of the first photos, until one that is new, changed since, or unsure."""
-        row = format_row(self._header)
-        with self.part.open("a+b") as file:
-            written_s = os.fstat(file.fileno()).st_mtime
-            file.seek(0)
-            if file.read(len(row)) == row:
-                end = len(row)
-                for photo, cells in zip(photos, read_whole_rows(self.part), strict=False):
-                    row = format_row(cells.values())
-                    is_its = cells["path"] == photo and file.read(len(row)) == row
-                    if not is_its or photo in unsure or _is_newer(photo, written_s):
-                        break
-                    self.done, end = self.done + 1, end + len(row)
-                file.truncate(end)
-                return
+        file, row = self._file, format_row([*COLUMNS, *(f"p_{brand}" for brand in self._brands)])
+        written_s = os.fstat(file.fileno()).st_mtime
+        file.seek(0)
+        if file.read(len(row)) != row:
             file.truncate(0)
             file.write(row)
+            file.flush()
+        end = len(row)
+        for photo, cells in zip(photos, read_whole_rows(self.part), strict=False):
+            row = format_row(cells.values())
+            is_whole = cells["path"] == photo and file.read(len(row)) == row
+            if not is_whole or photo in unsure or _is_newer(photo, written_s):
+                break
+            self.done, end = self.done + 1, end + len(row)
+        file.truncate(end)
 
     def add(self, path: str, outcome: Prediction | UnreadablePhoto) -> None:
         """Append the row of the next photo."""
-        # Written at once: what the system has, a killed process does not lose.
-        with self.part.open("ab") as file:
-            file.write(format_row([path, *_cells(outcome, self._brands)]))
+        self._file.write(format_row([path, *_cells(outcome, self._brands)]))
+        self._file.flush()  # what the system has, a killed process does not lose
         self.done += 1
 
 
@@ -78,10 +76,10 @@ def predictions_table(
                 if re.fullmatch(rf"{re.escape(path.name)}\.[0-9a-f]{{8}}\.part", other.name):
                     other.unlink() if other != part else None
             try:
-                table = PredictionsTable(part, brands)
-                table.go_on(photos, unsure)
-                yield table
-                with part.open("ab") as file:
+                with part.open("a+b") as file:
+                    table = PredictionsTable(part, file, brands)
+                    table.go_on(photos, unsure)
+                    yield table
                     os.fsync(file.fileno())
                 part.replace(path)
             finally:

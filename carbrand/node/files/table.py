@@ -13,6 +13,7 @@ import io
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 # Full-width signs too, which East Asian spreadsheets treat the same.
@@ -69,10 +70,11 @@ def read_whole_rows(path: Path) -> Iterator[dict[str, str]]:
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         reader = csv.reader(file)
         header = [_from_cell(cell) for cell in next(reader)]
-        for row in reader:
-            if len(row) < len(header):
-                return
-            yield dict(zip(header, map(_from_cell, row), strict=False))
+        with suppress(csv.Error):  # zeros, which a crash of the machine leaves
+            for row in reader:
+                if len(row) < len(header):
+                    return
+                yield dict(zip(header, map(_from_cell, row), strict=False))
 
 
 def _to_cell(text: str) -> str:

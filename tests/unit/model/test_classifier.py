@@ -224,3 +224,39 @@ def test_pooling_takes_means_and_maxima_and_says_how_many(backbone, pooling):
     found = network.predict(batch, verbose=0)
     assert np.allclose(found, np.concatenate(parts, axis=1), atol=1e-5)
     assert widths == [part.shape[1] for part in parts]
+
+
+def test_one_photo_is_one_and_a_path_may_be_a_text(tmp_path, backbone, photos):
+    classifier = Classifier(str(save_model(tmp_path / "model.h5", backbone)))
+    ((name, expected),) = classifier.predict([photos[0]])
+    assert name == photos[0]
+    opened = open_photo(photos[0])
+    for given in (photos[0], Path(photos[0]), opened, np.asarray(opened), [np.asarray(opened)]):
+        ((_, found),) = classifier.predict(given)
+        assert np.array_equal(found.probabilities, expected.probabilities)
+
+
+def test_heat_maps_are_computed_where_they_are_wanted_and_change_nothing_else(
+    tmp_path, backbone, photos
+):
+    path = save_model(tmp_path / "model.h5", backbone)
+    with_map, without = Classifier(path, heatmaps=True), Classifier(path)
+    for (_, one), (_, other) in zip(with_map.predict(photos), without.predict(photos), strict=True):
+        assert (one.heatmap.shape, other.heatmap.shape) == ((8, 8), (0, 0))
+        assert np.array_equal(one.probabilities, other.probabilities)
+        assert np.array_equal(one.vector, other.vector)
+
+
+def test_unreadable_photos_take_their_turn_and_hold_no_memory(tmp_path, backbone, photos):
+    classifier = Classifier(save_model(tmp_path / "model.h5", backbone))
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no photo" * 1000)
+    mixed = [str(bad), photos[0], str(bad), str(bad), photos[1], str(bad)]
+    outcomes = list(classifier.predict_each(mixed))
+    assert [name for name, _ in outcomes] == mixed
+    for name, outcome in outcomes:
+        assert isinstance(outcome, UnreadablePhoto) == (name == str(bad))
+        if isinstance(outcome, UnreadablePhoto):
+            # Either would keep the bytes of the file.
+            assert outcome.__traceback__ is None
+            assert outcome.__context__ is None
