@@ -24,11 +24,11 @@ from carbrand.commands.many_photos.predictions_table import predictions_table
 from carbrand.model.classifier import Classifier
 from carbrand.model.model_file import save_classifier
 from carbrand.network.backbones import build_backbone, levels_of
-from carbrand.network.engines import Engine, open_engine
 from carbrand.network.extraction import extract
+from carbrand.network.inference.engines import Engine, open_engine
 from carbrand.network.keras_import import import_keras
-from carbrand.network.network_file import read_network
 from carbrand.network.pooling import add_pooling
+from carbrand.network.weights.network_file import read_network
 from carbrand.vectors.feature_store import Recipe
 
 SIZE_PX, SMALL_PX = engines.SIZE_PX, 32

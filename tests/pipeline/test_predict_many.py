@@ -19,7 +19,7 @@ from carbrand.cli import main
 from carbrand.commands.many_photos import predictions_table
 from carbrand.commands.many_photos.brand_folders import name_unknown, sort_photos
 from carbrand.node.errors import UserError
-from carbrand.node.table import read_table
+from carbrand.node.files.table import read_table
 from carbrand.pipeline.locks import held_within
 from tests.conftest import PAINTS, ROOT, draw_photo, own_environment, run
 
