@@ -79,6 +79,70 @@ def test_a_fork_sees_and_leaves_what_a_program_that_is_started_does(server, proj
     assert forked.args == started.args
 
 
+# A program that starts others, after much that those must not find.
+STARTER = """
+import atexit, io, os, signal, subprocess, sys, tempfile, threading, warnings, weakref
+import beside
+class Kept: pass
+kept = Kept()
+weakref.finalize(kept, print, "finalized")
+atexit.register(print, "at the end of the starter")
+signal.signal(signal.SIGTERM, lambda *_: None)
+warnings.simplefilter("ignore")
+sys.excepthook = sys.unraisablehook = print
+sys.path.append("/another")
+sys.stdout.reconfigure(errors="replace", line_buffering=True)
+os.environ["OF_THE_STARTER"] = "1"
+held = tempfile.TemporaryFile()
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+sys.stdout.reconfigure(line_buffering=False)
+print("before")
+command = [sys.executable, "-m", "stages"]
+node = ["/bin/sh", "-c", "python -m stages.node a b/c.d"]
+for words in (command + ["0"], command + ["3"], command + ["message"], command + ["killed"], node):
+    piped = {"capture_output": True} if words is node else {"stdout": subprocess.PIPE}
+    done = subprocess.run(words, text=True, **piped, stdin=subprocess.DEVNULL)
+    sys.stderr.write(f"{done}\\n")
+print(subprocess.call(command + ["0"], cwd="elsewhere", env={**os.environ, "MORE": "1"}))
+print(subprocess.call(command + ["0"], stderr=subprocess.STDOUT))
+print(subprocess.run(command + ["child"], stdout=sys.stderr, stderr=subprocess.STDOUT))
+print(subprocess.call(["/bin/sh", "-c", "python -m stages.node; echo $?"]), beside.__name__)
+print(signal.getsignal(signal.SIGTERM) is not None, held.closed, os.environ["OF_THE_STARTER"])
+"""
+
+
+def test_what_a_fork_starts_sees_and_leaves_what_it_does_where_that_is_started(server, project):
+    (project / "starter.py").write_text(STARTER)
+    for stages in (project / "stages", project / "elsewhere" / "stages"):
+        stages.mkdir(parents=True)
+        (stages / "__init__.py").touch()
+        (stages / "__main__.py").write_text(PROBE)
+        (stages / "node.py").write_text("import sys; print(sys.argv); sys.exit(len(sys.argv))")
+    (project / "elsewhere" / "beside.py").write_text("")
+    forked, started = both(server, project, "starter")
+    assert (forked.returncode, forked.stderr) == (started.returncode, started.stderr)
+    assert forked.stdout == started.stdout
+    assert "returncode=-9" in forked.stderr
+    assert "finalized" in forked.stdout
+
+
+def test_what_a_fork_starts_is_its_child_and_forked_too(server, project):
+    (project / "stages").mkdir()
+    (project / "stages/__init__.py").touch()
+    (project / "stages/node.py").write_text(
+        "import os, sys; print(os.getppid(), sys.orig_argv[1].endswith('fork_server.py'))"
+    )
+    (project / "starter.py").write_text(
+        "import os, subprocess\nprint(os.getpid(), flush=True)\n"
+        "subprocess.call(['sh', '-c', 'python -m stages.node'])\n"
+        "subprocess.call(['sh', '-c', 'python -m stages.node | cat'])\n"
+    )
+    forked, _ = both(server, project, "starter")
+    process, *lines = forked.stdout.splitlines()
+    assert lines[0].split() == [process, "True"]
+    assert lines[1].split()[1] == "False"
+
+
 def test_one_fork_leaves_nothing_for_the_next(server, project):
     (project / "other").mkdir()
     (project / "other/probe.py").write_text("import os\nprint('another', os.environ.get('MORE'))")
