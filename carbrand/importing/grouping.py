@@ -15,6 +15,7 @@ from carbrand.checks.inspection import Inspection
 from carbrand.checks.statuses import find_edited_photos
 from carbrand.importing.imported_file import Imported
 from carbrand.photos.manifest import Row
+from carbrand.photos.photo_limits import MAX_PIXELS
 from carbrand.vectors.series import find_series
 from carbrand.vectors.standardizer import Standardizer
 
@@ -27,7 +28,6 @@ def find_groups(
     rows: Sequence[Row],
     records: Sequence[Imported],
     near_distance: int,
-    max_pixels: int,
 ) -> list[str]:
     """The group of each photo: a known one of `records`, else the path of its first row.
 
@@ -36,7 +36,7 @@ def find_groups(
     """
     clusters = cluster_copies(rows, [photo.fingerprints for photo in photos], near_distance)
     originals = [replace(photo.row, split="train") for photo in photos]
-    pairs = find_edited_photos(originals, [photo.windows for photo in photos], clusters, max_pixels)
+    pairs = find_edited_photos(originals, [photo.windows for photo in photos], clusters, MAX_PIXELS)
     together = [(pair.first, pair.second) for pair in pairs] + _runs(records)
     first: dict[str, int] = {}
     together += [(first.setdefault(it.group, n), n) for n, it in enumerate(records) if it.group]

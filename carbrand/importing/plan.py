@@ -27,7 +27,6 @@ from carbrand.photos.folders.files import FoundFile, is_hidden
 from carbrand.photos.manifest import SPLITS, Row
 from carbrand.photos.photo_limits import MAX_PIXELS
 
-MEGAPIXEL = 1_000_000
 # Bytes of a name, so that there is room for what `atomic_file` puts around it.
 _LONGEST = 240
 
@@ -36,7 +35,6 @@ _LONGEST = 240
 class CopyParams:
     """What finds copies and series; keys of the section `validate`."""
 
-    max_megapixels: int = knob(low=1, high=MAX_PIXELS // MEGAPIXEL)
     near_distance: int = knob(low=0, high=MAX_DISTANCE)
     series_pattern: str = knob()
 
@@ -71,7 +69,7 @@ def make_plan(
     files = [*existing, *(photo.file for photo in source.photos)]
     _check(source, files, datasets)
     places = (datasets / "train", datasets / "test", source.root)
-    limits = PhotoLimits(places, params.max_megapixels * MEGAPIXEL, 1, MAX_PIXELS)
+    limits = PhotoLimits(places, MAX_PIXELS, min_side_px=1, max_aspect=MAX_PIXELS)
     inspecting = parallel_map(partial(inspect_file, limits=limits), files)
     inspected = list(track(inspecting, "Checking photos", len(files)))
     here = [it.row for it in inspected[: len(existing)]]
@@ -87,13 +85,8 @@ def make_plan(
     # groups.csv may name any file that is or was there.
     others = [*here, *(Row(it.path, it.split, it.brand) for it in recorded)]
     named = name_series([*rows, *others], datasets / "groups.csv", params.series_pattern)
-    groups = find_groups(
-        [it for _, it, _ in photos],
-        named[: len(rows)],
-        records,
-        params.near_distance,
-        limits.max_pixels,
-    )
+    items = [it for _, it, _ in photos]
+    groups = find_groups(items, named[: len(rows)], records, params.near_distance)
     sizes = Counter(groups)
     taken = {_spelling(path) for path in (*known, *(row.path for row in here))}
     new = []
