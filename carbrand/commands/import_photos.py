@@ -77,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
             plan = make_plan(source, DATASETS, existing, recorded, params, *deal)
             for line in _describe(plan, source):
                 print_line(line)
+            if not (plan.new or plan.there):
+                raise UserError(f"{arguments.source} has no readable photo. Nothing was imported.")
             if plan.new and not arguments.dry_run:
                 bring(plan.new, plan.rows, TABLE, arguments.link)
                 print_line(f"Done. {TABLE} says where each photo came from.")

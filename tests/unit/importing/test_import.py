@@ -279,6 +279,17 @@ def test_what_cannot_be_imported_is_one_line_and_changes_nothing(names, said, ca
     assert not Path("Datasets").exists()
 
 
+def test_a_source_without_a_readable_photo_is_refused_with_the_reasons(capsys):
+    for name in ("asta/1.png", "bolt/1.png"):
+        (NEW / name).parent.mkdir(parents=True)
+        (NEW / name).write_bytes(b"")
+    bring(status=2)
+    said = capsys.readouterr()
+    assert "skipped 2: 0 bytes" in said.out
+    assert "no readable photo" in said.err
+    assert not Path("Datasets").exists()
+
+
 def test_labels_that_cannot_be_folders_are_refused(capsys):
     draw(*(f"{n}.png" for n in range(4)))
     (NEW / "labels.csv").write_text("path,label\n0.png,..\n1.png,a/b\n2.png,.x\n3.png,fine\n")
