@@ -153,6 +153,8 @@ def _labelled(file: FoundFile, entry: Entry) -> SourcePhoto:
 
 def _take_folders(source: Source, photos: Sequence[FoundFile], depth: int) -> None:
     below = _without_top({file: file.inside for file in photos})
+    if all(len(parts) > 2 and split_of(parts[1]) for parts in below.values()):
+        below = {file: (split, brand, *rest) for file, (brand, split, *rest) in below.items()}
     splits = {file: split_of(parts[0]) for file, parts in below.items() if len(parts) > 1}
     found = set(splits.values())
     has_splits = len(found - {""}) > 1 or (len(found) == 1 and found != {""})

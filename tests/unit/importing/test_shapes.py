@@ -77,6 +77,11 @@ def test_splits_have_usual_names(folder):
     assert skipped(source) == {"outside the folders of brands": ["other/audi/4.jpg"]}
 
 
+def test_splits_may_be_inside_the_brands(folder):
+    source = read(folder("audi/train/1.jpg", "audi/test/2.jpg", "bmw/train/1.jpg"))
+    assert sorted(found(source).values()) == ["test/audi", "train/audi", "train/bmw"]
+
+
 def test_one_folder_called_train_among_others_is_a_brand(folder):
     assert set(found(read(folder("train/1.jpg", "bus/1.jpg"))).values()) == {"/train", "/bus"}
 
