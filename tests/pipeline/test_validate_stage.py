@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from carbrand.checks.issues import UNUSABLE
+from carbrand.commands.preflight import MANIFEST, note_unread_heic
 from carbrand.node.errors import UserError
+from carbrand.photos.decode import heif_file
 from carbrand.photos.folders.folder_findings import read_findings
-from carbrand.photos.manifest import read_manifest
-from carbrand.photos.photo import open_photo
+from carbrand.photos.manifest import Row, read_manifest, write_manifest
+from carbrand.photos.photo import UNREAD_HEIC, open_photo
 from carbrand.photos.severities import CopySeverities, severities_of_run
 from stages import validate
 from tests.conftest import PAINTS, ROOT, draw_dataset, draw_photo, edit_params
@@ -351,6 +354,32 @@ def save_broken_checksum(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-14] ^= 1  # in the checksum of the pixels, before the end marker
     path.write_bytes(data)
+
+
+def test_a_heic_photo_is_kept_and_only_then_the_origin_names_what_read_it(project):
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra `heic` is not installed")
+    run(project)
+    assert "pillow-heif" not in (Path("out") / "origin.json").read_text("utf-8")
+    photo = Path("Datasets/train/asta/IMG_1.HEIC")
+    pillow_heif.from_pillow(draw_photo((9, 99, 9), 908)).save(photo)
+    rows, _ = run(project)
+    assert (rows[photo.as_posix()].status, rows[photo.as_posix()].format) == ("kept", "HEIF")
+    assert "pillow-heif" in (Path("out") / "origin.json").read_text("utf-8")
+
+
+def test_photos_that_can_be_read_since_are_noted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    MANIFEST.parent.mkdir(parents=True)
+    row = Row("a.heic", "train", "asta", issues=("unsupported_format",), reason=UNREAD_HEIC)
+    write_manifest(MANIFEST, [row, replace(row, path="b.heic")])
+    monkeypatch.setattr(heif_file, "IS_READ", False)
+    note_unread_heic()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(heif_file, "IS_READ", True)
+    note_unread_heic()
+    said = capsys.readouterr().err
+    assert said.replace("\N{NO-BREAK SPACE}", " ").startswith("note: 2 HEIC photos could not be")
+    assert "`dvc repro --single-item --force validate`" in said
 
 
 SAVE = {

@@ -54,7 +54,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 
 def calls(name: str) -> list[tuple[str, str]]:
     """Each command of `carbrand` that a document names, and what follows it."""
-    pattern = r"(?:^|[/\s])carbrand ([a-z]+)([^;&|#]*)"
+    pattern = r"(?:^|[/\s])(?<!from )carbrand ([a-z]+)([^;&|#]*)"
     return [call for line in code_in(name) for call in re.findall(pattern, line)]
 
 

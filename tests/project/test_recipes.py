@@ -36,7 +36,10 @@ NOT_RUN = {
         "carbrand init cars": "installs from a package index; test_own_project.py runs it",
         "carbrand init --update": "needs a newer carbrand; test_own_project.py makes one",
     },
-    MODELS: {"carbrand export": "installs from a package index; test_export.py runs the command"},
+    MODELS: {
+        "carbrand predict photos --csv": "needs a folder of photos: test_predict_many.py runs both",
+        "carbrand export": "installs from a package index; test_export.py runs the command",
+    },
     "docs/container.md": {
         "--target serve": "needs Docker: test_container.py reads what would be built and run",
         "--target pipeline": "needs Docker",
