@@ -58,9 +58,9 @@ class Responder:
         rule = self._classifier.set_rule
         return rule.level if rule else 0.0
 
-    def respond(self, data: bytes) -> dict[str, Any]:
+    def respond(self, data: bytes, heatmap: bool = True) -> dict[str, Any]:
         """The record of `carbrand predict --json` without the path, plus `width` and `height` of
-        the upright photo, and `heatmap`, a data URI of `_draw`. Raises Refusal.
+        the upright photo, and `heatmap`, a data URI of `_draw`, if it is wanted. Raises Refusal.
         """
         try:
             photo = open_photo("The photo", data, MAX_PIXELS)
@@ -70,16 +70,17 @@ class Responder:
         prediction = self._classifier.predict_photo(photo)
         if self._log:
             self._log.add(observe(now(), photo, prediction, self.brands))
-        return self._describe(photo, prediction)
+        return self._describe(photo, prediction, heatmap)
 
-    def _describe(self, photo: Image.Image, prediction: Prediction) -> dict[str, Any]:
-        heat = align_with_photo(prediction.heatmap, *photo.size, self._classifier.resize)
-        return {
-            **describe(prediction, self.brands),
-            "width": photo.width,
-            "height": photo.height,
-            "heatmap": png_uri(self._draw(heat)),
-        }
+    def _describe(
+        self, photo: Image.Image, prediction: Prediction, heatmap: bool = True
+    ) -> dict[str, Any]:
+        record = describe(prediction, self.brands)
+        record |= {"width": photo.width, "height": photo.height}
+        if heatmap:
+            heat = align_with_photo(prediction.heatmap, *photo.size, self._classifier.resize)
+            record["heatmap"] = png_uri(self._draw(heat))
+        return record
 
     def _draw(self, heat: np.ndarray) -> bytes:
         """A PNG of HEAT_PX with transparency: stretched over the photo in grey, it gives

@@ -1,4 +1,4 @@
-"""The server: its three routes, startup and shutdown."""
+"""The server: its routes, startup and shutdown."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from aiohttp import web
 from carbrand.model.observation import hash_model
 from carbrand.node.errors import DONE, UserError
 from carbrand.node.terminal import print_line, print_note
+from carbrand.serve.api_description import describe_api
 from carbrand.serve.connection import (
     Connection,
     format_traceback,
@@ -38,6 +39,9 @@ IDLE_S, UNWANTED_S = 20.0, 5.0
 # Requests in progress at shutdown may take so long.
 SHUTDOWN_S = 1.0
 
+# Of the model's SHA-256, in answers.
+_DIGITS = 12
+
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = logging.getLogger(__name__)
 
@@ -56,13 +60,15 @@ def serve(model: Path, host: str, port: int, max_mb: float, log: Path | None = N
                 f"warning: anyone who can reach {_address(listening)} can use the model: there is "
                 "no password and no encryption"
             )
-        photo_log = PhotoLog(log, hash_model(model)) if log else None
+        digest = hash_model(model)
+        photo_log = PhotoLog(log, digest) if log else None
         responder, workers = Responder(model, photo_log), Workers()
         application = build_application(
             responder.respond,
             render_page(responder.brands, max_mb, responder.level, responder.tells_unknown),
             Uploads(round(max_mb * MEGABYTE)),
             workers,
+            f"sha256:{digest[:_DIGITS]}",
             local=local,
         )
         try:
@@ -82,14 +88,18 @@ def _silence_logs() -> None:
 
 
 def build_application(
-    respond: Callable[[bytes], dict[str, Any]],
+    respond: Callable[[bytes, bool], dict[str, Any]],
     page: Page,
     uploads: Uploads,
     workers: Workers,
+    model: str,
     *,
     local: bool,
 ) -> web.Application:
-    """The routes `/`, `/predict` and `/health`. local: only this machine may send requests."""
+    """The routes `/`, `/predict`, `/health` and `/openapi.json`.
+
+    model: what every answer says of the model. local: only this machine may send requests.
+    """
 
     async def show_page(_request: web.Request) -> web.Response:
         headers = {"Content-Security-Policy": page.policy}
@@ -98,15 +108,43 @@ def build_application(
         )
 
     async def show_health(_request: web.Request) -> web.Response:
-        return json_response(200, {"status": "ok"})
+        return json_response(200, {"status": "ok", "model": model})
+
+    async def show_description(_request: web.Request) -> web.Response:
+        return json_response(200, describe_api())
 
     async def predict(request: web.Request) -> web.Response:
         check_origin(request)
-        async with uploads.receive(request) as photo:
+        wants_heatmap = _flag(request, "heatmap")
+        async with uploads.receive(request) as photos:
             began = time.perf_counter()
-            record = await workers.run(respond, photo)
+            if len(photos) == 1:
+                record = await workers.run(respond, photos[0], wants_heatmap)
+            else:
+                record = {"predictions": await _respond_to_each(photos, wants_heatmap)}
         milliseconds = round(1000 * (time.perf_counter() - began), 1)
-        return json_response(200, record | {"milliseconds": milliseconds})
+        return json_response(200, record | {"milliseconds": milliseconds, "model": model})
+
+    async def _respond_to_each(photos: list[bytes], heatmap: bool) -> list[dict[str, Any]]:
+        """In their order, as many at once as there are threads: others have their turn between.
+
+        Raises Refusal where none of them can be answered.
+        """
+        answers: list[dict[str, Any] | Refusal] = []
+        for first in range(0, len(photos), workers.threads):
+            some = photos[first : first + workers.threads]
+            answers += await asyncio.gather(*(_respond_to(photo, heatmap) for photo in some))
+        if isinstance(answers[0], Refusal) and all(isinstance(it, Refusal) for it in answers):
+            raise answers[0]
+        return [{"error": it.message} if isinstance(it, Refusal) else it for it in answers]
+
+    async def _respond_to(photo: bytes, heatmap: bool) -> dict[str, Any] | Refusal:
+        try:
+            return await workers.run(respond, photo, heatmap)
+        except Busy:
+            raise
+        except Refusal as refusal:
+            return refusal
 
     @web.middleware
     async def refuse(request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -133,11 +171,20 @@ def build_application(
         [
             web.get("/", show_page),
             web.get("/health", show_health),
+            web.get("/openapi.json", show_description),
             web.post("/predict", predict),
         ]
     )
     application.on_response_prepare.append(_add_headers)
     return application
+
+
+def _flag(request: web.Request, name: str) -> bool:
+    """A parameter of the address, true where it is missing. Raises Refusal."""
+    value = request.query.get(name, "true")
+    if value not in ("true", "false"):
+        raise Refusal(400, f"`{name}` must be true or false.")
+    return value == "true"
 
 
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:

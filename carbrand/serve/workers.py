@@ -23,6 +23,7 @@ class Workers:
 
     def __init__(self, threads: int | None = None, queue_length: int = QUEUE_LENGTH) -> None:
         threads = threads or min(usable_cores(), MAX_THREADS)
+        self.threads = threads
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="photo")
         self._capacity = threads + queue_length
         self._pending = 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import http.client
 import io
 import json
+import re
 import signal
 import socket
 import struct
@@ -15,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,7 +27,7 @@ from carbrand.model.heatmap import align_with_photo
 from carbrand.photos.photo import open_photo
 from carbrand.report.drawing.thumbnail import heat_overlay
 from carbrand.serve.responder import MAX_PIXELS, Responder
-from tests.conftest import PAINTS, draw_photo, run
+from tests.conftest import PAINTS, ROOT, draw_photo, run
 from tests.support.serving import MODEL, PATIENCE_S, a_photo, as_bytes, serving, start
 
 
@@ -90,6 +93,67 @@ def test_a_form_is_answered_like_the_bare_photo(server):
     )
     answer = server.predict(form, Content_Type="multipart/form-data; boundary=cut")
     assert same(answer, server.predict(photo))
+
+
+def form_of(*files: bytes) -> bytes:
+    head = b'--cut\r\nContent-Disposition: form-data; name="photo"; filename="a.png"\r\n\r\n'
+    return b"".join(head + file + b"\r\n" for file in files) + b"--cut--\r\n"
+
+
+def test_several_photos_of_a_form_are_answered_in_their_order_also_broken_ones(server):
+    photos = [a_photo(0), b"no photo", *(a_photo(seed) for seed in range(1, 5))]
+    answer = server.predict(form_of(*photos), Content_Type="multipart/form-data; boundary=cut")
+    first, broken, *others = answer["predictions"]
+    assert list(broken) == ["error"]
+    assert "not a readable photo" in broken["error"]
+    for photo, record in zip([photos[0], *photos[2:]], [first, *others], strict=True):
+        alone = server.predict(photo)
+        assert alone.pop("model") == answer["model"]
+        alone.pop("milliseconds")
+        assert record == alone
+
+
+def test_several_photos_none_of_which_can_be_read_are_refused(server):
+    status, _, body = server.ask(
+        form_of(b"a", b"b"), Content_Type="multipart/form-data; boundary=cut"
+    )
+    assert (status, list(json.loads(body))) == (415, ["error"])
+
+
+def test_every_answer_names_the_model_that_gave_it(server, project):
+    digest = hashlib.sha256((project / MODEL).read_bytes()).hexdigest()
+    assert server.predict(a_photo())["model"] == f"sha256:{digest[:12]}"
+
+
+def test_probes_find_it_healthy(server):
+    status, _, said = server.ask(method="GET", path="/health")
+    model = server.predict(a_photo())["model"]
+    assert (status, json.loads(said)) == (200, {"status": "ok", "model": model})
+
+
+def test_a_heat_map_that_is_not_wanted_is_not_drawn(server):
+    status, _, body = server.ask(a_photo(), path="/predict?heatmap=false")
+    with_map = server.predict(a_photo())
+    assert with_map.pop("heatmap")
+    assert status == 200
+    assert same(json.loads(body), with_map)
+    assert server.ask(a_photo(), path="/predict?heatmap=no")[0] == 400
+
+
+def test_the_description_has_what_the_answers_have(server):
+    document = json.loads(server.ask(method="GET", path="/openapi.json")[2])
+    assert document["openapi"].startswith("3.1")
+    assert set(document["paths"]) == {"/predict", "/health", "/openapi.json"}
+    answers = document["paths"]["/predict"]["post"]["responses"]
+    one, several = answers["200"]["content"]["application/json"]["schema"]["anyOf"]
+    answer = server.predict(a_photo())
+    assert set(one["properties"]) == set(answer)
+    jsonschema.validate(answer, one | {"required": list(one["properties"])})
+    form = server.predict(form_of(a_photo(), b""), Content_Type="multipart/form-data; boundary=cut")
+    assert set(several["properties"]) == set(form)
+    jsonschema.validate(form, several)
+    documented = (ROOT / "docs/serve.md").read_text("utf-8")
+    assert {*answers} - {"200"} == set(re.findall(r"^\| (\d+) \|", documented, re.MULTILINE))
 
 
 @pytest.mark.parametrize("size", [(120, 80), (80, 120)])
@@ -210,11 +274,6 @@ def test_other_addresses_and_methods_are_told(server, method, path, status):
     assert got == status
     assert json.loads(said)["error"]
     assert ("allow" in headers) == (status == 405)
-
-
-def test_probes_find_it_healthy(server):
-    status, _, said = server.ask(method="GET", path="/health")
-    assert (status, json.loads(said)) == (200, {"status": "ok"})
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -114,7 +114,8 @@ class Answering:
         self.may = threading.Event()
         self.begun: list[bytes] = []
 
-    def __call__(self, photo: bytes) -> dict[str, Any]:
+    def __call__(self, photo: bytes, heatmap: bool) -> dict[str, Any]:
+        assert heatmap
         self.begun.append(photo)
         assert self.may.wait(PATIENCE_S)
         return {"brand": photo.decode()}
@@ -124,7 +125,7 @@ def visit(uploads: Uploads, workers: Workers, talk: Callable[[TestClient, Answer
     async def main() -> None:
         answering = Answering()
         page = render_page(["asta"], 1)
-        application = build_application(answering, page, uploads, workers, local=True)
+        application = build_application(answering, page, uploads, workers, "m", local=True)
         server = TestServer(application)
         try:
             async with server:

@@ -104,7 +104,7 @@ SECRET = "secret-holiday"
 
 @contextmanager
 def failing(how: Callable[[bytes], object]) -> Iterator[None]:
-    def fail(_self: Answering, photo: bytes) -> object:
+    def fail(_self: Answering, photo: bytes, _heatmap: bool) -> object:
         try:
             return how(photo)
         except KeyError as error:
