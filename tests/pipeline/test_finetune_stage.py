@@ -129,6 +129,7 @@ def test_the_tuned_model_keeps_the_promises_of_train_measured_in_its_own_space(t
     )
 
 
+@in_torture  # in every run, tests/unit/training/finetuning/test_tune.py has the same bits twice
 def test_a_second_run_gives_the_same_bytes_on_one_core_too(tuned):
     before = bits(tuned)
     one_core = (

@@ -14,6 +14,7 @@ from bench.rivals import article_script, keras_guide, plain_tuning
 from carbrand.node.errors import UserError
 from carbrand.scores.evaluation import PredictedPhoto
 from tests.conftest import PAINTS, ROOT, draw_dataset, run
+from tests.support.running import in_torture
 
 # A child of the command takes so many MB at least, and computes for so long.
 CHILD_MB, CHILD_CPU_S = 150, 0.3
@@ -150,7 +151,9 @@ def test_the_articles_script_learns_colours_on_a_frozen_base(tmp_path, divide):
 @pytest.mark.parametrize(
     ("train_and_predict", "epochs", "rate"),
     [
-        (keras_guide.train_and_predict, (20, 1), keras_guide.FINE_RATE),
+        pytest.param(
+            *(keras_guide.train_and_predict, (20, 1), keras_guide.FINE_RATE), marks=in_torture
+        ),
         (plain_tuning.train_and_predict, (2,), plain_tuning.RATE),
     ],
     ids=["guide", "plain"],

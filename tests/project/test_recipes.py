@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import draw_dataset, draw_photo, git, remember
+from tests.conftest import draw_dataset, draw_photo, edit_params, git, remember, run
 from tests.support.recipes import documents, follow, give_environment, recipes
 from tests.support.s3_server import Storage
 
@@ -76,7 +77,9 @@ def assert_clean(project: Path) -> None:
 def assert_settled(project: Path) -> None:
     """Everything is committed, and another run finds nothing to do."""
     assert_clean(project)
-    assert "Data and pipelines are up to date." in follow("make repro", project)
+    done = run([sys.executable, "-m", "stages"], project)  # as `make repro` does
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Data and pipelines are up to date." in done.stdout
     assert_clean(project)
 
 
@@ -184,7 +187,9 @@ def test_two_branches_are_compared_and_merged(ran):
     assert_clean(ran)
 
     git(ran, "checkout", "-q", "main")
-    follow("sed -i 's/dpi: 50/dpi: 51/' params.yaml && make repro && git commit -qam 51", ran)
+    edit_params(ran, plot__dpi=51)
+    assert run([sys.executable, "-m", "stages"], ran).returncode == 0
+    git(ran, "commit", "-qam", "51")
     follow(recipe(EXPERIMENTS, "git merge stricter"), ran)
     assert_settled(ran)
 

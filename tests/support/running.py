@@ -110,8 +110,10 @@ class Run:
         """All processes of the session that are there."""
         for pid in psutil.pids():
             try:
+                if os.getsid(pid) != self.process.pid:  # soon known, of hundreds at every look
+                    continue
                 process = psutil.Process(pid)
-                if os.getsid(pid) == self.process.pid and process.status() != "zombie":
+                if process.status() != "zombie":
                     yield process
             except (psutil.Error, ProcessLookupError):
                 continue

@@ -16,6 +16,7 @@ from carbrand.photos.photo import read_file as read_bytes
 from carbrand.photos.resizing import RESIZE_POLICIES
 from carbrand.report.drawing.thumbnail import thumbnail
 from tests.support.hostile_photos import HostileFile, build_corpus, opened
+from tests.support.running import in_torture
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +89,7 @@ def test_what_is_let_through_works_in_every_later_stage(corpus):
             use_everywhere(open_photo(file.path), file.path)
 
 
+@in_torture
 def test_the_corpus_is_the_same_each_time(corpus, tmp_path):
     again = build_corpus(tmp_path / "corpus")
     assert [file.path.name for file in again] == [file.path.name for file in corpus]
