@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from carbrand.cli import build_parser
+from carbrand.photos.decode.formats import FORMATS
 from tests.conftest import edit_params, run
 from tests.pipeline.test_unread import run_unread
 
@@ -74,7 +75,7 @@ def test_one_bad_photo_does_not_cost_the_others(finished):
     assert result.returncode == 2
     assert len(result.stdout.splitlines()) == 1
     assert result.stderr.splitlines() == [
-        "error: text.jpg is not a readable photo (none of JPEG, PNG, WEBP, BMP, GIF, TIFF). "
+        f"error: text.jpg is not a readable photo (none of {', '.join(FORMATS)}). "
         "Replace or remove it."
     ]
 
@@ -87,7 +88,7 @@ def test_one_bad_photo_does_not_cost_the_others(finished):
         (["predict", "Datasets/test", "--model", "none.h5"], "none.h5 does not exist"),
         (["predict", "Datasets/test", "--model", "README.md"], "is not a model that this project"),
         (["predict", "Datasets/test", "--top", "0"], "--top: must be a whole number of at least 1"),
-        (["predict"], "the following arguments are required: PATH"),
+        (["predict"], "No photos are given. Give photos, folders, or a list with --from."),
         (["predikt", "x.jpg"], "invalid choice: 'predikt'"),
     ],
 )
