@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from carbrand.cli import build_parser
-from carbrand.photos.decode.formats import FORMATS
+from carbrand.photos.photo import FORMATS
 from tests.conftest import edit_params, run
 from tests.pipeline.test_unread import run_unread
 
