@@ -305,7 +305,7 @@ def test_a_list_of_paths_is_read_and_what_it_lacks_is_a_row(predict, monkeypatch
     [
         ([], "No photos are given."),
         (["p/*.jpg"], "p/*.jpg matches no photos."),
-        (["--from", "none.txt"], "none.txt cannot be read (No such file or directory)."),
+        (["--from", "none.txt"], "none.txt: No such file or directory."),
         (["--from", "empty.txt"], "empty.txt lists no paths."),
         (["-", "--from", "-"], "`-` is given twice"),
         (["a.png", "--copy"], "--copy says how --sort sorts."),

@@ -98,22 +98,16 @@ def _find_problem(text: str) -> str:
 
 def _read_list(name: str) -> list[str]:
     """The paths in a file or on stdin, one per line, or between zero bytes as of `find -print0`."""
-    data = _read_stdin("a list", "ls *.jpg |", "--from -") if name == STDIN else _read_file(name)
+    if name == STDIN:
+        data = _read_stdin("a list", "ls *.jpg |", "--from -")
+    else:
+        data = Path(name).read_bytes()
     data = data.removeprefix(b"\xef\xbb\xbf")
     parts = data.split(b"\0") if b"\0" in data else data.splitlines()
     paths = [os.fsdecode(part) for part in parts if part.strip()]
     if not paths:
         raise UserError(f"{name} lists no paths. Write one per line.")
     return paths
-
-
-def _read_file(name: str) -> bytes:
-    try:
-        return Path(name).read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"{name} cannot be read ({error.strerror}). Give --from a file with a path per line."
-        ) from None
 
 
 def _add_folder(folder: Path, links_may_lead_to: Sequence[Path], found: Found) -> list[str]:

@@ -178,4 +178,4 @@ def test_photos_of_one_array_are_scaled_alike():
     """The darker one of two is not taken for one in 0…1."""
     pair = np.stack([np.ones((4, 4, 3)), np.full((4, 4, 3), 200.0)])
     first, second = separate(pair)[0]
-    assert (np.asarray(first).max(), np.asarray(second).max()) == (1, 200)
+    assert (pixels(first).max(), pixels(second).max()) == (1, 200)
