@@ -1051,13 +1051,13 @@ MUTANTS = (
     ),
     Mutant(
         "serving",
-        "the first part of a form is taken for the photo, whatever it is",
+        "any part of a form is taken for a photo, whatever it is",
         "carbrand/serve/upload.py",
         "        if not _is_file(part):\n",
         "        if not part:\n",
         _test(
             "serve_hostile",
-            "the_first_file_of_a_form_is_taken_whatever_its_field_is_called[name=photo]",
+            "the_files_of_a_form_are_taken_whatever_their_fields_are_called[name=photo]",
         ),
     ),
     Mutant(
