@@ -59,6 +59,7 @@ _READERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "TIFF": TiffImageFile,
     "HEIF": open_heif,
 }
+_LONGEST_WORDS = 200
 FORMATS = tuple(SUFFIXES_OF)
 SUFFIXES = frozenset(suffix for suffixes in SUFFIXES_OF.values() for suffix in suffixes)
 # Codes of unusual properties, in the order of `info["oddities"]`.
@@ -197,7 +198,9 @@ def _explain_error(error: Exception, data: bytes, format: str) -> tuple[str, str
     if _UNSUPPORTED_VARIANT.search(words):
         reason = f"an unsupported kind of {format}, {words}: convert it to JPEG"
         return reason, "unsupported_format"
-    detail = words if words and not isinstance(error, LookupError) else type(error).__name__
+    # Some of Pillow's messages quote the whole file.
+    quotes = not words or len(words) > _LONGEST_WORDS or isinstance(error, LookupError)
+    detail = type(error).__name__ if quotes else words
     return f"its {format} data is broken: {detail}", "unreadable"
 
 

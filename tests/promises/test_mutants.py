@@ -107,6 +107,12 @@ def run_tests(project: Path, names: Collection[str]) -> Run:
     return Run(ended, time.monotonic() - began, done.stdout + done.stderr)
 
 
+def copy_with_photos(target: Path) -> Path:
+    """A copy of the project that tests can run in: they read the sample and its tables."""
+    shutil.copytree(ROOT / "Datasets", copy_project(target) / "Datasets")
+    return target
+
+
 def plant(mutant: Mutant, project: Path) -> None:
     """Put the fault into a copy of the project."""
     file = project / mutant.file
@@ -120,12 +126,12 @@ def test_every_planted_fault_is_caught(
     if not thorough:
         pytest.skip("takes a quarter of an hour: make torture")
     everything = {name for mutant in MUTANTS for name in mutant.tests}
-    sound = run_tests(copy_project(tmp_path / "sound"), everything)
+    sound = run_tests(copy_with_photos(tmp_path / "sound"), everything)
     assert sound.all(everything, "PASSED"), sound.printed
 
     def try_one(mutant: Mutant) -> tuple[Mutant, Run]:
         folder = tmp_path / str(MUTANTS.index(mutant))
-        plant(mutant, copy_project(folder))
+        plant(mutant, copy_with_photos(folder))
         run = run_tests(folder, mutant.tests)
         shutil.rmtree(folder)
         return mutant, run
