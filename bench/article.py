@@ -30,7 +30,7 @@ from carbrand.scores.files.predictions_file import read_predictions
 
 OURS, TUNED = "pipeline", "tuned pipeline"
 # What makes the pipeline tune, however few the photos are.
-TUNING = {"epochs": 12, "min_photos": 0, "ship": "tuned"}
+TUNING = {"epochs": 12, "min_steps": 0, "min_photos": 0, "ship": "tuned"}
 SAID = {
     OURS: "this pipeline, cold",
     TUNED: "this pipeline, cold, tuned",

@@ -67,16 +67,25 @@ def main(params_file: Path, train: Path, scratch: Path, out: Path) -> None:
         summary: dict[str, object] = {"photos": len(frozen.paths), "epochs": 0, "ships_tuned": 0}
     else:
         check_tensorboard(params)
-        start_model = read_start(train, params.threads)
-        key = hash_run(params, frozen, train)
-        clear_run_files(scratch, but_of=key)
-        tuned = fine_tune(params, frozen, start_model, partial(RunFile, scratch, key))
-        write_model(tuned, start_model, params, train, out)
-        write_history(out / "history.csv", tuned.history)
-        summary = summarize(tuned, frozen, params)
+        enough = params.with_enough_steps(len(frozen.paths))
+        tuned = tune_and_write(enough, frozen, train, scratch, out)
+        summary = summarize(tuned, frozen, enough)
     write_metrics(out / "summary.json", summary)
     write_origin(out / "origin.json", params, PACKAGES)
     clear_run_files(scratch)
+
+
+def tune_and_write(
+    params: FinetuneParams, frozen: HeldOut, train: Path, scratch: Path, out: Path
+) -> TunedModel:
+    """Tune, and write the model that ships and the epochs."""
+    start_model = read_start(train, params.threads)
+    key = hash_run(params, frozen, train)
+    clear_run_files(scratch, but_of=key)
+    tuned = fine_tune(params, frozen, start_model, partial(RunFile, scratch, key))
+    write_model(tuned, start_model, params, train, out)
+    write_history(out / "history.csv", tuned.history)
+    return tuned
 
 
 def check_tensorboard(params: FinetuneParams) -> None:

@@ -26,7 +26,8 @@ from tests.support.running import bits, in_torture, nodes_of
 from tests.unit.training.finetuning.small import losses_of_two_epochs
 
 SMALL = {
-    "finetune__epochs": 2,
+    "finetune__epochs": 1,
+    "finetune__min_steps": 4,  # two epochs of so few photos
     "finetune__min_photos": 0,
     "finetune__size_px": 32,
     "finetune__predict_px": 40,

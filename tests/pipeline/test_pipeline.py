@@ -176,7 +176,7 @@ def test_the_default_and_the_articles_backbones_are_tuned_and_run_through_to_the
         network(include_top=False, weights=None).save(finished / f"weights/{backbone}.h5")
         edit_params(finished, features__weights=f"weights/{backbone}.h5")
     if tuned:
-        edit_params(finished, finetune__epochs=1, finetune__min_photos=0)
+        edit_params(finished, finetune__epochs=1, finetune__min_steps=0, finetune__min_photos=0)
         edit_params(finished, finetune__compare_photos=1, finetune__ship="tuned")
         edit_params(finished, finetune__size_px=32, finetune__predict_px=32)
     repro(finished)

@@ -18,7 +18,6 @@ from carbrand.training.finetuning.optimizer import learning_rate, make_optimizer
 from carbrand.training.finetuning.photo_batches import (
     PhotoCache,
     held_out_batches,
-    steps_per_epoch,
     training_batches,
 )
 from carbrand.training.finetuning.run_file import RunFile
@@ -98,7 +97,7 @@ def fit(
             ),
             epochs=params.epochs,
             initial_epoch=len(history),
-            steps_per_epoch=steps_per_epoch(len(run.learned), params),
+            steps_per_epoch=params.steps(len(run.learned)),
             validation_data=held_out if len(run.held_out) else None,
             callbacks=[own.callback, *callbacks],
             shuffle=False,
@@ -124,7 +123,7 @@ class _Steps:
     ) -> None:
         self._trainable = trainable
         self._params = params
-        self._per_epoch = steps_per_epoch(learned, params)
+        self._per_epoch = params.steps(learned)
         self._file = file
         self._history = history
         self._on_epoch = on_epoch

@@ -66,7 +66,7 @@ def training_batches(
     import tensorflow as tf
 
     learned = tf.constant(rows, tf.int64)
-    steps = steps_per_epoch(len(rows), params)
+    steps = params.steps(len(rows))
 
     def of_epoch(epoch: Any) -> Any:
         seed = tf.stack([tf.constant(params.seed, tf.int64), epoch])
@@ -105,8 +105,3 @@ def held_out_batches(
 
     numbers = tf.data.Dataset.from_tensor_slices(tf.constant(rows, tf.int64))
     return numbers.batch(batch_size).map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
-
-
-def steps_per_epoch(photos: int, params: FinetuneParams) -> int:
-    """The number of batches that hold `photos` photos."""
-    return -(-photos // params.batch_size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from carbrand.node.params import knob
 
@@ -15,6 +15,7 @@ class FinetuneParams:
     """How the backbone learns; see params.yaml."""
 
     epochs: int = knob(low=0, high=10_000)
+    min_steps: int = knob(low=0, high=1_000_000)
     min_photos: int = knob(low=0)
     size_px: int = knob(low=32, high=1024)
     predict_px: int = knob(low=32, high=1024)
@@ -39,3 +40,11 @@ class FinetuneParams:
     threads: int = knob(low=1, high=1024)
     precision: str = knob(choices=PRECISIONS)
     tensorboard: bool = knob()
+
+    def with_enough_steps(self, photos: int) -> FinetuneParams:
+        """The same with more epochs where so few photos would learn in fewer than `min_steps`."""
+        return replace(self, epochs=max(self.epochs, -(-self.min_steps // self.steps(photos))))
+
+    def steps(self, photos: int) -> int:
+        """The number of batches that hold so many photos."""
+        return -(-photos // self.batch_size)

@@ -24,6 +24,7 @@ from tests.conftest import PAINTS, draw_photo
 SIZE_PX = 32
 PARAMS = FinetuneParams(
     epochs=3,
+    min_steps=0,
     min_photos=0,
     size_px=SIZE_PX,
     predict_px=40,
