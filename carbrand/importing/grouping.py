@@ -40,8 +40,7 @@ def find_groups(
     together = [(pair.first, pair.second) for pair in pairs] + _runs(records)
     first: dict[str, int] = {}
     together += [(first.setdefault(it.group, n), n) for n, it in enumerate(records) if it.group]
-    if together:
-        clusters.union(*np.array(together).T)
+    clusters.join(together)
     copies = [rows[label].path for label in clusters.labels()]
     nothing = np.empty((len(rows), 0), np.float32)  # no vectors: a similarity of 1 asks for none
     groups = find_series(rows, nothing, Standardizer(nothing, nothing), copies, 1.0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
+
 import numpy as np
 
 
@@ -13,8 +16,12 @@ class UnionFind:
 
     def union(self, a: np.ndarray, b: np.ndarray) -> None:
         """Merge the clusters of a[i] and b[i], for every i."""
-        for left, right in zip(a.tolist(), b.tolist(), strict=True):
-            first, second = sorted((self._find(left), self._find(right)))
+        self.join(zip(a.tolist(), b.tolist(), strict=True))
+
+    def join(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """Merge the clusters of both items of each pair."""
+        for pair in pairs:
+            first, second = sorted(map(self._find, pair))
             self._parents[second] = first
 
     def are_separate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -27,6 +34,13 @@ class UnionFind:
         while not np.array_equal(parents := self._parents[self._parents], self._parents):
             self._parents = parents
         return self._parents
+
+    def groups(self) -> list[list[int]]:
+        """The items of each cluster of at least two, in ascending order, by the lowest item."""
+        groups: defaultdict[int, list[int]] = defaultdict(list)
+        for item, label in enumerate(self.labels().tolist()):
+            groups[label].append(item)
+        return [items for items in groups.values() if len(items) > 1]
 
     def _find(self, item: int) -> int:
         while (parent := int(self._parents[item])) != item:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from carbrand.photos.copies_file import Copy
 from carbrand.photos.manifest import Row
+from carbrand.photos.union_find import UnionFind
 from carbrand.report.results import Results
 
 CODES = ("label_conflict", "leaked", "duplicate")
@@ -57,7 +57,7 @@ def find_clusters(run: Results) -> tuple[Cluster, ...]:
     codes, counted = _codes_by_path(run), run.used
 
     clusters = []
-    for paths in _components(_pairs(rows, copies.values())):
+    for paths in _components(_pairs(rows, copies.values()), sorted(rows)):
         if not any(codes[path] for path in paths):
             continue  # the parameters say to ignore copies
         photos = []
@@ -105,22 +105,9 @@ def _pairs(rows: Mapping[str, Row], copies: Iterable[Copy]) -> Iterable[tuple[st
         yield copy.path, copy.copy_of
 
 
-def _components(pairs: Iterable[tuple[str, str]]) -> list[set[str]]:
-    """The connected components of the graph of pairs."""
-    neighbours: defaultdict[str, set[str]] = defaultdict(set)
-    for a, b in pairs:
-        neighbours[a].add(b)
-        neighbours[b].add(a)
-    seen: set[str] = set()
-    groups = []
-    for start in sorted(neighbours):
-        if start in seen:
-            continue
-        group, todo = {start}, [start]
-        while todo:
-            new = neighbours[todo.pop()] - group
-            group |= new
-            todo += new
-        seen |= group
-        groups.append(group)
-    return groups
+def _components(pairs: Iterable[tuple[str, str]], paths: Sequence[str]) -> list[list[str]]:
+    """The connected components of the graph of pairs; each, and all of them, by path."""
+    numbers = {path: number for number, path in enumerate(paths)}
+    clusters = UnionFind(len(paths))
+    clusters.join((numbers[a], numbers[b]) for a, b in pairs)
+    return [[paths[number] for number in members] for members in clusters.groups()]

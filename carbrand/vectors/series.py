@@ -56,14 +56,14 @@ def find_series(
     _join_equal(clusters, range(len(rows)), copies)
     _join_equal(clusters, *_named(rows))
     guessed = [number for number, row in enumerate(rows) if not row.series]
-    _join(clusters, _bursts(rows, guessed))
+    clusters.join(_bursts(rows, guessed))
     if similarity < 1:
         order = _NameOrder([pair for pair in _consecutive(rows) if not _is_named(rows, pair)])
         for members in _by_brand(rows, guessed):
             units = space.unit_vectors(vectors[members])
             _join_equal(clusters, members, _link(units, similarity).tolist())
             order.add(members, units)
-        _join(clusters, order.similar(similarity - _CONSECUTIVE_BONUS))
+        clusters.join(order.similar(similarity - _CONSECUTIVE_BONUS))
     series = [rows[label].path for label in clusters.labels()]
     for members in _by_brand(rows, range(len(rows))):
         if len({series[number] for number in members}) == 1:
@@ -109,19 +109,10 @@ def find_series_of_tests(
     ]
 
 
-def _join(clusters: UnionFind, pairs: Sequence[tuple[int, int]]) -> None:
-    if pairs:
-        first, second = np.array(pairs).T
-        clusters.union(first, second)
-
-
 def _join_equal(clusters: UnionFind, members: Sequence[int], names: Sequence[object]) -> None:
     """Merge the members that have the same name."""
     first: dict[object, int] = {}
-    _join(
-        clusters,
-        [(first.setdefault(name, n), n) for n, name in zip(members, names, strict=True)],
-    )
+    clusters.join((first.setdefault(name, n), n) for n, name in zip(members, names, strict=True))
 
 
 def _named(rows: Sequence[Row]) -> tuple[list[int], list[str]]:

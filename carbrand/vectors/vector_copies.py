@@ -120,10 +120,8 @@ def group_copies(rows: Sequence[Row], pairs: Sequence[AlignedPair]) -> list[str]
     """The group of each photo, by hashes and by vectors: the path of the first photo in it."""
     clusters = UnionFind(len(rows))
     first: dict[str, int] = {}
-    of_hash = [first.setdefault(row.hash_group, number) for number, row in enumerate(rows)]
-    clusters.union(np.arange(len(rows)), np.array(of_hash))
-    for pair in pairs:
-        clusters.union(np.array([pair.photo]), np.array([pair.original]))
+    clusters.join((first.setdefault(row.hash_group, n), n) for n, row in enumerate(rows))
+    clusters.join((pair.photo, pair.original) for pair in pairs)
     return [rows[label].path for label in clusters.labels()]
 
 

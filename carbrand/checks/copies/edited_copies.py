@@ -52,9 +52,7 @@ def find_edited_copies(
     with_tests = [it for it in candidates if not (is_training[it.first] and is_training[it.second])]
     apart = _without_tests(known, is_training)
     found = _match_candidates(of_training, apart, match_all)
-    for pair in found:
-        if pair.match.is_copy:
-            known.union(np.array([pair.first]), np.array([pair.second]))
+    known.join((pair.first, pair.second) for pair in found if pair.match.is_copy)
     return found + _match_candidates(with_tests, known, match_all)
 
 
@@ -83,7 +81,7 @@ def _match_candidates(
             if result.is_suspicious:
                 found.append(MatchedPair(candidate.first, candidate.second, result))
             if result.is_copy:
-                known.union(np.array([candidate.first]), np.array([candidate.second]))
+                known.join([(candidate.first, candidate.second)])
     return found
 
 

@@ -32,7 +32,7 @@ def cluster_copies(
     labels = find_near_duplicates([fingerprints[numbers[0]] for numbers in same], distance).labels()
     clusters = UnionFind(len(rows))
     for label, numbers in zip(np.asarray(labels).tolist(), same, strict=True):
-        _join(clusters, [(same[label][0], number) for number in numbers])
+        clusters.join((same[label][0], number) for number in numbers)
     return clusters
 
 
@@ -53,11 +53,11 @@ def mark_copies(
     """
     marked = list(rows)
     everything = joined or cluster_copies(rows, fingerprints, distance)
-    _join(everything, edited)
+    everything.join(edited)
     partners: defaultdict[int, list[int]] = defaultdict(list)
     for first, second in edited:
         partners[first].append(second)
-    for members in _groups(everything):
+    for members in everything.groups():
         # Two training photos may be connected only by a test photo.
         learned = [number for number in members if rows[number].split == "train"]
         seen, seen_of = [rows[n] for n in learned], [fingerprints[n] for n in learned]
@@ -66,28 +66,13 @@ def mark_copies(
         )
         places = {number: place for place, number in enumerate(learned)}
         pairs = [(number, other) for number in learned for other in partners[number]]
-        _join(apart, [(places[a], places[b]) for a, b in pairs if b in places])
-        own = _groups(apart)
-        twins = [_by_path([seen[place] for place in places]) for places in own]
+        apart.join((places[a], places[b]) for a, b in pairs if b in places)
+        twins = [_by_path(seen[place] for place in own) for own in apart.groups()]
         cluster = _by_path([rows[number] for number in members])
         by_path = {row.path: row for row in _mark(cluster, twins)}
         for number in members:
             marked[number] = by_path[rows[number].path]
     return marked
-
-
-def _join(clusters: UnionFind, pairs: Pairs) -> None:
-    if pairs:
-        first, second = np.array(pairs).T
-        clusters.union(first, second)
-
-
-def _groups(clusters: UnionFind) -> list[list[int]]:
-    """The members of each cluster of at least two, by number."""
-    groups: defaultdict[int, list[int]] = defaultdict(list)
-    for number, label in enumerate(clusters.labels().tolist()):
-        groups[label].append(number)
-    return [members for members in groups.values() if len(members) > 1]
 
 
 def _by_path(rows: Iterable[Row]) -> list[Row]:
