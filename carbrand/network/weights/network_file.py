@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from carbrand.network.architecture import rebuild
 from carbrand.network.weights.h5_file import (
     H5_ERRORS,
     open_h5,
@@ -23,15 +24,6 @@ from carbrand.network.weights.h5_file import (
 )
 from carbrand.node.errors import UserError
 
-KINDS = frozenset(
-    {
-        *("InputLayer", "Rescaling", "ZeroPadding2D", "Conv2D", "DepthwiseConv2D"),
-        *("BatchNormalization", "ReLU", "Activation", "Add", "MaxPooling2D"),
-        *("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Concatenate", "Dense"),
-        *("SeparableConv2D", "LayerNormalization", "LeakyReLU", "ELU", "AveragePooling2D"),
-        *("Subtract", "Multiply", "Maximum", "Minimum", "Average", "Cropping2D", "Reshape"),
-    }
-)
 # These are not translated: Keras itself writes networks with them for OpenVINO.
 UNTRANSLATED = frozenset(
     {
@@ -39,6 +31,7 @@ UNTRANSLATED = frozenset(
         *("Softmax", "Flatten"),
     }
 )
+KINDS = rebuild.KINDS - UNTRANSLATED | {"InputLayer"}
 # Accepted values of settings, for layers that have them; the first one is the default.
 _REQUIRED_SETTINGS = {
     "data_format": ("channels_last",),
