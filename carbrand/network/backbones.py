@@ -107,24 +107,6 @@ def levels_of(backbone: Any) -> tuple[str, ...]:
     return stage_ends(describe({"class_name": "Functional", "config": backbone.get_config()}))
 
 
-def build_classifier(name: str) -> Any:
-    """The EfficientNet-Lite `name` with its ImageNet classifier: photos to logits (n, 1000).
-
-    For checking that weights are right. Raises UserError.
-    """
-    keras = import_keras_to_build()
-    model = efficientnet_lite.build(keras, name, BACKBONES[name], LITE[name].scaling)
-    state = read_lite_state(name, model)
-    assign(model, efficientnet_lite.arrays_by_layer(model, state))
-    kernel, bias = efficientnet_lite.classifier(state)
-    pooled = keras.layers.GlobalAveragePooling2D(name="pool")(model.output)
-    dense = keras.layers.Dense(len(bias), name="logits")
-    whole = keras.Model(model.input, dense(pooled), name=f"{name}_classifier")
-    dense.set_weights([kernel, bias])
-    whole.trainable = False
-    return whole
-
-
 def _check_own(name: str, weights: str) -> None:
     if weights != IMAGENET:
         raise UserError(

@@ -207,11 +207,6 @@ def arrays_by_layer(model: Any, state: Mapping[str, np.ndarray]) -> dict[str, li
     return arrays
 
 
-def classifier(state: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel (1280, 1000) and bias (1000,) from pooled features to the logits of ImageNet."""
-    return state["_fc.weight"].T, state["_fc.bias"]
-
-
 def _name_in_file(layer: str) -> str:
     if layer in _OUTSIDE:
         return _OUTSIDE[layer]

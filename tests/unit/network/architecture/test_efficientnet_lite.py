@@ -10,8 +10,10 @@ import pytest
 
 from carbrand.network.architecture import efficientnet_lite
 from carbrand.network.architecture.efficientnet_lite import Scaling
-from carbrand.network.backbones import build_classifier
-from carbrand.network.keras_import import import_keras
+from carbrand.network.architecture.rebuild import assign
+from carbrand.network.backbones import BACKBONES
+from carbrand.network.keras_import import import_keras, import_keras_to_build
+from carbrand.network.weights import lite_weights
 from carbrand.photos.photo import read_photo
 from tests.conftest import ARTICLE_PHOTOS
 from tests.support.running import THOROUGH
@@ -30,7 +32,17 @@ LITE = {
 
 @pytest.fixture(scope="module", params=LITE)
 def classifier(request: pytest.FixtureRequest) -> Any:
-    return build_classifier(request.param)
+    """The network with the ImageNet classifier of its file: photos to logits (n, 1000)."""
+    name, keras = request.param, import_keras_to_build()
+    model = efficientnet_lite.build(keras, name, BACKBONES[name], lite_weights.LITE[name].scaling)
+    state = lite_weights.read_lite_state(name, model)
+    assign(model, efficientnet_lite.arrays_by_layer(model, state))
+    pooled = keras.layers.GlobalAveragePooling2D(name="pool")(model.output)
+    dense = keras.layers.Dense(1000, name="logits")
+    whole = keras.Model(model.input, dense(pooled), name=f"{name}_classifier")
+    dense.set_weights([state["_fc.weight"].T, state["_fc.bias"]])
+    whole.trainable = False
+    return whole
 
 
 def test_a_lamborghini_comes_out_as_a_sports_car(classifier: Any) -> None:
