@@ -18,15 +18,13 @@ from carbrand.checks.copies.fingerprint import (
 )
 from carbrand.checks.copies.window_hash import HASH, hash_windows
 from carbrand.checks.quality import measure, quality_issues
+from carbrand.photos.decode.bands import bands
 from carbrand.photos.decode.damage import find_damage, is_cut_off
 from carbrand.photos.decode.formats import extension_fits
 from carbrand.photos.folders.files import FoundFile
 from carbrand.photos.folders.links import refusal_reason
 from carbrand.photos.manifest import Row
 from carbrand.photos.photo import CUT_OFF, UnreadablePhoto, open_photo, read_file
-
-# Pixels copied at a time.
-_PIXELS_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -117,8 +115,6 @@ def _inspect_photo(row: Row, photo: Image.Image, damage: str, limits: PhotoLimit
 def hash_pixels(photo: Image.Image) -> str:
     """SHA-256 of the size and the RGB bytes; the same for equal pixels in another file format."""
     digest = hashlib.sha256(f"{photo.width}x{photo.height}:".encode())
-    rows = max(1, _PIXELS_AT_ONCE // photo.width)  # a copy of all pixels may be large
-    for top in range(0, photo.height, rows):
-        band = photo.crop((0, top, photo.width, min(top + rows, photo.height)))
-        digest.update(band.tobytes())
+    for box in bands(photo.size):  # a copy of all pixels may be large
+        digest.update(photo.crop(box).tobytes())
     return digest.hexdigest()

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from carbrand.node.wording import join_names, one_line
 from carbrand.photos.folders.folder_findings import SHOWN, FolderFinding
-from carbrand.photos.manifest import KEPT, SPLITS
+from carbrand.photos.manifest import KEPT, SPLITS, Row
 
 # Significance level of a difference between the splits.
 CHANCE = 0.001
@@ -35,17 +35,6 @@ class Measured(Protocol):
     def sharpness(self) -> float: ...
 
 
-class PhotoRow(Measured, Protocol):
-    """The columns of the manifest that are used here."""
-
-    @property
-    def split(self) -> str: ...
-    @property
-    def brand(self) -> str: ...
-    @property
-    def status(self) -> str: ...
-
-
 @dataclass(frozen=True)
 class FolderLimits:
     """Thresholds of findings.
@@ -61,13 +50,13 @@ class FolderLimits:
 
 
 def check_splits(
-    rows: Sequence[PhotoRow],
+    rows: Sequence[Row],
     brands: Sequence[str],
     folders: Mapping[str, Path],
     limits: FolderLimits,
 ) -> list[FolderFinding]:
     """Find `few_photos`, `imbalance` and `drift` among the kept photos of `brands`."""
-    kept: dict[str, list[PhotoRow]] = {split: [] for split in SPLITS}
+    kept: dict[str, list[Row]] = {split: [] for split in SPLITS}
     used = set(brands)
     for row in rows:
         if row.status == KEPT and row.brand in used:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from carbrand.photos.folders.folder_findings import (
     excluded_brands,
     rate_findings,
 )
+from carbrand.photos.manifest import Row
 from carbrand.scores.evaluation import wilson_interval
 
 FOLDERS = {"train": Path("Datasets/train"), "test": Path("Datasets/test")}
@@ -26,21 +28,10 @@ LIMITS = FolderLimits(min_train_photos=10, min_test_photos=10, max_imbalance=5.0
 STRICT = {code: allowed[0] for code, allowed in FOLDER_SEVERITIES.items()}
 WARN = dict.fromkeys(FOLDER_CODES, "warn")
 
-
-@dataclass(frozen=True)
-class Photo:
-    """As much of a row of the manifest as is looked at."""
-
-    split: str
-    brand: str
-    width: int = 800
-    height: int = 600
-    brightness: float = 0.5
-    sharpness: float = 100.0
-    status: str = "kept"
+Photo = partial(Row, "", width=800, height=600, brightness=0.5, sharpness=100.0)
 
 
-def photos(**counts: int) -> list[Photo]:
+def photos(**counts: int) -> list[Row]:
     """So many photos of each: `train_asta=20`."""
     rows = []
     for name, count in counts.items():
@@ -49,7 +40,7 @@ def photos(**counts: int) -> list[Photo]:
     return rows
 
 
-def compare(rows: list[Photo], limits: FolderLimits = LIMITS) -> list[FolderFinding]:
+def compare(rows: list[Row], limits: FolderLimits = LIMITS) -> list[FolderFinding]:
     return check_splits(rows, sorted({row.brand for row in rows}), FOLDERS, limits)
 
 
@@ -57,17 +48,17 @@ def names(train: list[str], test: list[str]) -> list[FolderFinding]:
     return check_brand_names({"train": train, "test": test}, FOLDERS)
 
 
-def varied(train: int, test: int, seed: int = 0) -> list[Photo]:
+def varied(train: int, test: int, seed: int = 0) -> list[Row]:
     """Photos as folders have them: many sizes, shapes and lights, the same in both splits."""
     dice = np.random.default_rng(seed)
     return [
         Photo(
             "train" if number < train else "test",
             "asta" if number % 2 else "bolt",
-            int(width := np.exp(dice.normal(7, 0.4))),
-            int(width / dice.choice([0.75, 1.0, 1.33, 1.5])),
-            float(dice.beta(4, 5)),
-            float(np.exp(dice.normal(6, 0.8))),
+            width=int(width := np.exp(dice.normal(7, 0.4))),
+            height=int(width / dice.choice([0.75, 1.0, 1.33, 1.5])),
+            brightness=float(dice.beta(4, 5)),
+            sharpness=float(np.exp(dice.normal(6, 0.8))),
         )
         for number in range(train + test)
     ]
@@ -284,7 +275,7 @@ def test_sizes_that_differ_by_a_hair_are_no_drift():
     assert compare([nudged(row) if row.split == "test" else row for row in rows]) == []
 
 
-def nudged(row: Photo) -> Photo:
+def nudged(row: Row) -> Row:
     return replace(row, width=840, height=623, brightness=0.53, sharpness=130.0)
 
 
