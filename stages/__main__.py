@@ -29,10 +29,11 @@ from carbrand.node.params import check_sections, misspelt_sections, parse_sectio
 from carbrand.pipeline.repro import start
 from carbrand.release.gate.gate_params import GateParams
 from carbrand.report.last_lines import print_last_lines, runs_whole_pipeline
+from carbrand.report.sections.section import PlotParams
 from carbrand.training.finetuning.settings import FinetuneParams
 from stages.evaluate import EvaluateParams
 from stages.features import FeaturesParams
-from stages.plot import PlotParams, files_of_run
+from stages.plot import files_of_run
 from stages.train import TrainParams
 from stages.validate import ValidateParams
 

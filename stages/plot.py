@@ -7,12 +7,11 @@ Writes `loss.png`, `accuracy.png`, `confusion.png`, `brands.png`, `reliability.p
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from carbrand.node.errors import UserError
 from carbrand.node.origin import origin_of
-from carbrand.node.params import knob, read_section
+from carbrand.node.params import read_section
 from carbrand.node.start import start
 from carbrand.report.drawing import charts, figures
 from carbrand.report.drawing.map_figure import embedding_map
@@ -20,21 +19,9 @@ from carbrand.report.drawing.photo_figure import photo_page
 from carbrand.report.page import render_report
 from carbrand.report.results import Results
 from carbrand.report.run_files import RunFiles, read_results
-from carbrand.report.sections.section import Charts, ReportInput, ReportLimits
+from carbrand.report.sections.section import Charts, PlotParams, ReportInput
 
 PACKAGES = ("carbrand", "jinja2", "matplotlib", "numpy", "pillow", "scipy")
-
-
-@dataclass(frozen=True)
-class PlotParams:
-    """How much is shown, and how large; see params.yaml."""
-
-    dpi: int = knob(low=50, high=400)
-    photos: int = knob(low=1, high=60)
-    mistakes: int = knob(low=0, high=200)
-    pairs: int = knob(low=0, high=200)
-    suspects: int = knob(low=0, high=200)
-    thumbnail_px: int = knob(low=64, high=640)
 
 
 def draw(results: Results, params: PlotParams, datasets: str) -> dict[str, bytes]:
@@ -44,11 +31,9 @@ def draw(results: Results, params: PlotParams, datasets: str) -> dict[str, bytes
     accuracy = charts.accuracy_curves(results, dpi)
     reliability = charts.reliability(results, dpi)
     confusion_matrix = figures.confusion_matrix(results, dpi)
-    limits = asdict(params)
-    del limits["dpi"]
     report = ReportInput(
         run=results,
-        limits=ReportLimits(**limits),
+        limits=params,
         charts=Charts(loss.svg, accuracy.svg, reliability.svg, confusion_matrix),
         datasets=datasets,
         plot=origin_of(params, PACKAGES),

@@ -23,31 +23,6 @@ from carbrand.scores.files.suspects_file import Suspect
 
 
 @dataclass(frozen=True)
-class JudgedPhoto:
-    """What the model said of one test photo, with its place in the heat maps."""
-
-    row: int
-    path: str
-    actual: str
-    predicted: str
-    confidence: float
-    leaked: bool
-    probabilities: Mapping[str, float]  # by brand, brands sorted
-    unknown: bool = False  # whether it looks like none of the brands
-
-    @property
-    def right(self) -> bool:
-        """Whether the model named the brand of the photo's folder."""
-        return self.actual == self.predicted
-
-    def likeliest(self, brands: int) -> tuple[str, ...]:
-        """At most `brands` names, likeliest first; the actual one is always among them."""
-        order = sorted(self.probabilities, key=lambda brand: (-self.probabilities[brand], brand))
-        shown = order[:brands]
-        return tuple(shown if self.actual in shown else [*shown[:-1], self.actual])
-
-
-@dataclass(frozen=True)
 class Scores:
     """Precision, recall and F1 in 0…1 of one brand or their means, and of how many photos."""
 
@@ -68,7 +43,7 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class Honesty:
+class ProbabilityScores:
     """How far probabilities are from what happens; each is best at 0."""
 
     ece: float
@@ -101,8 +76,8 @@ class Metrics:
     without_series: Accuracy | None  # the same of those from a series of training photos
     held_out: HeldOut | None  # None where the model does not say
     leaked: int
-    calibrated: Honesty
-    uncalibrated: Honesty
+    calibrated: ProbabilityScores
+    uncalibrated: ProbabilityScores
     macro: Scores
     brand: Mapping[str, Scores]
     top_5: float | None  # only where there are more than 5 brands
@@ -121,7 +96,7 @@ class Results:
     tuning_history: tuple[Epoch, ...]  # empty where nothing was tuned
     tuning: Mapping[str, Any]  # the same of fine-tuning
     brands: tuple[str, ...]  # sorted names
-    photos: tuple[JudgedPhoto, ...]  # one per test photo
+    photos: tuple[PredictedPhoto, ...]  # one per test photo
     metrics: Metrics
     heat_maps: np.ndarray  # (n, h, w) in 0…1, in the order of `photos`
     train_copies: tuple[Copy, ...]  # training photos, copies of training photos
@@ -154,9 +129,25 @@ class Results:
         return frozenset(learned) | {photo.path for photo in self.leak_free}
 
     @cached_property
-    def leak_free(self) -> tuple[JudgedPhoto, ...]:
+    def leak_free(self) -> tuple[PredictedPhoto, ...]:
         """Those that count: of photos that the training never saw."""
         return tuple(photo for photo in self.photos if not photo.leaked)
+
+    def most_probable(self, photo: PredictedPhoto, brands: int) -> dict[str, float]:
+        """At most `brands` with their probabilities, in descending order, the actual one always."""
+        by_brand = dict(zip(self.brands, photo.probabilities, strict=True))
+        order = sorted(by_brand, key=lambda brand: (-by_brand[brand], brand))
+        shown = order[:brands]
+        shown = shown if photo.actual in shown else [*shown[:-1], photo.actual]
+        return {brand: by_brand[brand] for brand in shown}
+
+    def heat_map(self, photo: PredictedPhoto) -> np.ndarray:
+        """The heat map of a test photo, (h, w)."""
+        return self.heat_maps[self._rows[photo.path]]
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {photo.path: row for row, photo in enumerate(self.photos)}
 
     @cached_property
     def suspicions(self) -> tuple[tuple[Row, Row], ...]:
@@ -166,14 +157,14 @@ class Results:
         return tuple(sorted(pairs, key=lambda pair: pair[0].split == pair[1].split))
 
     @cached_property
-    def right(self) -> tuple[JudgedPhoto, ...]:
+    def right(self) -> tuple[PredictedPhoto, ...]:
         """Leak-free and right, surest first."""
-        return surest_first(photo for photo in self.leak_free if photo.right)
+        return surest_first(photo for photo in self.leak_free if photo.correct)
 
     @cached_property
-    def wrong(self) -> tuple[JudgedPhoto, ...]:
+    def wrong(self) -> tuple[PredictedPhoto, ...]:
         """Leak-free and wrong, surest first."""
-        return surest_first(photo for photo in self.leak_free if not photo.right)
+        return surest_first(photo for photo in self.leak_free if not photo.correct)
 
     @cached_property
     def confusion(self) -> np.ndarray:
@@ -187,29 +178,18 @@ class Results:
     @cached_property
     def reliability(self) -> tuple[ReliabilityBin, ...]:
         """Leak-free photos in bins of how sure the model was; bins without a photo are left out."""
-        photos = [
-            PredictedPhoto(
-                photo.path,
-                photo.actual,
-                photo.predicted,
-                photo.confidence,
-                photo.leaked,
-                tuple(photo.probabilities.values()),
-            )
-            for photo in self.leak_free
-        ]
         bins = int(self.origins["evaluate"].parameters["ece_bins"])
-        return tuple(b for b in bin_by_confidence(photos, bins) if b.photos)
+        return tuple(b for b in bin_by_confidence(self.leak_free, bins) if b.photos)
 
 
-def surest_first(photos: Iterable[JudgedPhoto]) -> tuple[JudgedPhoto, ...]:
+def surest_first(photos: Iterable[PredictedPhoto]) -> tuple[PredictedPhoto, ...]:
     """By falling confidence; ties by path."""
     return tuple(sorted(photos, key=lambda photo: (-photo.confidence, photo.path)))
 
 
-def one_brand_after_another(photos: Iterable[JudgedPhoto]) -> tuple[JudgedPhoto, ...]:
+def one_brand_after_another(photos: Iterable[PredictedPhoto]) -> tuple[PredictedPhoto, ...]:
     """The first photo of each brand, then the second of each, and so on."""
-    by_brand: defaultdict[str, list[JudgedPhoto]] = defaultdict(list)
+    by_brand: defaultdict[str, list[PredictedPhoto]] = defaultdict(list)
     for photo in photos:
         by_brand[photo.actual].append(photo)
     rounds = zip_longest(*(by_brand[brand] for brand in sorted(by_brand)))

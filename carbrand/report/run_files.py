@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,11 @@ from carbrand.photos.severities import severities_of_run, without_ignored
 from carbrand.report.results import (
     Accuracy,
     HeldOut,
-    Honesty,
-    JudgedPhoto,
     Metrics,
+    ProbabilityScores,
     Results,
     Scores,
 )
-from carbrand.scores.evaluation import PredictedPhoto
 from carbrand.scores.files.history import Epoch, read_history
 from carbrand.scores.files.map_file import read_map
 from carbrand.scores.files.predictions_file import read_predictions
@@ -84,7 +82,7 @@ def read_results(files: RunFiles) -> Results:
         tuning_history=tuple(run.read(files.tuning_history, read_history)),
         tuning=run.read(files.tuning, read_tuning),
         brands=tuple(brands),
-        photos=_judge(predicted, brands),
+        photos=tuple(predicted),
         metrics=run.read(files.metrics, _read_scores),
         heat_maps=run.read(files.heat_maps, _read_heat_maps),
         # `features` finds them before any rule is asked.
@@ -156,22 +154,6 @@ def _paths_of(*copies: Copy) -> set[str]:
     return {path for copy in copies for path in (copy.path, copy.copy_of)}
 
 
-def _judge(photos: Sequence[PredictedPhoto], brands: Sequence[str]) -> tuple[JudgedPhoto, ...]:
-    return tuple(
-        JudgedPhoto(
-            row=row,
-            path=photo.path,
-            actual=photo.actual,
-            predicted=photo.predicted,
-            confidence=photo.confidence,
-            leaked=photo.leaked,
-            probabilities=dict(zip(brands, photo.probabilities, strict=True)),
-            unknown=bool(photo.unknown),
-        )
-        for row, photo in enumerate(photos)
-    )
-
-
 def _read_scores(path: Path) -> Metrics:
     content = read_metrics(path)
     return Metrics(
@@ -182,8 +164,8 @@ def _read_scores(path: Path) -> Metrics:
         without_series=_of_any(content["without_series"]),
         held_out=_held_out(content) if "held_out" in content else None,
         leaked=content["leaked"],
-        calibrated=_honesty(content),
-        uncalibrated=_honesty(content["uncalibrated"]),
+        calibrated=_probability_scores(content),
+        uncalibrated=_probability_scores(content["uncalibrated"]),
         macro=Scores(**content["macro"], support=content["images"]),
         brand={brand: Scores(**scores) for brand, scores in content["brand"].items()},
         top_5=content.get("top_5"),
@@ -211,8 +193,8 @@ def _accuracy(numbers: Mapping[str, Any], kind: str = "accuracy") -> Accuracy:
     return Accuracy(share, low, high, numbers["images"])
 
 
-def _honesty(numbers: Mapping[str, Any]) -> Honesty:
-    return Honesty(**{name: numbers[name] for name in ("ece", "log_loss", "brier")})
+def _probability_scores(numbers: Mapping[str, Any]) -> ProbabilityScores:
+    return ProbabilityScores(**{name: numbers[name] for name in ("ece", "log_loss", "brier")})
 
 
 def _read_heat_maps(path: Path) -> np.ndarray:

@@ -168,7 +168,7 @@ def unknown_sentence(results: Results) -> str:
     unknown = results.metrics.unknown
     if not unknown:
         return ""
-    called = sum(photo.unknown for photo in results.leak_free)
+    called = sum(bool(photo.unknown) for photo in results.leak_free)
     interval = percent_range(unknown["share_low"], unknown["share_high"])
     share = results.origins["train"].parameters.get("unknown")
     allowed = "" if share is None else f"; of photos like the training photos, {percent(share)} do"

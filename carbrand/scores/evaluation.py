@@ -42,6 +42,11 @@ class PredictedPhoto:
     unknown: bool | None = None
     brand_set: tuple[str, ...] = ()
 
+    @property
+    def correct(self) -> bool:
+        """Whether the predicted brand is the actual one."""
+        return self.predicted == self.actual
+
 
 @dataclass(frozen=True)
 class ReliabilityBin:
@@ -113,8 +118,7 @@ def evaluate_photos(
     if len(brands) <= MAX_CONFUSION_BRANDS:
         metrics["confusion"] = count_confusion(leak_free, brands)
     metrics["as_given"] = score_accuracy(photos)
-    certain = [photo for photo in leak_free if not photo.suspected]
-    metrics["without_suspected"] = score_any(certain)
+    metrics["without_suspected"] = score_any([photo for photo in leak_free if not photo.suspected])
     metrics["without_series"] = score_any([photo for photo in leak_free if not photo.series])
     return metrics | score_sets(leak_free) | score_unknown(leak_free)
 
@@ -171,7 +175,7 @@ def score_probabilities(
 
 def count_correct(photos: Sequence[PredictedPhoto]) -> int:
     """The number of photos whose predicted brand is the actual one."""
-    return sum(photo.predicted == photo.actual for photo in photos)
+    return sum(photo.correct for photo in photos)
 
 
 def count_confusion(
@@ -191,7 +195,7 @@ def score_balanced(photos: Sequence[PredictedPhoto]) -> dict[str, float]:
     and Donner, Statistics in Medicine 27, 2008). With one brand it is the Wilson interval.
     """
     support = Counter(photo.actual for photo in photos)
-    correct = Counter(photo.actual for photo in photos if photo.predicted == photo.actual)
+    correct = Counter(photo.actual for photo in photos if photo.correct)
     recalls = {brand: correct[brand] / n for brand, n in support.items()}
     intervals = {brand: wilson_interval(correct[brand], n) for brand, n in support.items()}
     mean = math.fsum(recalls.values()) / len(recalls)
@@ -261,15 +265,12 @@ def bin_by_confidence(photos: Sequence[PredictedPhoto], bins: int) -> list[Relia
 
 
 def _bin(place: int, bins: int, photos: Sequence[PredictedPhoto]) -> ReliabilityBin:
-    scores = score_accuracy(photos)
     return ReliabilityBin(
         low=place / bins,
         high=(place + 1) / bins,
         photos=len(photos),
         confidence=math.fsum(photo.confidence for photo in photos) / len(photos),
-        accuracy=scores["accuracy"],
-        accuracy_low=scores["accuracy_low"],
-        accuracy_high=scores["accuracy_high"],
+        **_share("accuracy", count_correct(photos), len(photos)),
     )
 
 

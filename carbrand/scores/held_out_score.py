@@ -6,21 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from carbrand.node.wording import percent
 from carbrand.scores.evaluation import PredictedPhoto, count_correct, wilson_interval
-
-
-class Answer(Protocol):
-    """A photo with its brand and the predicted one."""
-
-    @property
-    def actual(self) -> str: ...
-    @property
-    def predicted(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -120,7 +111,7 @@ def score_gap(held_out: HeldOutScore, photos: Sequence[PredictedPhoto]) -> dict[
 
 
 def brands_of_gap(
-    held_out: Mapping[str, tuple[float, int]], photos: Sequence[Answer]
+    held_out: Mapping[str, tuple[float, int]], photos: Sequence[PredictedPhoto]
 ) -> list[tuple[str, int, int, float]]:
     """(brand, correct, photos, held-out recall) of brands that make the difference, largest first.
 
@@ -128,7 +119,7 @@ def brands_of_gap(
     takes; one photo is chance. held_out: brand → recall and support.
     """
     support = Counter(photo.actual for photo in photos)
-    correct = Counter(photo.actual for photo in photos if photo.predicted == photo.actual)
+    correct = Counter(photo.actual for photo in photos if photo.correct)
     missing = {
         brand: recall * support[brand] - correct[brand]
         for brand, (recall, count) in held_out.items()

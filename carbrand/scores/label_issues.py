@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from carbrand.scores.evaluation import PredictedPhoto
+from carbrand.scores.evaluation import PredictedPhoto, count_correct
 from carbrand.scores.files.suspects_file import DECIMALS, Suspect
 
 # The least number of rows, if there are as many photos, as for the training photos.
@@ -34,11 +34,11 @@ def find_test_suspects(
     issues, quality = find_issues(labels, probabilities)
     others = probabilities.copy()
     others[np.arange(len(labels)), labels] = -1.0
-    correct = sum(photo.actual == photo.predicted for photo in photos)
+    correct = count_correct(photos)
     suspects = []
     for row, label in enumerate(others.argmax(axis=1)):
         photo, suggested = photos[row], brands[label]
-        changed = correct + (suggested == photo.predicted) - (photo.actual == photo.predicted)
+        changed = correct + (suggested == photo.predicted) - photo.correct
         suspects.append(
             Suspect(
                 path=photo.path,

@@ -95,8 +95,8 @@ def compute_evidence(
     found = statistics.non_inferiority(n, gained, lost, params.margin)
     return Evidence(
         photos=n,
-        old_correct=sum(pair.old_correct for pair in pairs),
-        new_correct=sum(pair.new_correct for pair in pairs),
+        old_correct=sum(pair.old.correct for pair in pairs),
+        new_correct=sum(pair.new.correct for pair in pairs),
         gained=gained,
         lost=lost,
         interval=statistics.bootstrap_interval(n, gained, lost),
@@ -115,8 +115,8 @@ def _count_brand(brand: str, pairs: Sequence[PairedPhoto]) -> BrandCount:
     return BrandCount(
         brand,
         len(own),
-        sum(pair.old_correct for pair in own),
-        sum(pair.new_correct for pair in own),
+        sum(pair.old.correct for pair in own),
+        sum(pair.new.correct for pair in own),
     )
 
 

@@ -37,24 +37,14 @@ class PairedPhoto:
     new: PredictedPhoto
 
     @property
-    def old_correct(self) -> bool:
-        """Whether the old model's prediction is correct."""
-        return self.old.predicted == self.old.actual
-
-    @property
-    def new_correct(self) -> bool:
-        """Whether the new model's prediction is correct."""
-        return self.new.predicted == self.new.actual
-
-    @property
     def gained(self) -> bool:
         """Whether only the new model is correct."""
-        return self.new_correct and not self.old_correct
+        return self.new.correct and not self.old.correct
 
     @property
     def lost(self) -> bool:
         """Whether only the old model is correct."""
-        return self.old_correct and not self.new_correct
+        return self.old.correct and not self.new.correct
 
 
 class DifferentTestPhotos(UserError):

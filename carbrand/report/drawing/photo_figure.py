@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from carbrand.node.wording import one_line, percent
@@ -18,8 +18,9 @@ from carbrand.report.drawing.canvas import (
     VERMILLION,
 )
 from carbrand.report.drawing.thumbnail import thumbnail
-from carbrand.report.results import JudgedPhoto, Results, one_brand_after_another
+from carbrand.report.results import Results, one_brand_after_another
 from carbrand.report.verdict import misclassified_title
+from carbrand.scores.evaluation import PredictedPhoto
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,23 +63,25 @@ def photo_page(results: Results, dpi: int, photos: int) -> bytes:
                 row, column = divmod(index, columns)
                 left = canvas.MARGIN_IN + column * (CARD + GAP)
                 card_top = top + HEADING + row * (CARD_HEIGHT + lines * LINE)
-                _card(axes, left, card_top, photo, dpi)
+                _card(axes, left, card_top, photo, results.most_probable(photo, BARS), dpi)
             top += block_height
         return canvas.png(figure, dpi)
 
 
 def _heading(
-    name: str, shown: Sequence[JudgedPhoto], photos: Sequence[JudgedPhoto], order: str
+    name: str, shown: Sequence[PredictedPhoto], photos: Sequence[PredictedPhoto], order: str
 ) -> str:
     return f"{name}: {len(shown):,} of {len(photos):,}, {order}" if photos else f"{name}: none"
 
 
-def _card(axes: Axes, left: float, top: float, photo: JudgedPhoto, dpi: int) -> None:
+def _card(
+    axes: Axes, left: float, top: float, photo: PredictedPhoto, bars: Mapping[str, float], dpi: int
+) -> None:
     """Draw a photo, its actual and predicted brand, and bars for the most likely brands."""
     _framed_photo(axes, left, top, photo, dpi)
     middle = top + PHOTO_HEIGHT + LINE
     lines = [("✓ ", photo.actual, "bold")]
-    if not photo.right:
+    if not photo.correct:
         lines = [("✗ predicted ", photo.predicted, "bold"), ("actual ", photo.actual, "normal")]
     for before, brand, weight in lines:
         room = 0.96 * CARD - canvas.text_width(before, SMALL_PT, weight)
@@ -89,14 +92,14 @@ def _card(axes: Axes, left: float, top: float, photo: JudgedPhoto, dpi: int) -> 
             fontsize=SMALL_PT,
             fontweight=weight,
             va="center",
-            color=INK if photo.right else DARK_VERMILLION,
+            color=INK if photo.correct else DARK_VERMILLION,
         )
         middle += LINE
-    for index, brand in enumerate(photo.likeliest(BARS)):
-        _bar(axes, left, middle + 0.03 + index * BAR_HEIGHT, photo, brand)
+    for index, (brand, share) in enumerate(bars.items()):
+        _bar(axes, left, middle + 0.03 + index * BAR_HEIGHT, photo, brand, share)
 
 
-def _framed_photo(axes: Axes, left: float, top: float, photo: JudgedPhoto, dpi: int) -> None:
+def _framed_photo(axes: Axes, left: float, top: float, photo: PredictedPhoto, dpi: int) -> None:
     """Draw the whole photo, centred in a frame that is thick where it is misclassified."""
     from matplotlib.patches import Rectangle
 
@@ -107,15 +110,16 @@ def _framed_photo(axes: Axes, left: float, top: float, photo: JudgedPhoto, dpi: 
     axes.add_patch(Rectangle((left, top), CARD, PHOTO_HEIGHT, color="#F2F2F2", lw=0))
     axes.imshow(image, extent=(x, x + width, y + height, y), aspect="auto", zorder=2)
     frame = Rectangle((left, top), CARD, PHOTO_HEIGHT, fill=False, zorder=3)
-    frame.set(edgecolor=GREEN if photo.right else VERMILLION, lw=1.0 if photo.right else 3.5)
+    frame.set(edgecolor=GREEN if photo.correct else VERMILLION, lw=1.0 if photo.correct else 3.5)
     axes.add_patch(frame)
 
 
-def _bar(axes: Axes, left: float, middle: float, photo: JudgedPhoto, brand: str) -> None:
+def _bar(
+    axes: Axes, left: float, middle: float, photo: PredictedPhoto, brand: str, share: float
+) -> None:
     from matplotlib.patches import Rectangle
 
     name_in, bar_in = 0.42 * CARD, 0.31 * CARD
-    share = photo.probabilities[brand]
     corner = (left + name_in, middle - BAR_HEIGHT / 2 + 0.03)
     style: dict[str, Any] = {"color": "#B3B3B3"}
     if brand == photo.actual:

@@ -151,7 +151,7 @@ def promises(data: ReportInput) -> Context:
 def misclassified(data: ReportInput) -> Context:
     """Leak-free photos first, then leaked ones."""
     run, most = data.run, data.limits.mistakes
-    leaked = surest_first(photo for photo in run.photos if photo.leaked and not photo.right)
+    leaked = surest_first(photo for photo in run.photos if photo.leaked and not photo.correct)
     photos = (*run.wrong, *leaked)
     return {
         "leak_free": len(run.wrong),

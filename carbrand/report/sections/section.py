@@ -9,8 +9,10 @@ from typing import Any
 from PIL import Image
 
 from carbrand.node.origin import Origin
+from carbrand.node.params import knob
 from carbrand.report.drawing.thumbnail import heat_overlay, jpeg_uri, thumbnail
-from carbrand.report.results import JudgedPhoto, Results
+from carbrand.report.results import Results
+from carbrand.scores.evaluation import PredictedPhoto
 
 BARS = 5  # brands per photo
 
@@ -18,14 +20,15 @@ Context = dict[str, Any]  # the variables of a template
 
 
 @dataclass(frozen=True)
-class ReportLimits:
-    """How many photos the report shows, and how large; see `plot` in params.yaml."""
+class PlotParams:
+    """The section `plot` of params.yaml: how much is shown, and how large."""
 
-    photos: int
-    mistakes: int
-    pairs: int
-    suspects: int
-    thumbnail_px: int
+    dpi: int = knob(low=50, high=400)
+    photos: int = knob(low=1, high=60)
+    mistakes: int = knob(low=0, high=200)
+    pairs: int = knob(low=0, high=200)
+    suspects: int = knob(low=0, high=200)
+    thumbnail_px: int = knob(low=64, high=640)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class ReportInput:
     """Everything that the report is made from."""
 
     run: Results
-    limits: ReportLimits
+    limits: PlotParams
     charts: Charts
     datasets: str  # the folder of both splits
     plot: Origin  # parameters and versions of the node that makes the report
@@ -63,7 +66,7 @@ class Picture:
 class ShownPhoto:
     """A test photo with its heat map and its highest probabilities."""
 
-    photo: JudgedPhoto
+    photo: PredictedPhoto
     picture: Picture
     heat_map: Picture
     bars: Mapping[str, float]
@@ -75,20 +78,20 @@ def show_photo(path: str, size_px: int, alt: str) -> Picture:
     return _picture(thumbnail(path, size_px), alt)
 
 
-def show_prediction(photo: JudgedPhoto, data: ReportInput, size_px: int) -> ShownPhoto:
+def show_prediction(photo: PredictedPhoto, data: ReportInput, size_px: int) -> ShownPhoto:
     """The photo with what the model predicted. Raises UnreadablePhoto."""
     small = thumbnail(photo.path, size_px)
-    heat = heat_overlay(small, data.run.heat_maps[photo.row])
-    bars = {brand: photo.probabilities[brand] for brand in photo.likeliest(BARS)}
+    heat = heat_overlay(small, data.run.heat_map(photo))
+    bars = data.run.most_probable(photo, BARS)
     alt = f"Photo of {photo.actual}"
-    if not photo.right:
+    if not photo.correct:
         alt += f", predicted as {photo.predicted}"
     return ShownPhoto(
         photo=photo,
         picture=_picture(small, alt),
         heat_map=_picture(heat, f"Heat map: brighter is more evidence for {photo.predicted}"),
         bars=bars,
-        rest=max(0.0, sum(photo.probabilities.values()) - sum(bars.values())),
+        rest=max(0.0, sum(photo.probabilities) - sum(bars.values())),
     )
 
 

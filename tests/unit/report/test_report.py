@@ -26,7 +26,7 @@ from carbrand.report.drawing import charts
 from carbrand.report.issue_words import MEANINGS, meaning
 from carbrand.report.page import SECTIONS, render_report
 from carbrand.report.results import Results
-from carbrand.report.sections.section import Charts, ReportInput, ReportLimits
+from carbrand.report.sections.section import Charts, PlotParams, ReportInput
 from carbrand.scores.files.map_file import MappedPhoto
 from carbrand.scores.files.suspects_file import Suspect
 from tests.support.made_up_run import TUNED, TUNING_HISTORY, MadeUpRun, read_run
@@ -55,7 +55,7 @@ def render(
     page = render_report(
         ReportInput(
             run,
-            ReportLimits(**LIMITS | limits),
+            PlotParams(dpi=60, **LIMITS | limits),
             Charts(loss, accuracy, diagram, confusion_png),
             datasets="Datasets",
             plot=Origin({"dpi": 60}, {"matplotlib": "3.2.1"}),
@@ -143,7 +143,7 @@ def test_the_report_shows_the_test_photos_that_are_called_unknown(tmp_path, monk
     run = make(MadeUpRun(), tmp_path, monkeypatch)
     assert "calls no photo unknown" in text_of(render(run))
     photos = tuple(replace(p, unknown=n < 5) for n, p in enumerate(run.photos))
-    called = sum(photo.unknown for photo in photos if not photo.leaked)
+    called = sum(bool(photo.unknown) for photo in photos if not photo.leaked)
     found = {"share": called / 9, "share_low": 0.2, "share_high": 0.8}
     run = replace(run, photos=photos, metrics=replace(run.metrics, unknown=found))
     page = render(run)
@@ -430,7 +430,7 @@ def test_ten_thousand_photos_make_less_than_20_mb(tmp_path, monkeypatch):
     run = make(MadeUpRun(), tmp_path, monkeypatch)
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     Image.fromarray(noise).save("noise.png")  # no photo compresses worse
-    wrong = next(photo for photo in run.photos if not photo.right)
+    wrong = next(photo for photo in run.photos if not photo.correct)
     names = [f"{n:05}.png" for n in range(10_000)]
     for name in names[:1000]:
         Path(name).symlink_to("noise.png")
@@ -440,6 +440,7 @@ def test_ten_thousand_photos_make_less_than_20_mb(tmp_path, monkeypatch):
         photos=tuple(
             replace(wrong, path="noise.png", confidence=n / 10_000) for n in range(10_000)
         ),
+        heat_maps=np.broadcast_to(run.heat_maps[0], (10_000, *run.heat_maps.shape[1:])),
         # groups of ten
         manifest=tuple(
             replace(first, path=name, duplicate_of=names[n - n % 10] if n % 10 else "")
