@@ -121,22 +121,8 @@ def _warp(photo: Image.Image, augmentation: Augmentation, rng: np.random.Generat
     margin_y = max(0, math.ceil((e - 1) * middle)) + _KERNEL_PX
     c = margin_x + middle - (a + b) * middle
     f = margin_y + middle - e * middle
-    return _pad_with_edges(photo, margin_x, margin_y).transform(
+    margins = ((margin_y, margin_y), (margin_x, margin_x), (0, 0))
+    padded = Image.fromarray(np.pad(np.asarray(photo), margins, mode="edge"))
+    return padded.transform(
         photo.size, Image.Transform.AFFINE, (a, b, c, 0.0, e, f), Image.Resampling.BICUBIC
     )
-
-
-def _pad_with_edges(photo: Image.Image, margin_x: int, margin_y: int) -> Image.Image:
-    """The photo with its outermost pixels repeated, `margin` times on either side."""
-    width, height = photo.size
-    wide = Image.new(photo.mode, (width + 2 * margin_x, height))
-    wide.paste(photo, (margin_x, 0))
-    for column, left in ((0, 0), (width - 1, margin_x + width)):
-        edge = photo.crop((column, 0, column + 1, height))
-        wide.paste(edge.resize((margin_x, height), Image.Resampling.NEAREST), (left, 0))
-    whole = Image.new(photo.mode, (wide.width, height + 2 * margin_y))
-    whole.paste(wide, (0, margin_y))
-    for row, top in ((0, 0), (height - 1, margin_y + height)):
-        edge = wide.crop((0, row, wide.width, row + 1))
-        whole.paste(edge.resize((wide.width, margin_y), Image.Resampling.NEAREST), (0, top))
-    return whole
