@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from voluptuous import Invalid, Required, Schema
 
 from carbrand.node.errors import UserError
 from carbrand.node.files.atomic import write_atomically
@@ -28,6 +29,9 @@ SNAPSHOT = "kept-"
 _POLL_S = 0.2
 # A command of DVC that only reads is done before anybody would want to read about it.
 _PATIENCE_S = 2.0
+# As in dvc/rwlock.py, whose import takes half a second.
+_INFO = {Required("pid"): int, Required("cmd"): str}
+_RWLOCK = Schema({"write": {str: _INFO}, "read": {str: [_INFO]}})
 # How long DVC itself tries to get a lock.
 _DVC_TRIES_S = 3.0
 
@@ -165,32 +169,12 @@ def _read_rwlock(path: Path) -> tuple[dict[str, Any], float] | None:
     """The content, and when it was written; None where DVC could not read it."""
     try:
         since = path.stat().st_mtime
-        content = json.loads(path.read_text("utf-8"))
+        content: dict[str, Any] = _RWLOCK(json.loads(path.read_text("utf-8")))
     except FileNotFoundError:
         return {}, 0.0
-    except ValueError:
+    except (ValueError, Invalid):
         return None
-    if not isinstance(content, dict) or not set(content) <= {"read", "write"}:
-        return None
-    for kind in ("read", "write"):
-        entries = content.get(kind, {})
-        if not isinstance(entries, dict):
-            return None
-        for infos in entries.values():
-            if isinstance(infos, list) != (kind == "read"):
-                return None
-            if not all(map(_is_info, infos if isinstance(infos, list) else [infos])):
-                return None
     return content, since
-
-
-def _is_info(info: Any) -> bool:
-    return (
-        isinstance(info, dict)
-        and set(info) == {"pid", "cmd"}
-        and isinstance(info["pid"], int)
-        and isinstance(info["cmd"], str)
-    )
 
 
 def _entries(content: dict[str, Any], since: float) -> list[tuple[Worker, bool]]:
