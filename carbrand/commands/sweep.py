@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,8 @@ from carbrand.node.files.atomic import write_atomically
 from carbrand.node.files.table import write_table
 from carbrand.node.terminal import print_line, print_lines
 from carbrand.node.wording import NO_BREAK, count, one_line
-from carbrand.pipeline.dvc_settings import environment
 from carbrand.pipeline.git import Repository
-from carbrand.pipeline.subprocesses import run_to_its_end, stoppable_exit_status, terminate
+from carbrand.pipeline.subprocesses import run_module, stoppable_exit_status
 from carbrand.release.sweep.spec import Settings, name_of, read_trials
 
 PARAMS = Path("params.yaml")
@@ -116,11 +114,8 @@ def _try(name: str, trial: Settings, names: Sequence[str]) -> bool:
     changes = [
         word for key, value in trial.items() for word in ("-S", f"{key}={json.dumps(value)}")
     ]
-    command = ["dvc", "exp", "run", "--temp", "--name", name, *changes, LAST_NODE]
-    done = run_to_its_end([sys.executable, "-m", *command], Path(), environment(Path()), terminate)
-    if done.interrupted or done.status < 0:
-        raise KeyboardInterrupt
-    return done.status == 0
+    command = ("dvc", "exp", "run", "--temp", "--name", name, *changes, LAST_NODE)
+    return run_module(Path(), *command) == 0
 
 
 def _write(path: Path, ranked: Sequence[Experiment], trials: Mapping[str, Settings]) -> None:

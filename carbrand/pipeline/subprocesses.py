@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from carbrand.node.errors import exit_status
 from carbrand.node.processes import Stopped, raise_on_signals, restore_signals
 from carbrand.node.terminal import print_note
+from carbrand.pipeline.dvc_settings import environment
 
 _GRACE_S = 5.0
 
@@ -57,6 +59,19 @@ def run_to_its_end(
         except Stopped:
             end(process)
             raise
+
+
+def run_module(project: Path, *words: str) -> int:
+    """The exit status of `python -m words…` in a project, its output shown to the user.
+
+    Raises KeyboardInterrupt where a signal stopped it, as Ctrl-C does.
+    """
+    sys.stdout.flush()
+    command = [sys.executable, "-m", *words]
+    done = run_to_its_end(command, project, environment(project), terminate)
+    if done.interrupted or done.status < 0:
+        raise KeyboardInterrupt
+    return done.status
 
 
 def terminate(process: subprocess.Popen[bytes]) -> None:

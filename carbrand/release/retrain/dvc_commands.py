@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from carbrand.node.errors import UserError
 from carbrand.pipeline.dvc_files import read_dvc_file
-from carbrand.pipeline.dvc_settings import environment
 from carbrand.pipeline.status import query_dvc, read_status
-from carbrand.pipeline.subprocesses import run_to_its_end, terminate
+from carbrand.pipeline.subprocesses import run_module
 
 
 @dataclass(frozen=True)
@@ -22,15 +20,10 @@ class Dvc:
 
     def run(self, *command: str) -> None:
         """Run a command such as `dvc push`. Raises UserError if it fails."""
-        sys.stdout.flush()
-        done = run_to_its_end(
-            [sys.executable, "-m", *command], self.project, environment(self.project), terminate
-        )
-        if done.interrupted or done.status < 0:  # stopped by a signal, as by Ctrl-C
-            raise KeyboardInterrupt
-        if done.status != 0:
+        status = run_module(self.project, *command)
+        if status != 0:
             raise UserError(
-                f"`{' '.join(command)}` failed with status {done.status}; its messages are above. "
+                f"`{' '.join(command)}` failed with status {status}; its messages are above. "
                 f"Nothing was committed or pushed to Git. Fix the problem and run this again."
             )
 
