@@ -6,19 +6,17 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carbrand.commands.options import MODEL, add_against
+from carbrand.commands.options import add_against
 from carbrand.node.errors import DONE, UserError
 from carbrand.node.params import read_section
 from carbrand.node.terminal import print_lines
-from carbrand.release.gate.gate_params import GateParams
+from carbrand.release.gate.gate_params import GateFiles, GateParams
 from carbrand.release.registry.find import find_file
 
 if TYPE_CHECKING:
     from carbrand.release.gate.comparison import Comparison
-    from carbrand.release.gate.model_results import GateFiles
 
 PARAMS = Path("params.yaml")
-LEDGER = Path("ledger.csv")
 
 
 def add(commands: Any) -> None:
@@ -64,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     revision = find_revision(Path(), arguments.against)
     check_up_to_date(Path())
     try:
-        check_results(Path(), revision, files_of_project())
+        check_results(Path(), revision, GateFiles())
         comparison = compare_here(arguments.against, arguments.remeasure, not arguments.no_ledger)
     except UserError as error:
         if not (arguments.exit_zero and arguments.markdown):
@@ -85,9 +83,9 @@ def compare_here(against: str | None, remeasure: bool, by_ledger: bool = True) -
     from carbrand.release.gate.comparison import compare_models
     from carbrand.release.gate.ledger import record
 
-    files = files_of_project()
+    files = GateFiles()
     comparison = compare_models(
-        Path(), against, read_gate(), files, find_file_of, remeasure, by_ledger
+        Path(), against, read_gate(), files, find_file, remeasure, by_ledger
     )
     record(Path(), files.ledger, comparison.standing, comparison.verdict.value)
     return comparison
@@ -96,28 +94,3 @@ def compare_here(against: str | None, remeasure: bool, by_ledger: bool = True) -
 def read_gate() -> GateParams:
     """The section `gate` of params.yaml."""
     return read_section(PARAMS, "gate", GateParams)
-
-
-def find_file_of(commit: str, path: Path) -> Path:
-    """A commit's file from DVC's cache or remote."""
-    return find_file(commit, Path(), path.as_posix())
-
-
-def files_of_project() -> GateFiles:
-    """The paths of the files to compare, as in dvc.yaml."""
-    from carbrand.release.gate.model_results import GateFiles
-
-    return GateFiles(
-        predictions=Path("artifacts/evaluate/predictions.csv"),
-        metrics=Path("artifacts/evaluate/metrics.json"),
-        history=Path("artifacts/train/history.csv"),
-        tuning=Path("artifacts/finetune/summary.json"),
-        tuning_history=Path("artifacts/finetune/history.csv"),
-        lock=Path("dvc.lock"),
-        node="evaluate",
-        test_photos=Path("Datasets/test"),
-        params=PARAMS,
-        model=Path(MODEL),
-        manifest=Path("artifacts/validate/manifest.csv"),
-        ledger=LEDGER,
-    )

@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carbrand.commands.gate import LEDGER, compare_here, files_of_project
+from carbrand.commands.gate import compare_here
 from carbrand.commands.options import MODEL
 from carbrand.node.errors import DONE, UserError
 from carbrand.node.terminal import print_line, print_lines, print_note
+from carbrand.release.gate.gate_params import GateFiles
 
 if TYPE_CHECKING:
     from carbrand.pipeline.git import Repository
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     commit = _committed(repository)
     check_model(repository, commit, MODEL)
     check_up_to_date(Path())
-    read_current(Path(), files_of_project())  # checks it also if there is no model to compare with
+    read_current(Path(), GateFiles())  # checks it also if there is no model to compare with
     _check_kept(arguments.accept)
     name = full_name(repository, arguments.name)
     in_use = in_stage(Path(), name, arguments.stage)
@@ -73,7 +74,7 @@ def _committed(repository: Repository) -> str:
     head = repository.find("HEAD")
     if head is None:
         raise UserError("This is not a Git repository with a commit. Run this in a clone.")
-    changed = [path for path in repository.changed() if path != LEDGER.as_posix()]
+    changed = [path for path in repository.changed() if path != GateFiles.ledger.as_posix()]
     if changed:
         raise UserError(
             f"{changed[0]} has uncommitted changes, so the model here is not that of the last "
@@ -101,7 +102,7 @@ def _gate(in_use: str, accept: bool) -> int:
     from carbrand.release.gate.revision import check_results, find_revision
 
     # Its params are not checked: that model is in use in any case.
-    check_results(Path(), find_revision(Path(), in_use), files_of_project(), check_params=False)
+    check_results(Path(), find_revision(Path(), in_use), GateFiles(), check_params=False)
     comparison = compare_here(in_use, remeasure=True)
     print_lines(as_text(comparison))
     if comparison.verdict is Verdict.NOT_ENOUGH_EVIDENCE and accept:

@@ -7,11 +7,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carbrand.commands.gate import files_of_project, find_file_of, read_gate
+from carbrand.commands.gate import read_gate
 from carbrand.commands.options import add_against
 from carbrand.node.errors import DONE
 from carbrand.node.terminal import print_lines
 from carbrand.pipeline.subprocesses import stoppable_exit_status
+from carbrand.release.gate.gate_params import GateFiles
+from carbrand.release.registry.find import find_file
 
 if TYPE_CHECKING:
     from carbrand.release.retrain.loop import RetrainResult
@@ -68,9 +70,9 @@ def _run(arguments: argparse.Namespace) -> int:
         project=Path(),
         photos=PHOTOS,
         written=WRITTEN,
-        files=files_of_project(),
+        files=GateFiles(),
         params=read_gate(),
-        find_file=find_file_of,
+        find_file=find_file,
         against=arguments.against,
         force=arguments.force,
         push=arguments.bundle is None,

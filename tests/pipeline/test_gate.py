@@ -17,14 +17,13 @@ from pathlib import Path
 import pytest
 
 from carbrand.cli import main
-from carbrand.commands.gate import files_of_project
 from carbrand.node.errors import UserError
 from carbrand.node.files.metrics_file import write_metrics
 from carbrand.photos.manifest import read_manifest, write_manifest
 from carbrand.pipeline import status
 from carbrand.release.gate.comparison import Comparison, compare_models
 from carbrand.release.gate.decision import Verdict
-from carbrand.release.gate.gate_params import GateParams
+from carbrand.release.gate.gate_params import GateFiles, GateParams
 from carbrand.release.gate.model_results import read_results
 from carbrand.release.gate.pairing import remeasure
 from carbrand.release.gate.rendering.as_json import as_json
@@ -39,7 +38,7 @@ from tests.support.made_up_run import HANDED_ON, TUNED, TUNING_HISTORY
 PARAMS = GateParams(
     margin=0.05, confidence=0.95, floor=0.3, min_support=5, verdicts=1, total_error=0.05, fresh=0.5
 )
-FILES = files_of_project()
+FILES = GateFiles()
 BRANDS = ("asta", "bolt", "cirro")
 PREDICTIONS, METRICS, LOCK = FILES.predictions, FILES.metrics, FILES.lock
 

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from carbrand.commands.gate import files_of_project, find_file_of
 from carbrand.commands.retrain import PHOTOS, WRITTEN
 from carbrand.node.errors import UserError
 from carbrand.node.params import read_section
 from carbrand.pipeline.locks import held_once_free, is_held
-from carbrand.release.gate.gate_params import GateParams
+from carbrand.release.gate.gate_params import GateFiles, GateParams
+from carbrand.release.registry.find import find_file
 from carbrand.release.retrain.dvc_commands import Dvc
 from carbrand.release.retrain.forecast import NodeAction
 from carbrand.release.retrain.loop import Plan, check_unchanged
@@ -640,9 +640,9 @@ def plan_of(project: Path) -> Plan:
         project=project,
         photos=PHOTOS,
         written=WRITTEN,
-        files=files_of_project(),
+        files=GateFiles(),
         params=read_section(project / "params.yaml", "gate", GateParams),
-        find_file=find_file_of,
+        find_file=find_file,
     )
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from carbrand.commands.gate import files_of_project
 from carbrand.node.errors import UserError
 from carbrand.node.files.dvc_lock import DvcLock
 from carbrand.pipeline.status import check_up_to_date
+from carbrand.release.gate.gate_params import GateFiles
 from carbrand.release.gate.revision import check_results, find_revision
 from tests.conftest import draw_photo, edit_params, git, run
 from tests.support.toy import MODEL
@@ -132,7 +132,7 @@ def test_gate_and_promote_judge_nothing_that_is_stale_and_forgive_it_to_nobody(f
 
 
 def check(project: Path, params: bool = True) -> None:
-    check_results(project, find_revision(project, "HEAD"), files_of_project(), params)
+    check_results(project, find_revision(project, "HEAD"), GateFiles(), params)
 
 
 def test_a_commit_whose_params_are_not_those_of_its_run_is_not_compared_with(finished: Path):

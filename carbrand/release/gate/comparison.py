@@ -18,11 +18,10 @@ from carbrand.release.gate.decision import (
     explain_spent,
     require_confirmation,
 )
-from carbrand.release.gate.gate_params import GateParams
+from carbrand.release.gate.gate_params import GateFiles, GateParams
 from carbrand.release.gate.ledger import Standing, hash_predictions, read_ledger
 from carbrand.release.gate.model_results import (
     BrandChange,
-    GateFiles,
     ModelResults,
     find_change,
     keep_shared,

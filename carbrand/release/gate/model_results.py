@@ -13,39 +13,12 @@ from carbrand.node.errors import UserError
 from carbrand.node.files.dvc_lock import DvcLock
 from carbrand.node.files.metrics_file import read_metrics
 from carbrand.node.wording import one_line
+from carbrand.release.gate.gate_params import GateFiles
 from carbrand.scores.evaluation import PredictedPhoto
 from carbrand.scores.files.history import Epoch, read_history
 from carbrand.scores.files.predictions_file import read_predictions
 from carbrand.scores.files.run_reader import RunReader
 from carbrand.scores.files.tuning_file import read_tuning, which_ships
-
-
-@dataclass(frozen=True)
-class GateFiles:
-    """The files that the gate reads, relative to the project's folder.
-
-    lock: dvc.lock, with the hash of `test_photos` and the `params` that the node `node` ran with.
-    model, manifest: cached by DVC, so they may have to be fetched for another revision. ledger: see
-    ledger.py; no node writes it.
-    """
-
-    predictions: Path
-    metrics: Path
-    history: Path
-    tuning: Path
-    tuning_history: Path
-    lock: Path
-    node: str
-    test_photos: Path
-    params: Path
-    model: Path
-    manifest: Path
-    ledger: Path
-
-    def all(self) -> tuple[Path, ...]:
-        """The files that are in Git."""
-        curves = (self.history, self.tuning_history)
-        return (self.predictions, self.metrics, *curves, self.tuning, self.lock)
 
 
 @dataclass(frozen=True)

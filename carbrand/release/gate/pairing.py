@@ -9,10 +9,10 @@ from pathlib import Path
 
 from carbrand.node.errors import UserError
 from carbrand.node.wording import one_line
+from carbrand.release.gate.gate_params import GateFiles
 from carbrand.release.gate.manifests import Manifests, read_manifests
 from carbrand.release.gate.model_results import (
     BrandChange,
-    GateFiles,
     ModelResults,
     keep_shared,
 )

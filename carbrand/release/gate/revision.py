@@ -14,7 +14,7 @@ from carbrand.node.params import read_file
 from carbrand.node.wording import one_line
 from carbrand.pipeline.git import GitFailed, Repository
 from carbrand.pipeline.status import in_a_few_words
-from carbrand.release.gate.model_results import GateFiles
+from carbrand.release.gate.gate_params import GateFiles
 from carbrand.release.revisions import describe_known, find_commit
 
 # The first that exists is the default.

@@ -53,9 +53,9 @@ def full_name(repository: Repository, name: str) -> str:
     return f"{repository.prefix}:{name}" if repository.prefix and ":" not in name else name
 
 
-def find_file(commit: str, project: Path, path: str) -> Path:
-    """An output of a commit's pipeline, fetched by DVC. Raises UserError."""
-    return _fetch(project, commit, path, "the revision")
+def find_file(commit: str, path: Path) -> Path:
+    """An output of a commit's pipeline here, fetched by DVC. Raises UserError."""
+    return _fetch(Path(), commit, path.as_posix(), "the revision")
 
 
 def in_stage(project: Path, name: str, stage: str) -> str | None:

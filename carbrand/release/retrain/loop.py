@@ -17,9 +17,9 @@ from carbrand.pipeline.git import Repository
 from carbrand.pipeline.locks import alone
 from carbrand.release.gate.comparison import Comparison, compare_models
 from carbrand.release.gate.decision import Verdict
-from carbrand.release.gate.gate_params import GateParams
+from carbrand.release.gate.gate_params import GateFiles, GateParams
 from carbrand.release.gate.ledger import record
-from carbrand.release.gate.model_results import GateFiles, read_current
+from carbrand.release.gate.model_results import read_current
 from carbrand.release.gate.pairing import FindFile
 from carbrand.release.gate.revision import find_revision
 from carbrand.release.kept import check_kept
