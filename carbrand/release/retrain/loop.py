@@ -6,7 +6,7 @@ wherever it runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from carbrand.node.errors import UserError
 from carbrand.node.files.dvc_lock import DvcLock, is_inside
 from carbrand.node.wording import one_line
 from carbrand.pipeline.git import Repository
-from carbrand.pipeline.locks import alone
+from carbrand.pipeline.locks import TEMPORARY, alone
 from carbrand.release.gate.comparison import Comparison, compare_models
 from carbrand.release.gate.decision import Verdict
 from carbrand.release.gate.gate_params import GateFiles, GateParams
@@ -30,8 +30,6 @@ from carbrand.release.retrain.summary import make_title, write_description
 BRANCHES = "retrain/"
 # Run as a command, since the library does not import the stages.
 PIPELINE = "stages"
-# The folder of the lock that `make repro` takes.
-TEMPORARY = Path(".dvc/tmp")
 
 
 @dataclass(frozen=True)
@@ -71,112 +69,119 @@ class RetrainResult:
 
 def retrain(plan: Plan, log: Callable[[str], None]) -> RetrainResult:
     """Fetch photos, run the pipeline, compare, and commit on a branch. Raises UserError."""
-    repository, dvc = Repository(plan.project), Dvc(plan.project)
-    check(plan, repository)
-    remote = dvc.has_remote()
-    for step in (*fetch_steps(plan, repository, remote), run_step(plan, remote)):
-        log(f"$ {' '.join(step)}")
-        dvc.run(*step)
-    lock = (plan.project / plan.files.lock).read_bytes()
-    # No other run may change what is compared, pushed and committed.
-    with alone(plan.project / TEMPORARY):
-        check(plan, repository)
-        check_unchanged(plan, dvc, lock)
-        return propose(plan, repository, dvc, remote, log)
-
-
-def propose(
-    plan: Plan, repository: Repository, dvc: Dvc, remote: bool, log: Callable[[str], None]
-) -> RetrainResult:
-    """Compare the results here, commit them on a branch, and push unless rejected."""
-    tree = snapshot(plan, repository)
-    if tree == repository.find("HEAD^{tree}"):
-        return RetrainResult(None, "Nothing changed", "Nothing changed: there is no new model.\n")
-    comparison = compare(plan, repository)
-    verdict = comparison.verdict if comparison else Verdict.NOT_ENOUGH_EVIDENCE
-    title, report = make_title(comparison), write_description(comparison)
-    if comparison:
-        record(plan.project, plan.files.ledger, comparison.standing, verdict.value)
-    if verdict is Verdict.REJECT:
-        return propose_verdict(plan, repository, tree, title, report, log)
-
-    if remote:
-        # Before Git, so that everything that a visible commit names can be pulled.
-        log("$ dvc push --run-cache")
-        dvc.run("dvc", "push", "--run-cache")
-    branch = f"{BRANCHES}{tree[:12]}"
-    tree = repository.snapshot([plan.photos, *plan.written, plan.files.ledger.as_posix()])
-    commit = publish(plan, repository, branch, tree, f"{title}\n\n{report}", log)
-    return RetrainResult(verdict, title, report, branch, commit)
-
-
-def propose_verdict(
-    plan: Plan,
-    repository: Repository,
-    rejected: str,
-    title: str,
-    report: str,
-    log: Callable[[str], None],
-) -> RetrainResult:
-    """Commit the ledger alone, so that the verdict counts; the rejected model goes nowhere."""
-    tree = repository.snapshot([plan.files.ledger.as_posix()])
-    if tree == repository.find("HEAD^{tree}"):  # it had this verdict before
-        return RetrainResult(Verdict.REJECT, title, report)
-    branch = f"{BRANCHES}ledger-{rejected[:12]}"
-    title = f"Draft: Ledger only. {title}"
-    commit = publish(plan, repository, branch, tree, f"{title}\n\n{report}", log)
-    return RetrainResult(Verdict.REJECT, title, report, branch, commit)
-
-
-def publish(
-    plan: Plan,
-    repository: Repository,
-    branch: str,
-    tree: str,
-    message: str,
-    log: Callable[[str], None],
-) -> str:
-    """Commit the tree on the branch, and push it; the commit.
-
-    message: GitLab takes the title and text of a merge request from it.
-    """
-    commit = repository.commit_on(branch, tree, message)
-    log(f"committed on {branch}")
-    git_remote = repository.remote()
-    if plan.push and git_remote:
-        log(f"$ git push {git_remote} {branch}")
-        repository.push(git_remote, branch)
-    return commit
-
-
-def snapshot(plan: Plan, repository: Repository) -> str:
-    """The Git tree of a commit of the new model, without a new line of the ledger."""
-    return repository.snapshot([plan.photos, *plan.written])
+    return _Retraining(plan, log).run()
 
 
 def dry_run(plan: Plan, log: Callable[[str], None]) -> None:
     """Log what `retrain` would do. Only DVC's run cache is fetched."""
-    repository, dvc = Repository(plan.project), Dvc(plan.project)
-    check(plan, repository)
-    remote = dvc.has_remote()
-    updated, missing = find_dvc_files(plan, repository)
-    for step in (*fetch_steps(plan, repository, remote), run_step(plan, remote)):
-        log(f"would run: {' '.join(step)}")
-    pulled = missing if remote else []
-    forecast = make_forecast(plan.project, updated, pulled, remote, plan.force)
-    for line in describe_forecast(forecast):
-        log(line)
-    same = snapshot(plan, repository) == repository.find("HEAD^{tree}")
-    if same and changes_nothing(forecast):
-        log("nothing would change: there would be no new model and no branch")
-        return
-    log(f"would stop if nothing changed or the model is worse than that of {_baseline(plan)}")
-    if remote:
-        log("would run: dvc push --run-cache")
-    log(f"would commit photos, dvc.lock, metrics and ledger on a new branch, {BRANCHES}…")
-    git_remote = repository.remote()
-    if plan.push and git_remote:
-        log(f"would run: git push {git_remote} {BRANCHES}…")
+    _Retraining(plan, log).dry_run()
+
+
+class _Retraining:
+    """A run of the loop, or its dry run."""
+
+    def __init__(self, plan: Plan, log: Callable[[str], None]) -> None:
+        """Raises UserError where `check` does."""
+        self.plan, self.log = plan, log
+        self.repository, self.dvc = Repository(plan.project), Dvc(plan.project)
+        check(plan, self.repository)
+        self.remote = self.dvc.has_remote()
+        self.imported, self.missing = find_dvc_files(plan, self.repository)
+
+    def run(self) -> RetrainResult:
+        for step in self._steps():
+            self.log(f"$ {' '.join(step)}")
+            self.dvc.run(*step)
+        lock = (self.plan.project / self.plan.files.lock).read_bytes()
+        # No other run may change what is compared, pushed and committed.
+        with alone(self.plan.project / TEMPORARY):
+            check(self.plan, self.repository)
+            check_unchanged(self.plan, self.dvc, lock)
+            return self._propose()
+
+    def dry_run(self) -> None:
+        for step in self._steps():
+            self.log(f"would run: {' '.join(step)}")
+        pulled = self.missing if self.remote else []
+        forecast = make_forecast(
+            self.plan.project, self.imported, pulled, self.remote, self.plan.force
+        )
+        for line in describe_forecast(forecast):
+            self.log(line)
+        if self._new_tree() is None and changes_nothing(forecast):
+            self.log("nothing would change: there would be no new model and no branch")
+            return
+        baseline = find_revision(self.plan.project, self.plan.against)
+        self.log(f"would stop if nothing changed or the model is worse than that of {baseline}")
+        if self.remote:
+            self.log("would run: dvc push --run-cache")
+        self.log(f"would commit photos, dvc.lock, metrics and ledger on a new branch, {BRANCHES}…")
+        git_remote = self.repository.remote()
+        if self.plan.push and git_remote:
+            self.log(f"would run: git push {git_remote} {BRANCHES}…")
+
+    def _steps(self) -> Iterator[tuple[str, ...]]:
+        """The commands that fetch photos, and the pipeline, with its checks before `dvc repro`."""
+        if self.imported:
+            yield ("dvc", "update", *self.imported)
+        if self.missing and self.remote:
+            yield ("dvc", "pull", *self.missing)
+        # Without a remote there is nothing to pull from, and DVC would warn.
+        pull = ("--pull", "--allow-missing") if self.remote else ()
+        yield (PIPELINE, *pull, *(("--force",) if self.plan.force else ()))
+
+    def _new_tree(self) -> str | None:
+        """The Git tree of a commit of the new model, without a new line of the ledger.
+
+        None if it is that of HEAD.
+        """
+        tree = self.repository.snapshot([self.plan.photos, *self.plan.written])
+        return None if tree == self.repository.find("HEAD^{tree}") else tree
+
+    def _propose(self) -> RetrainResult:
+        """Compare the results here, commit them on a branch, and push unless rejected."""
+        tree = self._new_tree()
+        if tree is None:
+            text = "Nothing changed: there is no new model.\n"
+            return RetrainResult(None, "Nothing changed", text)
+        comparison, ledger = compare(self.plan, self.repository), self.plan.files.ledger
+        verdict = comparison.verdict if comparison else Verdict.NOT_ENOUGH_EVIDENCE
+        title, report = make_title(comparison), write_description(comparison)
+        if comparison:
+            record(self.plan.project, ledger, comparison.standing, verdict.value)
+        if verdict is Verdict.REJECT:
+            return self._propose_verdict(tree, title, report)
+
+        if self.remote:
+            # Before Git, so that everything that a visible commit names can be pulled.
+            self.log("$ dvc push --run-cache")
+            self.dvc.run("dvc", "push", "--run-cache")
+        branch = f"{BRANCHES}{tree[:12]}"
+        tree = self.repository.snapshot([self.plan.photos, *self.plan.written, ledger.as_posix()])
+        commit = self._publish(branch, tree, title, report)
+        return RetrainResult(verdict, title, report, branch, commit)
+
+    def _propose_verdict(self, rejected: str, title: str, report: str) -> RetrainResult:
+        """Commit the ledger alone, so that the verdict counts; the rejected model goes nowhere."""
+        tree = self.repository.snapshot([self.plan.files.ledger.as_posix()])
+        if tree == self.repository.find("HEAD^{tree}"):  # it had this verdict before
+            return RetrainResult(Verdict.REJECT, title, report)
+        branch, title = f"{BRANCHES}ledger-{rejected[:12]}", f"Draft: Ledger only. {title}"
+        commit = self._publish(branch, tree, title, report)
+        return RetrainResult(Verdict.REJECT, title, report, branch, commit)
+
+    def _publish(self, branch: str, tree: str, title: str, report: str) -> str:
+        """Commit the tree on the branch, and push it; the commit.
+
+        GitLab takes the title and text of a merge request from its message.
+        """
+        commit = self.repository.commit_on(branch, tree, f"{title}\n\n{report}")
+        self.log(f"committed on {branch}")
+        git_remote = self.repository.remote()
+        if self.plan.push and git_remote:
+            self.log(f"$ git push {git_remote} {branch}")
+            self.repository.push(git_remote, branch)
+        return commit
 
 
 def check(plan: Plan, repository: Repository) -> None:
@@ -186,7 +191,7 @@ def check(plan: Plan, repository: Repository) -> None:
             "This is not a Git repository with a commit, so a new model cannot be committed. Run "
             "this in a clone."
         )
-    _baseline(plan)
+    find_revision(plan.project, plan.against)
     own = (plan.photos, *plan.written, plan.files.ledger.as_posix())
     uncommitted = [
         one_line(path)
@@ -218,15 +223,6 @@ def check_unchanged(plan: Plan, dvc: Dvc, lock: bytes) -> None:
         )
 
 
-def fetch_steps(plan: Plan, repository: Repository, remote: bool) -> Iterable[tuple[str, ...]]:
-    """The commands that fetch photos: updates of imported ones, and missing ones."""
-    imported, missing = find_dvc_files(plan, repository)
-    if imported:
-        yield ("dvc", "update", *imported)
-    if missing and remote:
-        yield ("dvc", "pull", *missing)
-
-
 def find_dvc_files(plan: Plan, repository: Repository) -> tuple[list[str], list[str]]:
     """The .dvc files of imported photos, and those of other photos that are missing here."""
     files = repository.tracked("*.dvc")
@@ -237,13 +233,6 @@ def find_dvc_files(plan: Plan, repository: Repository) -> tuple[list[str], list[
         if file not in imported and not (plan.project / file).with_suffix("").exists()
     ]
     return imported, missing
-
-
-def run_step(plan: Plan, remote: bool) -> tuple[str, ...]:
-    """The pipeline, with its checks before `dvc repro`."""
-    # Without a remote there is nothing to pull from, and DVC would warn.
-    pull = ("--pull", "--allow-missing") if remote else ()
-    return (PIPELINE, *pull, *_forced(plan))
 
 
 def compare(plan: Plan, repository: Repository) -> Comparison | None:
@@ -267,11 +256,3 @@ def compare(plan: Plan, repository: Repository) -> Comparison | None:
         may_remeasure=True,
         by_ledger=True,
     )
-
-
-def _forced(plan: Plan) -> tuple[str, ...]:
-    return ("--force",) if plan.force else ()
-
-
-def _baseline(plan: Plan) -> str:
-    return str(find_revision(plan.project, plan.against))
