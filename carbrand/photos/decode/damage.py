@@ -11,12 +11,12 @@ on.
 from __future__ import annotations
 
 import re
-import zlib
 
 import numpy as np
 
 from carbrand.photos.decode.formats import is_truncated
 from carbrand.photos.decode.jpeg_file import Scan, read_jpeg
+from carbrand.photos.decode.png_file import chunks, is_intact
 
 # Warnings of libjpeg (jerror.h) that mean corrupt pixels. The others, and "bad ICC marker", are of
 # unusual but intact files.
@@ -117,15 +117,9 @@ def _decode_blocks(data: bytes, rows: int) -> np.ndarray | None:
 
 
 def _png_damage(data: bytes) -> str | None:
-    view, at = memoryview(data), 8
-    while at + 12 <= len(data):
-        end = at + 8 + int.from_bytes(view[at : at + 4], "big")
-        name = bytes(view[at + 4 : at + 8])
-        if end + 4 > len(data):
-            return None
-        if zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+    for name, start, end in chunks(data):
+        if not is_intact(data, start, end):
             return f"a wrong checksum of its {name.decode('ascii', 'replace')} data"
         if name == b"IEND":
-            return None
-        at = end + 4
+            break
     return None
