@@ -196,20 +196,14 @@ def load_or_align(
         f"{photos.rows[one].pixel_sha256} on {originals.rows[other].pixel_sha256}"
         for one, other in candidates
     ]
-    known = [kept.get(name) for name in names]
-    fresh = align_pairs(
-        photos,
-        originals,
-        [pair for pair, entry in zip(candidates, known, strict=True) if entry is None],
-    )
-    for name, entry in zip(names, known, strict=True):
-        if entry is None:
-            alignment = next(fresh)
-            kept.set(name, np.array([alignment.similarity, alignment.agrees, alignment.mirrored]))
-        else:
-            similarity, agrees, mirrored = entry[0].tolist()
-            alignment = Alignment(similarity, bool(agrees), bool(mirrored))
-        yield alignment
+
+    def align_missing(places: Sequence[int]) -> Iterator[tuple[np.ndarray]]:
+        for it in align_pairs(photos, originals, [candidates[place] for place in places]):
+            yield (np.array([it.similarity, it.agrees, it.mirrored]),)
+
+    for (entry,) in kept.load_or_compute(names, align_missing):
+        similarity, agrees, mirrored = entry.tolist()
+        yield Alignment(similarity, bool(agrees), bool(mirrored))
 
 
 def write_photo_set(

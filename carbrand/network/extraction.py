@@ -16,7 +16,7 @@ from carbrand.photos.manifest import Row
 
 Photo = TypeVar("Photo")
 # Vectors (views, d) float32 and the grey thumbnail (s, s) uint8 of a photo.
-Extracted = tuple[np.ndarray, np.ndarray]
+Extracted = tuple[np.ndarray, ...]
 
 
 def extract(
@@ -47,13 +47,7 @@ def load_or_extract(
     cache: VectorCache,
 ) -> Iterator[Extracted]:
     """Those of the photos in their order, from the cache, or else extracted and stored there."""
-    hits = [cache.has(row.pixel_sha256) for row in rows]
-    fresh = extract_missing([row for row, is_hit in zip(rows, hits, strict=True) if not is_hit])
-    for row, is_hit in zip(rows, hits, strict=True):
-        entry = cache.get(row.pixel_sha256) if is_hit else next(fresh)
-        if entry is None:  # damaged
-            entry = next(extract_missing([row]))
-        vectors, thumbnail = entry
-        if not is_hit:
-            cache.set(row.pixel_sha256, vectors, thumbnail)
-        yield vectors, thumbnail
+    return cache.load_or_compute(
+        [row.pixel_sha256 for row in rows],
+        lambda places: extract_missing([rows[place] for place in places]),
+    )

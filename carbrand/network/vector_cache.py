@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -92,6 +92,25 @@ class VectorCache:
             self._uncommitted += 1
             if self._uncommitted % _COMMIT_EVERY == 0:
                 self._database.commit()
+
+    def load_or_compute(
+        self,
+        photos: Sequence[str],
+        compute: Callable[[Sequence[int]], Iterator[tuple[np.ndarray, ...]]],
+    ) -> Iterator[tuple[np.ndarray, ...]]:
+        """The arrays of each photo in order, from the cache, or else computed and stored there.
+
+        photos: as in `set`. compute: the arrays of these places in `photos`, one after the other.
+        """
+        hits = [self.has(photo) for photo in photos]
+        fresh = compute([place for place, is_hit in enumerate(hits) if not is_hit])
+        for place, (photo, is_hit) in enumerate(zip(photos, hits, strict=True)):
+            arrays = self.get(photo) if is_hit else next(fresh)
+            if arrays is None:  # damaged
+                arrays = next(compute([place]))
+            if not is_hit:
+                self.set(photo, *arrays)
+            yield arrays
 
     def _key(self, pixel_sha256: str) -> bytes:
         return hashlib.sha256(f"{pixel_sha256} {self._recipe}".encode()).digest()
