@@ -22,9 +22,9 @@ from carbrand.export.run_record import RunRecord, read_record
 from carbrand.export.runtimes.targets import Format, Source
 from carbrand.export.runtimes.tensorflow_files import TensorFlowFiles
 from carbrand.export.sample_photos import choose_photos, write_photos
-from carbrand.model.model_file import NotAModel, read_metadata
+from carbrand.model.classifier import read_classifier
+from carbrand.model.model_file import read_metadata
 from carbrand.network.keras_import import import_keras
-from carbrand.network.weights.network_file import NetworkFile, NotANetwork, read_network
 from carbrand.node.errors import UserError
 from carbrand.node.files.atomic import replace_folder, temporary_folder
 from carbrand.node.wording import one_line
@@ -97,7 +97,8 @@ def _check_replaceable(target: Path) -> None:
 @contextmanager
 def _prepared(model: Path, photos: Path) -> Iterator[_Job]:
     metadata, record = read_metadata(model), read_record(model)
-    network = _read_network(model, metadata)
+    photo_shape = (metadata["size_px"], metadata["size_px"], 3)
+    network = read_classifier(model, photo_shape, len(metadata["brands"]))
     # Paths of the manifest are relative to the project's folder.
     chosen = choose_photos(photos, record.rows, root=model.parent.parent.parent)
     with tempfile.TemporaryDirectory(prefix="carbrand-") as folder:
@@ -112,19 +113,6 @@ def _prepared(model: Path, photos: Path) -> Iterator[_Job]:
         files = TensorFlowFiles(keras_model, scratch)
         source = Source(network, files, representative, describe_input(metadata))
         yield _Job(source, metadata, record, check_file, _predict(keras_model, check))
-
-
-def _read_network(model: Path, metadata: Mapping[str, Any]) -> NetworkFile:
-    """The network in the file. Raises NotAModel unless it fits the metadata."""
-    try:
-        network = read_network(model)
-    except NotANetwork:
-        raise NotAModel(model) from None
-    size_px, last = metadata["size_px"], network.layers[network.output]
-    outputs = last.weights.get("bias", np.empty(0)).shape
-    if network.input_shape != (size_px, size_px, 3) or outputs != (len(metadata["brands"]),):
-        raise NotAModel(model)
-    return network
 
 
 def _predict(keras_model: Any, photos: np.ndarray) -> np.ndarray:

@@ -79,7 +79,7 @@ class Classifier:
         self.test_views: TestViews = metadata["test_views"]
         held_out = metadata.get("held_out")  # missing in files of early versions
         self.held_out = HeldOutScore.from_json(held_out) if held_out else None
-        network = _read_network(path, (self.size_px, self.size_px, 3), len(self.brands))
+        network = read_classifier(path, (self.size_px, self.size_px, 3), len(self.brands))
         head, pools = network.layers["head"], _pools(network)
         maps = [pools[0].inputs[0]] if heatmaps else []
         try:
@@ -174,7 +174,7 @@ class Classifier:
         return Prediction(probabilities, vector, heatmap, score, brand_set)
 
 
-def _read_network(path: Path, photo_shape: tuple[int, int, int], brands: int) -> NetworkFile:
+def read_classifier(path: Path, photo_shape: tuple[int, int, int], brands: int) -> NetworkFile:
     """The network of a model.h5. Raises NotAModel unless its layers and shapes are as expected."""
     if path.suffix not in (".h5", ".hdf5"):
         raise UserError(f"{path} must be named .h5, from which Keras infers the format. Rename it.")
