@@ -123,15 +123,15 @@ def label_predictions(
             path=path,
             actual=row.brand,
             leaked=row.leaked,
-            probabilities=[round(float(p), PROBABILITY_DECIMALS) for p in said.probabilities],
+            probabilities=[round(float(p), PROBABILITY_DECIMALS) for p in prediction.probabilities],
             brands=brands,
             suspected=path in suspected and not row.leaked,
             series=path in series and not row.leaked,
             pixels=row.pixel_sha256[:PIXEL_DIGITS],
-            unknown=None if said.unknown_score is None else said.unknown,
-            brand_set=said.brand_set,
+            unknown=None if prediction.unknown_score is None else prediction.unknown,
+            brand_set=prediction.brand_set,
         )
-        for row, path, said in zip(rows, predicted.paths, predicted.predictions, strict=False)
+        for row, path, prediction in zip(rows, predicted.paths, predicted.predictions, strict=False)
     ]
 
 

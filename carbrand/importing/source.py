@@ -126,19 +126,19 @@ def _take_labelled(
     source: Source, photos: Sequence[FoundFile], tables: Mapping[FoundFile, Sequence[Entry]]
 ) -> None:
     by_place = {split_path("/".join(file.inside)): file for file in photos}
-    said: defaultdict[FoundFile, set[Entry]] = defaultdict(set)
+    labels_of: defaultdict[FoundFile, set[Entry]] = defaultdict(set)
     for table, entries in tables.items():
         for entry in entries:
             file = locate(entry.path, table.inside[:-1], by_place)
             if file and entry.label:
-                said[file].add(entry._replace(path=""))
+                labels_of[file].add(entry._replace(path=""))
             elif not file:
                 source.skipped["in the table, but not in the source"].append(entry.path)
     for file in photos:
-        if len(said[file]) == 1:
-            source.photos.append(_labelled(file, *said[file]))
+        if len(labels_of[file]) == 1:
+            source.photos.append(_labelled(file, *labels_of[file]))
         else:
-            reason = "with several labels" if said[file] else "without a label"
+            reason = "with several labels" if labels_of[file] else "without a label"
             source.skipped[reason].append("/".join(file.inside))
 
 

@@ -29,8 +29,8 @@ def _cells(photo: PredictedPhoto) -> list[str]:
     numbers = [f"{p:.{PROBABILITY_DECIMALS}f}" for p in (photo.confidence, *photo.probabilities)]
     flags = [str(flag).lower() for flag in (photo.leaked, photo.suspected, photo.series)]
     unknown = "" if photo.unknown is None else str(photo.unknown)
-    said = [photo.pixels, unknown, ";".join(photo.brand_set)]
-    return [photo.path, photo.actual, photo.predicted, numbers[0], *flags, *said, *numbers[1:]]
+    others = [photo.pixels, unknown, ";".join(photo.brand_set)]
+    return [photo.path, photo.actual, photo.predicted, numbers[0], *flags, *others, *numbers[1:]]
 
 
 def read_predictions(path: Path) -> tuple[list[PredictedPhoto], list[str]]:
