@@ -10,7 +10,7 @@ from pathlib import Path
 from carbrand.checks.brand_names import check_brand_names
 from carbrand.checks.portable_names import find_unportable
 from carbrand.node.errors import UserError
-from carbrand.node.wording import first_few, one_line
+from carbrand.node.wording import first_few, one_line, plain_count
 from carbrand.photos.decode.heif_file import HEIC_SUFFIXES
 from carbrand.photos.folders.files import FoundFile, SplitFolder, walk_splits
 from carbrand.photos.folders.folder_findings import (
@@ -160,7 +160,7 @@ def _wrong_level(tree: SplitFolder, folders: Mapping[str, Path]) -> Iterator[str
     nested = [brand for brand in brands if len(inside[brand]) > 1 and "" not in inside[brand]]
     if len(brands) < 2:
         yield (
-            f"{folder} holds {len(brands)} brand folder{'s' * (len(brands) != 1)}"
+            f"{folder} holds {plain_count(len(brands), 'brand folder')}"
             f"{' (' + one_line(brands[0]) + ')' if brands else ''}, expected at least 2. "
             + (
                 f"If {_some(inside[nested[0]])} in {folder}/{one_line(nested[0])} are the brands, "
@@ -231,7 +231,7 @@ def _find_unportable(tree: SplitFolder) -> list[FolderFinding]:
 
 def _loose_photos(tree: SplitFolder) -> str:
     names = [file.inside[-1] for file in tree.files if not file.brand and file.has_photo_suffix]
-    photos = f"{len(names):,} photo{'s' * (len(names) != 1)}"
+    photos = plain_count(len(names), "photo")
     return f"{photos} outside the brand folders ({_some(names)})" if names else ""
 
 
@@ -244,8 +244,8 @@ def _not_enough(
     shared = dataset.shared_brands
     if excluded and len(shared) < 2:
         problems.append(
-            f"{' and '.join(map(str, folders.values()))} share {len(shared)} brand"
-            f"{'s' * (len(shared) != 1)}{' (' + one_line(shared[0]) + ')' if shared else ''}, "
+            f"{' and '.join(map(str, folders.values()))} share {plain_count(len(shared), 'brand')}"
+            f"{' (' + one_line(shared[0]) + ')' if shared else ''}, "
             f"expected at least 2. Add photos of the others to both."
         )
     for split, folder in folders.items():
@@ -272,8 +272,8 @@ def _describe_files(files: Sequence[FoundFile]) -> str:
         return f"but {_some(archives)}: unpack it"
     endings = _some({file.suffix or "no suffix" for file in files})
     if all(file.is_unsupported_photo for file in files):
-        photos = f"{len(files):,} photo{'s' * (len(files) != 1)}"
+        photos = plain_count(len(files), "photo")
         heic = all(file.suffix in HEIC_SUFFIXES for file in files)
         mend = "pip install '.[heic]', or save as JPEG" if heic else "save as JPEG or PNG"
         return f"but {photos} in an unsupported format, {endings}: {mend}"
-    return f"but {len(files):,} file{'s' * (len(files) != 1)} that are not photos: {endings}"
+    return f"but {plain_count(len(files), 'file')} that are not photos: {endings}"

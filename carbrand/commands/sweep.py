@@ -23,7 +23,7 @@ from carbrand.node.errors import DONE, UNUSABLE_INPUT, UserError
 from carbrand.node.files.atomic import write_atomically
 from carbrand.node.files.table import write_table
 from carbrand.node.terminal import print_line, print_lines
-from carbrand.node.wording import NO_BREAK, count, one_line
+from carbrand.node.wording import one_line, plain_count
 from carbrand.pipeline.git import Repository
 from carbrand.pipeline.subprocesses import run_module, stoppable_exit_status
 from carbrand.release.sweep.spec import Settings, name_of, read_trials
@@ -60,7 +60,7 @@ def _run(spec: Path, dry_run: bool) -> int:
     trials = {name_of(prefix, trial): trial for trial in read_trials(spec, PARAMS)}
     ended = _finished(trials)
     left = [name for name in trials if name not in ended]
-    print_line(f"{_count(len(trials), 'trial')}, {len(ended)} of them finished before")
+    print_line(f"{plain_count(len(trials), 'trial')}, {len(ended)} of them finished before")
     if dry_run:
         for name in left:
             print_line(f"{name}  {describe(trials[name])}")
@@ -73,14 +73,10 @@ def _run(spec: Path, dry_run: bool) -> int:
         _print(ranked, trials)
     if failed:
         raise UserError(
-            f"{_count(len(failed), 'trial')} failed, see above: {', '.join(failed[:5])}. The next "
-            f"`carbrand sweep {spec}` tries them again."
+            f"{plain_count(len(failed), 'trial')} failed, see above: {', '.join(failed[:5])}. The "
+            f"next `carbrand sweep {spec}` tries them again."
         )
     return DONE if ranked else UNUSABLE_INPUT
-
-
-def _count(how_many: int, noun: str) -> str:
-    return count(how_many, noun).replace(NO_BREAK, " ")
 
 
 def describe(trial: Settings) -> str:
@@ -103,7 +99,7 @@ def _check_clean() -> None:
     changed = Repository(Path()).changed()
     if changed:
         raise UserError(
-            f"{_count(len(changed), 'tracked file')} changed since the last commit "
+            f"{plain_count(len(changed), 'tracked file')} changed since the last commit "
             f"({one_line(changed[0])}), and trials are compared on one commit. Commit first."
         )
 
@@ -146,7 +142,7 @@ def _print(ranked: Sequence[Experiment], trials: Mapping[str, Settings]) -> None
             f"{accuracy_with_spread(it):>19}  {it.log_loss:.3f}  {describe(trials[it.name])}"
         )
     print_lines(
-        f"\nThe best of {_count(len(ranked), 'trial')} looks better than it is: the more are "
+        f"\nThe best of {plain_count(len(ranked), 'trial')} looks better than it is: the more are "
         f"tried,\nthe more of its lead is luck. `dvc exp apply {ranked[0].name}` takes its "
         "settings\nand model, `make repro` then asks the test photos."
     )

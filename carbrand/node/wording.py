@@ -32,6 +32,11 @@ def count(how_many: int, noun: str, nouns: str = "") -> str:
     return f"{how_many:,}{NO_BREAK}{noun if how_many == 1 else nouns or f'{noun}s'}"
 
 
+def plain_count(how_many: int, noun: str) -> str:
+    """`count` for terminals and plain text, which break no lines by themselves."""
+    return count(how_many, noun).replace(NO_BREAK, " ")
+
+
 def first_few(names: Sequence[str], most: int) -> str:
     """`audi, bmw and 3 more`: at most `most` of the names."""
     more = len(names) - most

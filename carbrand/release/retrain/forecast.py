@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from carbrand.node.errors import UserError
 from carbrand.node.files.dvc_lock import is_inside
+from carbrand.node.wording import plain_count
 from carbrand.pipeline.dvc_settings import private_site_cache
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def describe_forecast(forecast: Forecast) -> Iterator[str]:
 def _describe_fetch(fetch: Fetch) -> str:
     if not fetch.photos and not fetch.gone:
         return f"would fetch changed photos of {fetch.file}"
-    photos = f"{fetch.photos:,} photo{'s' * (fetch.photos != 1)}"
+    photos = plain_count(fetch.photos, "photo")
     gone = f", and remove {fetch.gone:,} that are gone there" if fetch.gone else ""
     return f"would fetch {photos} of {fetch.file}{gone}"
 

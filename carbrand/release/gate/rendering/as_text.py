@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from carbrand.node.wording import NO_BREAK, one_line
+from carbrand.node.wording import NO_BREAK, one_line, plain_count
 from carbrand.release.gate.comparison import Comparison
 from carbrand.release.gate.decision import BrandCount, describe_standing
 from carbrand.release.gate.rendering.number_format import p_value, percent, points, signed
@@ -54,7 +54,7 @@ def _recall(brand: BrandCount, comparison: Comparison) -> str:
 def photos_compared(comparison: Comparison) -> str:
     """The number of compared photos, and of those left out."""
     photos = comparison.evidence.photos
-    text = f"{photos:,} leak-free test photo{'s' * (photos != 1)}"
+    text = plain_count(photos, "leak-free test photo")
     if comparison.leaked:
         text += f"; {comparison.leaked:,} left out as copies of training photos"
     if comparison.unpaired:
