@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_model(repository, commit, MODEL)
     check_up_to_date(Path())
     read_current(Path(), GateFiles())  # checks it also if there is no model to compare with
-    _check_kept(arguments.accept)
+    _check_tracked(arguments.accept)
     name = full_name(repository, arguments.name)
     in_use = in_stage(Path(), name, arguments.stage)
     if in_use and same_model(repository, in_use, commit, MODEL):
@@ -83,12 +83,12 @@ def _committed(repository: Repository) -> str:
     return head
 
 
-def _check_kept(accept: bool) -> None:
+def _check_tracked(accept: bool) -> None:
     """Raise UserError if the model cannot be reproduced elsewhere; only print it if accepted."""
-    from carbrand.release.kept import check_kept
+    from carbrand.release.tracked import check_tracked
 
     try:
-        check_kept(Path())
+        check_tracked(Path())
     except UserError as error:
         if not accept:
             raise

@@ -12,7 +12,7 @@ import pytest
 from carbrand.node.errors import UserError
 from carbrand.pipeline.dvc_files import read_inputs
 from carbrand.pipeline.healing import heal_line_ends
-from carbrand.release.kept import check_kept, find_unkept
+from carbrand.release.tracked import check_tracked, find_untracked
 from tests.conftest import draw_photo, edit_params, git, remember, run
 
 PIPELINE = """
@@ -58,7 +58,7 @@ def touch(project: Path, *files: str) -> None:
 
 def problem_of(project: Path, *committed: str) -> str:
     with pytest.raises(UserError) as caught:
-        check_kept(project, committed)
+        check_tracked(project, committed)
     (problem,) = caught.value.problems
     assert "\n" not in problem
     return problem
@@ -67,7 +67,7 @@ def problem_of(project: Path, *committed: str) -> str:
 def test_inputs_are_what_nodes_read_and_none_writes(small: Path):
     known = ["Datasets/train", "code.py", "dvc.yaml", "params.yaml", "weights"]
     assert read_inputs(small) == known
-    assert find_unkept(small) == []
+    assert find_untracked(small) == []
 
 
 def test_a_file_whose_line_ends_git_keeps_otherwise_is_another_one_in_every_clone(small: Path):
@@ -80,12 +80,12 @@ def test_a_file_whose_line_ends_git_keeps_otherwise_is_another_one_in_every_clon
     said = problem_of(small)
     assert "carbrand/a.py (with line ends CRLF here and LF in Git: `make repro` mends that)" in said
     heal_line_ends(small)
-    check_kept(small)
+    check_tracked(small)
 
 
 def test_what_no_node_reads_and_what_dvc_ignores_does_not_matter(small: Path):
     touch(small, "notes.txt", "artifacts/model", "Datasets/train/__pycache__/x", "Datasets/x")
-    check_kept(small)
+    check_tracked(small)
 
 
 def test_new_files_are_named_with_the_command_that_adds_them(small: Path):
@@ -93,7 +93,7 @@ def test_new_files_are_named_with_the_command_that_adds_them(small: Path):
     problem = problem_of(small)
     assert problem.startswith("7 of the files that the run reads are in neither Git nor DVC")
     assert "Datasets/train/asta/new 4.png and 2 more (`git add Datasets/train`)" in problem
-    check_kept(small, ["Datasets"])  # about to be committed
+    check_tracked(small, ["Datasets"])  # about to be committed
     touch(small, "weights/own.h5")
     problem = problem_of(small, "Datasets")
     assert "weights/own.h5 (which Git ignores: `dvc add weights/own.h5`, or `git add -f" in problem
@@ -121,7 +121,7 @@ def test_a_link_is_kept_only_with_what_it_leads_to(small: Path, tmp_path: Path):
     link = small / "Datasets/train/asta/link.png"
     link.symlink_to("1.png")
     git(small, "add", "-A")
-    check_kept(small)
+    check_tracked(small)
     link.unlink()
     link.symlink_to(tmp_path / "elsewhere.png")
     git(small, "add", "-A")
@@ -138,11 +138,11 @@ def test_dvc_keeps_photos_as_its_file_says_and_git_must_keep_that_file(toy: Path
     assert "Datasets/train.dvc (`git add " in problem
     assert "Datasets/train/" not in problem
     git(project, "add", "-A")
-    check_kept(project)
+    check_tracked(project)
     draw_photo((200, 30, 30), 77).save(project / "Datasets" / "train" / "asta" / "new.png")
     assert "DVC keeps another state: `dvc add Datasets/train`" in problem_of(project, "Datasets")
     shutil.rmtree(project / "Datasets" / "train")
-    check_kept(project)
+    check_tracked(project)
 
 
 # --- the commands

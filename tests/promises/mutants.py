@@ -815,7 +815,7 @@ MUTANTS = (
     Mutant(
         "registry",
         "photos that Git ignores count as kept",
-        "carbrand/release/kept.py",
+        "carbrand/release/tracked.py",
         '_listed(repository, "--others", "--exclude-per-directory=.dvcignore", *read)',
         '_listed(repository, "--others", "--exclude-standard", *read)',
         _test("kept", "ignored_photos_are_no_more_kept_when_others_are_committed"),

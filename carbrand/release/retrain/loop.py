@@ -22,10 +22,10 @@ from carbrand.release.gate.ledger import record
 from carbrand.release.gate.model_results import read_current
 from carbrand.release.gate.pairing import FindFile
 from carbrand.release.gate.revision import find_revision
-from carbrand.release.kept import check_kept
 from carbrand.release.retrain.dvc_commands import Dvc, find_imported
 from carbrand.release.retrain.forecast import changes_nothing, describe_forecast, make_forecast
 from carbrand.release.retrain.summary import make_title, write_description
+from carbrand.release.tracked import check_tracked
 
 BRANCHES = "retrain/"
 # Run as a command, since the library does not import the stages.
@@ -204,7 +204,7 @@ def check(plan: Plan, repository: Repository) -> None:
             f"{' …' * (len(uncommitted) > 5)}. A new model is committed with all that made it: "
             f"commit that on a branch, or `git stash`."
         )
-    check_kept(plan.project, committed=(plan.photos,))
+    check_tracked(plan.project, committed=(plan.photos,))
 
 
 def check_unchanged(plan: Plan, dvc: Dvc, lock: bytes) -> None:

@@ -27,35 +27,35 @@ _CRLF = "with line ends CRLF here and LF in Git: `make repro` mends that"
 
 
 @dataclass(frozen=True)
-class Unkept:
+class Untracked:
     """A file or folder that a node reads, and neither Git nor DVC tracks in its present state."""
 
     path: str
     why: str
 
 
-def check_kept(project: Path, committed: Sequence[str] = ()) -> None:
+def check_tracked(project: Path, committed: Sequence[str] = ()) -> None:
     """Raise UserError, with the commands that mend it, unless all that nodes read is tracked.
 
     committed: folders of which new files that Git does not ignore are about to be committed.
     """
-    unkept = [
+    untracked = [
         found
-        for found in find_unkept(project)
+        for found in find_untracked(project)
         if not (found.why == _UNTRACKED and is_inside(found.path, committed))
     ]
-    if unkept:
+    if untracked:
         by_reason: dict[str, list[str]] = {}
-        for found in unkept:
+        for found in untracked:
             by_reason.setdefault(found.why, []).append(found.path)
         raise UserError(
-            f"{len(unkept):,} of the files that the run reads are in neither Git nor DVC, so "
+            f"{len(untracked):,} of the files that the run reads are in neither Git nor DVC, so "
             f"nobody else could make this model again: "
             f"{'; '.join(_describe(why, paths) for why, paths in by_reason.items())}. Then commit."
         )
 
 
-def find_unkept(project: Path) -> list[Unkept]:
+def find_untracked(project: Path) -> list[Untracked]:
     """All of them, by path. What nodes write, and what .dvcignore names, does not count."""
     repository, inputs = Repository(project), _inputs(project)
     read = [path for path in inputs if not path.startswith("../")]
@@ -70,21 +70,21 @@ def find_unkept(project: Path) -> list[Unkept]:
     by_dvc = [place for file in dvc_files for place in _places(project, file)]
     fresh = [path for path in there if not is_inside(path, by_dvc)]
     fresh += [path for path in beside if path not in {*there, *own}]
-    found = [Unkept(path, _IGNORED if path in ignored else _UNTRACKED) for path in fresh]
-    found += [Unkept(path, _OUTSIDE) for path in inputs if path not in read]
+    found = [Untracked(path, _IGNORED if path in ignored else _UNTRACKED) for path in fresh]
+    found += [Untracked(path, _OUTSIDE) for path in inputs if path not in read]
     found += [
-        Unkept(path, _OTHERWISE)
+        Untracked(path, _OTHERWISE)
         for path in _kept_otherwise(project, dvc_files)
         if is_inside(path, read) or any(is_inside(place, [path]) for place in read)
     ]
-    found += [Unkept(path, _CRLF) for path in find_crlf(project)]
-    kept = {*tracked, *there} - {unkept.path for unkept in found}
+    found += [Untracked(path, _CRLF) for path in find_crlf(project)]
+    kept = {*tracked, *there} - {untracked.path for untracked in found}
     found += [
-        Unkept(path, _LINK)
+        Untracked(path, _LINK)
         for path in tracked
         if (project / path).is_symlink() and not _leads_to(project, path, kept, by_dvc)
     ]
-    return sorted(found, key=lambda unkept: unkept.path)
+    return sorted(found, key=lambda untracked: untracked.path)
 
 
 def _inputs(project: Path) -> list[str]:
