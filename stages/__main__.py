@@ -28,7 +28,7 @@ from carbrand.node.errors import UserError
 from carbrand.node.params import check_sections, misspelt_sections, parse_section, read_file
 from carbrand.pipeline.repro import start
 from carbrand.release.gate.gate_params import GateParams
-from carbrand.report.last_lines import print_last_lines, runs_whole_pipeline
+from carbrand.report.run_summary import print_summary, runs_whole_pipeline
 from carbrand.report.sections.section import PlotParams
 from carbrand.training.finetuning.settings import FinetuneParams
 from stages.evaluate import EvaluateParams
@@ -99,7 +99,7 @@ def check(nodes: Collection[str] | None, arguments: Sequence[str] = ()) -> None:
 def report(nodes: Collection[str], arguments: Sequence[str]) -> None:
     """Print what a whole run found."""
     if "plot" in nodes and runs_whole_pipeline(arguments):
-        print_last_lines(files_of_run(*NODE_FOLDERS), REPORT)
+        print_summary(files_of_run(*NODE_FOLDERS), REPORT)
 
 
 if __name__ == "__main__":

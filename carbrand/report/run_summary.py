@@ -41,10 +41,10 @@ def runs_whole_pipeline(arguments: Sequence[str]) -> bool:
     )
 
 
-def print_last_lines(files: RunFiles, report: Path) -> None:
+def print_summary(files: RunFiles, report: Path) -> None:
     """Print the results; where files of the run cannot be read, a note with the reason."""
     try:
-        lines = list(last_lines(read_results(files), files, report))
+        lines = list(summary_lines(read_results(files), files, report))
     except (UserError, OSError) as error:
         reason = str(error).splitlines()[0]
         print_note(f"note: the results of the run cannot be shown: {reason}")
@@ -53,7 +53,7 @@ def print_last_lines(files: RunFiles, report: Path) -> None:
         print_line(line)
 
 
-def last_lines(run: Results, files: RunFiles, report: Path) -> Iterator[str]:
+def summary_lines(run: Results, files: RunFiles, report: Path) -> Iterator[str]:
     """Accuracy, used and left-out photos, warnings, the report; without non-breaking spaces."""
     parts = {
         "test accuracy": [_test_accuracy(run)],

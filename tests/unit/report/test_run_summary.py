@@ -12,13 +12,13 @@ from dvc.ui import ui
 
 from carbrand.photos.manifest import Row
 from carbrand.pipeline.dvc import leave_out_hints
-from carbrand.report.last_lines import (
-    MOST_FINDINGS,
-    last_lines,
-    print_last_lines,
-    runs_whole_pipeline,
-)
 from carbrand.report.run_files import read_results
+from carbrand.report.run_summary import (
+    MOST_FINDINGS,
+    print_summary,
+    runs_whole_pipeline,
+    summary_lines,
+)
 from stages.plot import files_of_run
 from tests.support.made_up_run import MADE_BY, TUNED, TUNING_HISTORY, MadeUpRun
 
@@ -31,7 +31,7 @@ def lines_of(what: MadeUpRun, folder: Path, monkeypatch) -> dict[str, list[str]]
     what.write(folder)
     monkeypatch.chdir(folder)
     found: dict[str, list[str]] = {}
-    for line in last_lines(read_results(FILES), FILES, REPORT):
+    for line in summary_lines(read_results(FILES), FILES, REPORT):
         label, text = line[:14].strip(), line[14:]
         if label:
             texts = found.setdefault(label, [])
@@ -116,7 +116,7 @@ def test_a_brand_of_which_no_photo_is_measured_is_counted(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     run = read_results(FILES)
     photos = tuple(replace(photo, leaked=photo.actual == "bolt") for photo in run.photos)
-    lines = list(last_lines(replace(run, photos=photos), FILES, REPORT))
+    lines = list(summary_lines(replace(run, photos=photos), FILES, REPORT))
     assert "balanced over 2 of 3 brands 66.7 % (" in lines[0]
 
 
@@ -143,7 +143,7 @@ def test_files_that_do_not_fit_are_a_note_and_no_numbers(way, tmp_path, monkeypa
     else:
         MadeUpRun(right=5).write(tmp_path / "other")
         (tmp_path / "other" / FILES.metrics).replace(FILES.metrics)
-    print_last_lines(FILES, REPORT)
+    print_summary(FILES, REPORT)
     said = capsys.readouterr()
     assert said.out == ""
     (line,) = said.err.splitlines()
