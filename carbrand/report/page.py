@@ -18,7 +18,7 @@ import jinja2
 from carbrand.node import wording
 from carbrand.node.files.metrics_file import flatten
 from carbrand.node.origin import Origin
-from carbrand.report import issue_words
+from carbrand.report import issue_descriptions
 from carbrand.report.data_fingerprint import fingerprints
 from carbrand.report.line_breaks import breakable, longest, longest_part
 from carbrand.report.sections import data_sections, model_sections
@@ -136,7 +136,7 @@ def _templates() -> jinja2.Environment:
         "percent_range": lambda low_high: wording.percent_range(*low_high),
         "number": wording.number,
         "humanise": wording.humanise,
-        "issue": issue_words.issue_name,
+        "issue": issue_descriptions.issue_name,
         "plural": wording.count,
         "breakable": breakable,
     }

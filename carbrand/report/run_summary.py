@@ -17,7 +17,7 @@ from carbrand.node.wording import NO_BREAK, count, one_line, percent, percent_ra
 from carbrand.photos.copies_file import Copy
 from carbrand.photos.folders.folder_findings import RatedFinding
 from carbrand.photos.manifest import KEPT, Row
-from carbrand.report import issue_words
+from carbrand.report import issue_descriptions
 from carbrand.report.results import Accuracy, Results
 from carbrand.report.run_files import RunFiles, read_results
 from carbrand.report.verdict import ships_sentence
@@ -210,5 +210,5 @@ def _warnings(run: Results, files: RunFiles) -> Iterator[str]:
 def _counts(codes: Iterable[str]) -> str:
     """`21 leaked, 1 duplicate`: the most frequent first, ties in the order of the codes."""
     counted = Counter(codes)
-    order = sorted(counted, key=lambda code: (-counted[code], issue_words.sort_key(code)))
+    order = sorted(counted, key=lambda code: (-counted[code], issue_descriptions.sort_key(code)))
     return ", ".join(f"{counted[code]:,} {code}" for code in order)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from carbrand.node.wording import one_line
 from carbrand.photos.corrections import BRAND, lines_to_paste
 from carbrand.photos.manifest import Row
-from carbrand.report import issue_words
+from carbrand.report import issue_descriptions
 from carbrand.report.copy_clusters import Cluster, find_clusters
 from carbrand.report.drawing.photo_map import SHAPES, MapPoint, nearest_agreement, photo_map
 from carbrand.report.results import Results
@@ -58,12 +58,12 @@ def _issues(run: Results) -> list[Context]:
     out = Counter(code for file in run.manifest if file.status != "kept" for code in file.issues)
     return [
         {
-            "name": issue_words.issue_name(code),
-            "meaning": issue_words.meaning(code),
+            "name": issue_descriptions.issue_name(code),
+            "meaning": issue_descriptions.meaning(code),
             "files": found[code],
             "out": out[code],
         }
-        for code in sorted(found, key=issue_words.sort_key)
+        for code in sorted(found, key=issue_descriptions.sort_key)
     ]
 
 
@@ -91,7 +91,7 @@ def _show_cluster(cluster: Cluster, data: ReportInput) -> Context:
     photos = []
     for photo in cluster.photos[:PHOTOS_PER_CLUSTER]:
         alt = f"Photo {one_line(photo.row.path)}" + (f", {photo.how}" if photo.how else "")
-        issues = [issue_words.issue_name(code) for code in photo.codes]
+        issues = [issue_descriptions.issue_name(code) for code in photo.codes]
         picture = show_photo(photo.row.path, data.limits.thumbnail_px // 2, alt)
         photos.append({"copied": photo, "picture": picture, "issues": issues})
     return {

@@ -23,7 +23,7 @@ from carbrand.photos.manifest import Row
 from carbrand.report.copy_clusters import find_clusters
 from carbrand.report.data_fingerprint import fingerprint
 from carbrand.report.drawing import charts
-from carbrand.report.issue_words import MEANINGS, meaning
+from carbrand.report.issue_descriptions import MEANINGS, meaning
 from carbrand.report.page import SECTIONS, render_report
 from carbrand.report.results import Results
 from carbrand.report.sections.section import Charts, PlotParams, ReportInput
