@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what was compared; the exit status says whether there is drift."""
     from carbrand.model.classifier import Classifier
     from carbrand.model.drift import compare_photos, without_repeats
-    from carbrand.model.looks import record_look
+    from carbrand.model.looks_file import record_look
     from carbrand.serve.photo_log import is_log
 
     params = read_section(PARAMS, "drift", DriftParams)

@@ -10,7 +10,7 @@ import pytest
 from bench.drift import count_false_alarms
 from carbrand.model.drift import compare_photos, permutation_pvalue, without_repeats
 from carbrand.model.drift_params import DriftParams
-from carbrand.model.looks import record_look
+from carbrand.model.looks_file import record_look
 from carbrand.model.observation import Observation
 
 PARAMS = DriftParams(alpha=0.05, looks=52, photos=500)
