@@ -73,8 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
             source = read_source(arguments.source, scratch, arguments.depth, arguments.label)
             place_splits(source, arguments.val, any(file.split == "test" for file in existing))
             recorded = read_imported(TABLE)
-            deal = (arguments.test_share, arguments.seed)
-            plan = make_plan(source, DATASETS, existing, recorded, params, *deal)
+            split = (arguments.test_share, arguments.seed)
+            plan = make_plan(source, DATASETS, existing, recorded, params, *split)
             for line in _describe(plan, source):
                 print_line(line)
             if not (plan.new or plan.there):

@@ -26,7 +26,7 @@ from carbrand.photos.photo import read_file
 class Imported:
     """A photo. path: in Datasets, or "" before it is known. source: where it came from.
 
-    split: or "" before it is dealt. group: of the photos that stay together, or "" if alone.
+    split: or "" before it has one. group: of the photos that stay together, or "" if alone.
     """
 
     path: str

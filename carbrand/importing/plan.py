@@ -14,10 +14,10 @@ from carbrand.checks.copies.hash_search import MAX_DISTANCE
 from carbrand.checks.inspection import Inspection, PhotoLimits, inspect_file
 from carbrand.checks.named_series import name_series
 from carbrand.checks.portable_names import find_unportable
-from carbrand.importing.deal import deal
 from carbrand.importing.grouping import find_groups
 from carbrand.importing.imported_file import Imported
 from carbrand.importing.source import SHAPES, Source, SourcePhoto
+from carbrand.importing.stratified_split import split_photos
 from carbrand.node.errors import UserError
 from carbrand.node.params import knob
 from carbrand.node.progress import track
@@ -61,10 +61,10 @@ def make_plan(
     share: float,
     seed: int,
 ) -> Plan:
-    """Inspect all photos and deal the new ones; those that are not taken go to `source.skipped`.
+    """Inspect all photos and split the new ones; those that are not taken go to `source.skipped`.
 
-    existing: the files in Datasets. recorded: the rows of imported.csv. share, seed: of `deal`.
-    Raises UserError.
+    existing: the files in Datasets. recorded: the rows of imported.csv. share, seed: as in
+    `split_photos`. Raises UserError.
     """
     files = [*existing, *(photo.file for photo in source.photos)]
     _check(source, files, datasets)
@@ -90,8 +90,8 @@ def make_plan(
     sizes = Counter(groups)
     taken = {_spelling(path) for path in (*known, *(row.path for row in here))}
     new = []
-    dealt = deal(records, groups, share, seed)
-    for (photo, *_), record, group in zip(photos, dealt, groups, strict=True):
+    split = split_photos(records, groups, share, seed)
+    for (photo, *_), record, group in zip(photos, split, groups, strict=True):
         record = replace(
             record, group=record.group or (group.lstrip("/") if sizes[group] > 1 else "")
         )

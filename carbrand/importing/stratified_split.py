@@ -1,4 +1,4 @@
-"""Deals photos to train and test: stratified by brand, groups whole, the same for the same seed."""
+"""Splits photos into train and test: stratified by brand, groups whole, the same for one seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from carbrand.importing.imported_file import Imported
 from carbrand.photos.severities import MIN_TRAIN_PHOTOS
 
 
-def deal(
+def split_photos(
     photos: Sequence[Imported], groups: Sequence[str], share: float, seed: int
 ) -> list[Imported]:
     """Give a split to those that have none. share: of a brand's photos that test gets, if above 0.
@@ -23,8 +23,8 @@ def deal(
     for photo, group in zip(photos, groups, strict=True):
         members[group].append(photo)
     splits = {group: max(photo.split for photo in of) for group, of in members.items()}
-    dealt = [replace(it, split=it.split or splits[g]) for it, g in zip(photos, groups, strict=True)]
-    tested = Counter(photo.brand for photo in dealt if photo.split == "test")
+    found = [replace(it, split=it.split or splits[g]) for it, g in zip(photos, groups, strict=True)]
+    tested = Counter(photo.brand for photo in found if photo.split == "test")
     sizes = Counter(photo.brand for photo in photos)
 
     def fits(brand: str, n: int, nearly: bool) -> bool:

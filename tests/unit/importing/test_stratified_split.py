@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from carbrand.importing.deal import deal
 from carbrand.importing.imported_file import Imported
+from carbrand.importing.stratified_split import split_photos
 
 
 def photos_of(**brands: int) -> list[Imported]:
@@ -33,17 +33,17 @@ def in_test(dealt: list[Imported]) -> Counter:
 )
 def test_each_brand_gets_its_share_and_keeps_two_to_learn_from(share, counts):
     photos = photos_of(a=50, b=10, c=3)
-    found = in_test(deal(photos, alone(photos), share, seed=0))
+    found = in_test(split_photos(photos, alone(photos), share, seed=0))
     assert (found["a"], found["b"], found["c"]) == counts
     few = photos_of(a=2)
-    assert not in_test(deal(few, alone(few), 0.5, seed=0))
+    assert not in_test(split_photos(few, alone(few), 0.5, seed=0))
 
 
 def test_the_seed_decides_and_not_the_order():
     photos = photos_of(a=30, b=20)
     mixed = random.Random(0).sample(photos, len(photos))
     first, second, other = (
-        {photo.source: photo.split for photo in deal(them, alone(them), 0.2, seed)}
+        {photo.source: photo.split for photo in split_photos(them, alone(them), 0.2, seed)}
         for them, seed in ((photos, 0), (mixed, 0), (photos, 1))
     )
     assert first == second != other
@@ -53,7 +53,7 @@ def test_a_group_is_in_one_split_and_the_share_is_kept_nevertheless():
     photos = photos_of(a=100, b=40)
     groups = [f"{photo.brand} {n // 4}" for n, photo in enumerate(photos)]
     for seed in range(20):
-        dealt = deal(photos, groups, 0.2, seed)
+        dealt = split_photos(photos, groups, 0.2, seed)
         splits = {(group, photo.split) for group, photo in zip(groups, dealt, strict=True)}
         assert len(splits) == len(set(groups))
         assert in_test(dealt) == {"a": 20, "b": 8}
@@ -62,7 +62,7 @@ def test_a_group_is_in_one_split_and_the_share_is_kept_nevertheless():
 def test_a_brand_of_two_large_groups_still_has_test_photos():
     photos = photos_of(a=20)
     groups = ["large"] * 13 + ["small"] * 7
-    assert in_test(deal(photos, groups, 0.2, seed=0)) == {"a": 7}
+    assert in_test(split_photos(photos, groups, 0.2, seed=0)) == {"a": 7}
 
 
 def test_known_photos_stay_and_their_groups_follow_them():
@@ -76,7 +76,7 @@ def test_known_photos_stay_and_their_groups_follow_them():
     groups[10:13] = ["of train"] * 3
     groups[20:23] = ["of both"] * 3
     for seed in range(5):
-        dealt = deal(photos, groups, 0.2, seed)
+        dealt = split_photos(photos, groups, 0.2, seed)
         assert [photo.split for photo in dealt[0:3]] == ["test"] * 3
         assert [photo.split for photo in dealt[10:13]] == ["train"] * 3
         assert [photo.split for photo in dealt[20:23]] == ["test", "train", "train"]
