@@ -57,7 +57,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what goes where, and bring it there."""
     from carbrand.commands.preflight import check_photos_are_here
-    from carbrand.importing.imported_file import bring, read_imported
+    from carbrand.importing.imported_file import import_files, read_imported
     from carbrand.importing.plan import CopyParams, make_plan
     from carbrand.importing.source import place_splits, read_source
     from carbrand.pipeline.locks import TEMPORARY, alone
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
             if not (plan.new or plan.there):
                 raise UserError(f"{arguments.source} has no readable photo. Nothing was imported.")
             if plan.new and not arguments.dry_run:
-                bring(plan.new, plan.rows, TABLE, arguments.link)
+                import_files(plan.new, plan.rows, TABLE, arguments.link)
                 print_line(f"Done. {TABLE} says where each photo came from.")
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

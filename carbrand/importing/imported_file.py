@@ -54,7 +54,7 @@ def read_imported(file: Path) -> list[Imported]:
     return rows
 
 
-def bring(
+def import_files(
     new: Sequence[tuple[FoundFile, Imported]], rows: Sequence[Imported], table: Path, link: bool
 ) -> None:
     """Write `rows` to imported.csv, then each new photo, whole and never over another file.

@@ -33,7 +33,7 @@ class PredictionsTable:
         self.part, self.done = part, 0
         self._file, self._brands = file, brands
 
-    def go_on(self, photos: Iterable[str], unsure: Collection[str]) -> None:
+    def resume(self, photos: Iterable[str], unsure: Collection[str]) -> None:
         """Keep the rows of the first photos, until one that is new, changed since, or unsure."""
         file, row = self._file, format_row([*COLUMNS, *(f"p_{brand}" for brand in self._brands)])
         written_s = os.fstat(file.fileno()).st_mtime
@@ -78,7 +78,7 @@ def predictions_table(
             try:
                 with part.open("a+b") as file:
                     table = PredictionsTable(part, file, brands)
-                    table.go_on(photos, unsure)
+                    table.resume(photos, unsure)
                     yield table
                     os.fsync(file.fileno())
                 part.replace(path)
