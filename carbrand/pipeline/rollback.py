@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carbrand.node.errors import UserError
-from carbrand.node.files.atomic import write_atomically
-from carbrand.node.files.dvc_lock import DvcLock, InvalidDvcLock, parse_dvc_lock
+from carbrand.node.files.dvc_lock import DvcLock
 from carbrand.node.terminal import print_note
 from carbrand.pipeline.dvc_files import DVC_LOCK, Output
+from carbrand.pipeline.healing import mend_lock
 from carbrand.pipeline.locks import SNAPSHOT, TEMPORARY, heal_rwlock, workers
 
 # Snapshots that could not be restored are renamed so; no later run deletes them.
@@ -56,15 +56,8 @@ def roll_back(snapshot: Snapshot) -> None:
 
 def restore_lock(before: bytes | None) -> None:
     """Restore dvc.lock where a killed DVC, or a full disk, has torn it."""
-    try:
-        parse_dvc_lock(_LOCK.read_bytes())
-    except FileNotFoundError:
-        pass
-    except InvalidDvcLock:
-        if before is None:
-            _LOCK.unlink()
-        else:
-            write_atomically(_LOCK, before)
+    if _LOCK.exists():
+        mend_lock(_LOCK, lambda: before)
 
 
 def stale_outputs(snapshot: Snapshot) -> list[Output]:

@@ -673,6 +673,14 @@ MUTANTS = (
     ),
     Mutant(
         "reruns",
+        "a size of which a killed DVC wrote the first digits is believed",
+        "carbrand/pipeline/healing.py",
+        'return data.rstrip(b" ").endswith(b"\\n") and all(',
+        "return all(",
+        _test("healing", "torn_at_any_byte_it_has_the_nodes_that_are_whole"),
+    ),
+    Mutant(
+        "reruns",
         "an editor's CRLF in a module gets into dvc.lock, while Git keeps LF",
         "carbrand/pipeline/healing.py",
         'if "eol=lf" in attributes:',

