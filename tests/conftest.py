@@ -58,6 +58,18 @@ def _keras_on_tensorflow() -> Iterator[None]:
     )
 
 
+def _variables_of_tools() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k.startswith(("DVC_", "GIT_"))}
+
+
+@pytest.fixture(autouse=True)
+def _environment_as_before() -> Iterator[None]:
+    """Name the test after which DVC or Git would do another thing in those that follow."""
+    before = _variables_of_tools()
+    yield
+    assert _variables_of_tools() == before
+
+
 @pytest.fixture(scope="session")
 def article_photos() -> Path:
     """The article's own 122 photos; scraped from the web, so they are in no repository."""

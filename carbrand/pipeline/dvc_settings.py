@@ -143,6 +143,21 @@ def private_site_cache(project: Path) -> dict[str, str]:
     )
 
 
+@contextlib.contextmanager
+def private_site_cache_set(project: Path) -> Iterator[None]:
+    """A context in which DVC in this process, and what it opens, has a private site cache.
+
+    Only within it: a caller may open other projects afterwards, with folders of their own.
+    """
+    own = private_site_cache(project)
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for name in own:
+            os.environ.pop(name, None)
+
+
 def _config_files(project: Path) -> Iterator[tuple[str, Path]]:
     """DVC's configuration files with their levels, highest precedence first."""
     import platformdirs

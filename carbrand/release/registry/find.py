@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import tempfile
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from carbrand.node.errors import UserError
 from carbrand.node.files.dvc_lock import DvcLock, StaleFile
 from carbrand.node.wording import one_line
-from carbrand.pipeline.dvc_settings import private_site_cache
+from carbrand.pipeline.dvc_settings import private_site_cache_set
 from carbrand.pipeline.git import GitFailed, Repository
 from carbrand.release.revisions import describe_known, find_commit
 
@@ -106,15 +105,16 @@ def _fetch(project: Path, commit: str, path: str, wanted: str) -> Path:
     with contextlib.suppress(StaleFile):
         lock.check(path, fetched)
         return fetched
-    # DVC reads it in this process, when it is imported.
-    os.environ.update(private_site_cache(project))
     from dvc.repo import Repo
 
     what = "The model" if path.endswith(SUFFIXES) else path
     name = f"{what} of {wanted} ({commit[:12]})"
     fetched.parent.mkdir(parents=True, exist_ok=True)
     # Atomic, so that an interrupted copy is not taken for a model.
-    with tempfile.TemporaryDirectory(dir=fetched.parent) as folder:
+    with (
+        private_site_cache_set(project),
+        tempfile.TemporaryDirectory(dir=fetched.parent) as folder,
+    ):
         file = Path(folder) / "model.h5"
         try:
             # Not DVCFileSystem(rev=…), which finds the project only in the repository's root.

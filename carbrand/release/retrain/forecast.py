@@ -8,7 +8,6 @@ node that is unchanged or cached are known, and the next node is looked up by th
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from carbrand.node.errors import UserError
 from carbrand.node.files.dvc_lock import is_inside
 from carbrand.node.wording import plain_count
-from carbrand.pipeline.dvc_settings import private_site_cache
+from carbrand.pipeline.dvc_settings import private_site_cache_set
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -91,13 +90,11 @@ def make_forecast(
     updated, pulled: .dvc files that would be updated, or whose photos would be pulled. remote:
     whether a run pulls results. force: whether every node runs. Raises UserError.
     """
-    # DVC reads it in this process, when it is imported.
-    os.environ.update(private_site_cache(project))
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
-        with Repo(str(project)) as repo:
+        with private_site_cache_set(project), Repo(str(project)) as repo:
             fetched = [*_changed_imports(repo, updated), *_missing_photos(repo, pulled)]
             if remote and not force:
                 # As a run does: it knows what other machines have computed.
