@@ -23,6 +23,7 @@ from carbrand.photos.folders.files import find_files
 from carbrand.pipeline.locks import held_within
 from carbrand.scores.evaluation import PredictedPhoto, evaluate_photos
 from carbrand.scores.files.predictions_file import read_predictions, write_predictions
+from tests.support.copies import copy_made, lent
 from tests.support.forked import TIMEOUT_S, Server
 from tests.support.s3_server import Storage, storage_server
 from tools.sample import SIGNATURE
@@ -300,7 +301,7 @@ def _penalty(_finished: Path, made_once: Callable[[str, Callable[[Path], object]
     """Finished on `main`, and on a branch `penalty`, which is checked out: train.l2 is another."""
 
     def make(project: Path) -> None:
-        shutil.copytree(_finished, project, symlinks=True)
+        copy_made(_finished, project)
         git(project, "checkout", "-qb", "penalty")
         edit_params(project, train__l2=0.05)
         result = run([sys.executable, "-m", "stages"], project)
@@ -324,7 +325,7 @@ def other_photos(
     """A project that ran once more after `change_test_photos`, which is not committed."""
 
     def make(project: Path) -> None:
-        shutil.copytree(_finished, project, symlinks=True)
+        copy_made(_finished, project)
         change_test_photos(project)
         result = run([sys.executable, "-m", "stages"], project)
         assert result.returncode == 0, result.stdout + result.stderr
@@ -333,9 +334,10 @@ def other_photos(
 
 
 @pytest.fixture
-def finished(_finished: Path, tmp_path: Path) -> Path:
+def finished(_finished: Path, tmp_path: Path) -> Iterator[Path]:
     """A project of one's own in which the pipeline ran and was committed."""
-    return Path(shutil.copytree(_finished, tmp_path / "project", symlinks=True))
+    with lent(_finished, tmp_path / "project") as project:
+        yield project
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from carbrand.scores.files.history import read_history
 from carbrand.scores.files.predictions_file import read_predictions
 from carbrand.training.finetuning.devices import distribute
 from tests.conftest import ROOT, edit_params, own_environment, run
+from tests.support.copies import copy_made
 from tests.support.running import bits, in_torture, nodes_of
 from tests.unit.training.finetuning.small import losses_of_two_epochs
 
@@ -62,7 +62,7 @@ def _tune_all(project: Path) -> None:
 @pytest.fixture(scope="session")
 def _tuned(_finished: Path, made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     def make(project: Path) -> None:
-        shutil.copytree(_finished, project, symlinks=True)
+        copy_made(_finished, project)
         _tune_all(project)
 
     return made_once("tuned", make)
@@ -71,7 +71,7 @@ def _tuned(_finished: Path, made_once: Callable[[str, Callable[[Path], object]],
 @pytest.fixture
 def tuned(_tuned: Path, tmp_path: Path) -> Path:
     """A project in which the pipeline ran with a small fine-tuning, which ships."""
-    return Path(shutil.copytree(_tuned, tmp_path / "project", symlinks=True))
+    return copy_made(_tuned, tmp_path / "project")
 
 
 def test_the_tuned_model_ships_and_every_reader_says_so(tuned):

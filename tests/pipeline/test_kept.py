@@ -14,6 +14,7 @@ from carbrand.pipeline.dvc_files import read_inputs
 from carbrand.pipeline.healing import heal_line_ends
 from carbrand.release.tracked import check_tracked, find_untracked
 from tests.conftest import draw_photo, edit_params, git, remember, run
+from tests.support.copies import copy_made
 
 PIPELINE = """
 stages:
@@ -155,7 +156,7 @@ def carbrand(project: Path, *arguments: str):
 def test_a_version_that_nobody_could_make_again_is_promoted_only_when_a_person_accepts_it(
     other_photos: Path, tmp_path: Path
 ):
-    finished = Path(shutil.copytree(other_photos, tmp_path / "project", symlinks=True))
+    finished = copy_made(other_photos, tmp_path / "project")
     git(finished, "commit", "-qam", "new photos")  # -a takes no new files
     done = carbrand(finished, "promote")
     assert done.returncode == 2

@@ -17,6 +17,7 @@ from carbrand.pipeline.lock_merge.driver import CONFLICT, merge_files
 from carbrand.pipeline.lock_merge.git_config import SETTINGS
 from carbrand.pipeline.lock_merge.three_way import Unsettled, merge_locks
 from tests.conftest import ROOT, change_test_photos, edit_params, git, run
+from tests.support.copies import copy_made
 from tests.support.toy import repro
 
 BOTH_CHANGED = {"x": 2, "y": 2}
@@ -370,7 +371,7 @@ def assert_clean(project: Path) -> None:
 def two_runs(_toy_penalty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`penalty`, on which fit.l2 is another, and `wide`: show.width. Both ran, in one folder."""
     project = tmp_path_factory.mktemp("merge") / "project"
-    shutil.copytree(_toy_penalty, project, symlinks=True)
+    copy_made(_toy_penalty, project)
     install(project)
     git(project, "checkout", "-qb", "wide", "main")
     edit_params(project, show__width=60)
@@ -381,7 +382,7 @@ def two_runs(_toy_penalty: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture
 def branches(two_runs: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(two_runs, tmp_path / "project", symlinks=True))
+    return copy_made(two_runs, tmp_path / "project")
 
 
 def test_after_a_merge_only_what_combines_both_sides_runs(branches, two_runs, tmp_path):
@@ -400,7 +401,7 @@ def test_after_a_merge_only_what_combines_both_sides_runs(branches, two_runs, tm
     assert repro(branches) == []
 
     # The same as if both had been set from the start.
-    direct = Path(shutil.copytree(two_runs, tmp_path / "direct", symlinks=True))
+    direct = copy_made(two_runs, tmp_path / "direct")
     git(direct, "checkout", "-q", "-b", "direct", "main")
     edit_params(direct, fit__l2=0.05, show__width=60)
     assert repro(direct) == ["show"]

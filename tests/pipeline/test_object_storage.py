@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import draw_photo, git, remember, run
+from tests.support.copies import copy_made
 from tests.support.s3_server import BUCKET, Storage
 from tests.support.toy import make_toy
 
@@ -101,7 +101,7 @@ def test_git_holds_no_photo_once_dvc_does(stored):
 
 
 def test_a_new_clone_runs_no_node_when_the_bucket_has_everything(stored, tmp_path):
-    project = Path(shutil.copytree(stored, tmp_path / "project", symlinks=True))
+    project = copy_made(stored, tmp_path / "project")
     dvc(project, "repro", "fit")
     assert contents(project / "artifacts" / "fit")
     dvc(project, "push")

@@ -17,6 +17,7 @@ from carbrand.network.architecture.applications import APPLICATIONS
 from carbrand.network.keras_import import import_keras
 from carbrand.photos.manifest import ERROR, KEPT, read_manifest
 from tests.conftest import ROOT, copy_project, edit_params, git, run
+from tests.support.copies import copy_made
 from tests.support.running import in_torture
 
 PNGS = [
@@ -61,7 +62,7 @@ def drawn(_finished, made_once) -> Path:
     """A project with drawn photos in which a node ran after Git was taken away."""
 
     def make(project: Path) -> None:
-        shutil.copytree(_finished, project, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+        copy_made(_finished, project, shutil.ignore_patterns(".git"))
         edit_params(project, plot__dpi=51)
         assert nodes_run(repro(project)) == ["plot"]
 

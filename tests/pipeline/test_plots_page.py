@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from tests.conftest import ROOT, git
 from tests.support.browser import DESKTOP_PX, Browser, find_browser
+from tests.support.copies import copy_made
 from tests.support.recipes import follow, give_environment
 
 PAGE = ROOT / ".dvc" / "plots" / "page.html"
@@ -73,7 +73,7 @@ def template(name: str, rows: list[dict[str, str]], **anchors: str) -> dict[str,
 def compared(_penalty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project on a branch, after `make compare`."""
     project = tmp_path_factory.mktemp("compared") / "project"
-    shutil.copytree(_penalty, project, symlinks=True)
+    copy_made(_penalty, project)
     give_environment(project)
     follow("make compare", project)
     assert git(project, "status", "--porcelain") == ""

@@ -18,6 +18,7 @@ from carbrand.node.errors import UserError
 from carbrand.release.registry.find import find_model, in_stage
 from carbrand.scores.evaluation import PredictedPhoto, make_predicted
 from tests.conftest import edit_params, git, relock, rewrite_results, run
+from tests.support.copies import copy_made
 
 MODEL = "artifacts/finetune/model.h5"
 
@@ -40,7 +41,7 @@ def project(finished: Path, _no_git_config: None) -> Path:
 @pytest.fixture(scope="module")
 def _promoted(_finished: Path, made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     def make(project: Path) -> None:
-        shutil.copytree(_finished, project, symlinks=True)
+        copy_made(_finished, project)
         edit_params(project, gate__margin=0.5, gate__min_support=1, gate__floor=0.0)
         git(project, "commit", "-qam", "gate")
         done = carbrand(project, "promote")
@@ -52,7 +53,7 @@ def _promoted(_finished: Path, made_once: Callable[[str, Callable[[Path], object
 @pytest.fixture
 def promoted(_promoted: Path, tmp_path: Path, _no_git_config: None) -> Path:
     """The same, after its model was put into use."""
-    return Path(shutil.copytree(_promoted, tmp_path / "project", symlinks=True))
+    return copy_made(_promoted, tmp_path / "project")
 
 
 def carbrand(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -35,6 +35,7 @@ from tests.conftest import (
     remember,
     run,
 )
+from tests.support.copies import copy_made
 from tests.support.running import LONG, Run, await_that, bits, in_torture, leftovers
 from tests.support.toy import MODEL, PAUSE, make_toy
 
@@ -142,7 +143,7 @@ def learn_more(project: Path) -> None:
 def real_start(_finished: Path, made_once: MadeOnce) -> Path:
     def make(folder: Path) -> None:
         folder.mkdir()
-        push_all(folder, Path(shutil.copytree(_finished, folder / "project", symlinks=True)))
+        push_all(folder, copy_made(_finished, folder / "project"))
 
     return made_once("real-start", make)
 
@@ -196,7 +197,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, _no_git_config: None) 
 @pytest.fixture
 def ran(world: World) -> Path:
     """A project in which the pipeline ran, and which has no remote of DVC or Git."""
-    project = Path(shutil.copytree(world.learned, world.clones / "ran", symlinks=True))
+    project = copy_made(world.learned, world.clones / "ran")
     run_dvc(project, "remote", "remove", "store")
     git(project, "commit", "-qam", "no store")
     return project

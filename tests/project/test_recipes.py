@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import draw_dataset, draw_photo, edit_params, git, remember, run
+from tests.support.copies import copy_made
 from tests.support.recipes import documents, follow, give_environment, recipes
 from tests.support.s3_server import Storage
 
@@ -113,7 +114,7 @@ def test_predicting(ran):
 
 
 def test_photos_of_ones_own_are_committed_with_what_came_of_them(other_photos, tmp_path):
-    project = Path(shutil.copytree(other_photos, tmp_path / "project", symlinks=True))
+    project = copy_made(other_photos, tmp_path / "project")
     assert "?? Datasets/test/cirro/new.png" in git(project, "status", "--porcelain")
     follow(recipe(README, "git add Datasets dvc.lock artifacts"), project)
     assert_clean(project)
@@ -133,7 +134,7 @@ def test_photos_of_another_shape_are_imported(ran, tmp_path):
 def stored(storage: Storage, _finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project after the recipe that brings photos and artifacts into a store."""
     project = tmp_path_factory.mktemp("stored") / "project"
-    shutil.copytree(_finished, project, symlinks=True)
+    copy_made(_finished, project)
     give_environment(project)
     endpoint = {"https://s3.example.com": storage.address}
     follow(recipe(STORAGE, "dvc remote add -d store"), project, endpoint)

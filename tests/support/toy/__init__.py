@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ import yaml
 
 from carbrand.node.files.dvc_yaml import parse_yaml
 from tests.conftest import ROOT, draw_dataset, edit_params, git, run
+from tests.support.copies import copy_made, lent
 
 HERE = Path(__file__).parent / "project"
 NODES = ("collect", "fit", "show")
@@ -96,6 +97,7 @@ def _finish(project: Path) -> None:
     assert repro(project) == list(NODES)
     git(project, "add", "-A")
     git(project, "commit", "-qm", "first run")
+    git(project, "gc", "-q")
 
 
 @pytest.fixture(scope="session")
@@ -104,9 +106,10 @@ def _toy(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
 
 
 @pytest.fixture
-def toy(_toy: Path, tmp_path: Path) -> Path:
+def toy(_toy: Path, tmp_path: Path) -> Iterator[Path]:
     """A toy of one's own in which the pipeline ran and was committed."""
-    return Path(shutil.copytree(_toy, tmp_path / "project", symlinks=True))
+    with lent(_toy, tmp_path / "project") as project:
+        yield project
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +117,7 @@ def _toy_penalty(_toy: Path, made_once: Callable[[str, Callable[[Path], object]]
     """Finished on `main`, and on a branch `penalty`, which is checked out: fit.l2 is another."""
 
     def make(project: Path) -> None:
-        shutil.copytree(_toy, project, symlinks=True)
+        copy_made(_toy, project)
         git(project, "checkout", "-qb", "penalty")
         edit_params(project, fit__l2=0.05)
         assert repro(project) == ["fit", "show"]
