@@ -27,6 +27,7 @@ PACKAGES = ("carbrand", "jinja2", "matplotlib", "numpy", "pillow", "scipy")
 def draw(results: Results, params: PlotParams, datasets: str) -> dict[str, bytes]:
     """Every file by its name; the same bytes for the same results."""
     dpi = params.dpi
+    photos = photo_page(results, dpi, params.photos)  # first, for it alone may fail
     loss = charts.loss_curves(results, dpi)
     accuracy = charts.accuracy_curves(results, dpi)
     reliability = charts.reliability(results, dpi)
@@ -45,7 +46,7 @@ def draw(results: Results, params: PlotParams, datasets: str) -> dict[str, bytes
         "brands.png": figures.brand_metrics(results, dpi),
         "reliability.png": reliability.png,
         "map.png": embedding_map(results, dpi),
-        "photos.png": photo_page(results, dpi, params.photos),
+        "photos.png": photos,
         "report.html": render_report(report),
     }
 

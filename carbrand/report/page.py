@@ -8,6 +8,7 @@ File and brand names are whatever a user's folder holds: the templates escape al
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,6 +123,7 @@ def _versions(origins: Mapping[str, Origin]) -> Iterator[tuple[str, str]]:
             yield name, "; ".join(f"{version} in {', '.join(of)}" for version, of in nodes.items())
 
 
+@functools.cache  # with what it compiles
 def _templates() -> jinja2.Environment:
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
