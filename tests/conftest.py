@@ -115,8 +115,9 @@ def edit_params(project: Path, **changes: object) -> None:
     file.write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
 
 
-# Importing Keras in this process sets some; a user's shell has none of them.
+# Importing Keras or scikit-learn in this process sets some; a user's shell has none of them.
 SET_BY_TESTS = {"PYTHONPATH", "KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"}
+SET_BY_TESTS |= {"KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"}
 # Every process of every test would compile the whole project again.
 SET_BY_TESTS |= {"PYTHONDONTWRITEBYTECODE"}
 # `make test ARGS=…` hands its arguments on to every make that a test starts.
@@ -133,6 +134,13 @@ def own_environment() -> dict[str, str]:
 # The programs that are forked, not started.
 FORKED = ("dvc", "carbrand.cli", "stages")
 _server = Server(own_environment())
+
+
+@pytest.fixture(autouse=True)
+def _programs_are_forked() -> Iterator[None]:
+    """Name the test after which this process would start every program at full cost."""
+    yield
+    assert _server.starts_like(own_environment()), "it set a variable for good: see SET_BY_TESTS"
 
 
 def run(

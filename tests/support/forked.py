@@ -36,6 +36,10 @@ class Server:
         self._there: socket.socket | None = None
         self._busy = threading.Lock()
 
+    def starts_like(self, environment: Mapping[str, str]) -> bool:
+        """Whether a program of this environment would start as one of this server's."""
+        return at_start(environment) == at_start(self._environment)
+
     def run(
         self, command: Sequence[str], cwd: Path, environment: Mapping[str, str]
     ) -> subprocess.CompletedProcess[str] | None:
@@ -43,7 +47,7 @@ class Server:
 
         None where a fork would be another program, or another one runs just now.
         """
-        if not hasattr(os, "fork") or at_start(environment) != at_start(self._environment):
+        if not hasattr(os, "fork") or not self.starts_like(environment):
             return None
         if not self._busy.acquire(blocking=False):
             return None
