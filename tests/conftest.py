@@ -131,8 +131,8 @@ def own_environment() -> dict[str, str]:
     return clean | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
 
 
-# The programs that are forked, not started.
-FORKED = ("dvc", "carbrand.cli", "stages")
+# The packages whose modules are forked where they are run, not started.
+FORKED = ("dvc", "carbrand", "stages")
 _server = Server(own_environment())
 
 
@@ -148,7 +148,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """A command in this environment, where `python` and `dvc` are found; its output is captured."""
     environment = own_environment() | dict(env or {})
-    if command[:2] == [sys.executable, "-m"] and command[2] in FORKED:
+    if command[:2] == [sys.executable, "-m"] and command[2].split(".")[0] in FORKED:
         done = _server.run(command, cwd, environment)
         if done:
             return done

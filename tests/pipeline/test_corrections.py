@@ -15,6 +15,7 @@ from carbrand.photos.manifest import read_manifest
 from carbrand.scores.files.suspects_file import read_suspects
 from stages import features, train, validate
 from tests.conftest import ROOT, draw_dataset, edit_params
+from tests.support.small_networks import save_own_backbone
 
 FILE = Path("Datasets/corrections.csv")
 FOLDERS = Path("Datasets/train"), Path("Datasets/test")
@@ -160,6 +161,8 @@ def test_a_run_makes_the_files_that_dvc_asks_for_where_they_were_deleted():
 
 @pytest.mark.usefixtures("on_tensorflow")
 def test_a_photo_that_a_person_has_looked_at_is_no_suspect():
+    save_own_backbone("small.h5")
+    edit_params(Path(), features__backbone="small.h5")
     moved = Path("Datasets/train/asta/moved.png")
     Path("Datasets/train/bolt/000.png").rename(moved)
     assert str(moved) in suspects_of()

@@ -115,7 +115,7 @@ def test_many_changes_and_long_names_stay_within_the_width():
 
 def test_experiments_of_dvc_are_listed(finished):
     edit_params(finished, train__l2=0.02)
-    assert run(["dvc", "exp", "save", "-n", "mine"], finished).returncode == 0
+    assert run([sys.executable, "-m", "dvc", "exp", "save", "-n", "mine"], finished).returncode == 0
     queue = ["dvc", "exp", "run", "--queue", "-n", "later", "-S", "train.epochs=6"]
     assert run(queue, finished).returncode == 0
     result = run([sys.executable, "-m", "carbrand.commands.experiments"], finished)
