@@ -13,6 +13,8 @@ from carbrand.node.terminal import print_note
 
 DONE = 0
 UNUSABLE_INPUT = 2
+# 128 + SIGINT.
+INTERRUPTED = 130
 # 128 + SIGPIPE, as in shells: the reader of the pipe has ended.
 NO_READER = 141
 _OURS = ("carbrand", "stages")
@@ -45,7 +47,7 @@ def exit_status(main: Callable[[], int | None]) -> int:
         return UNUSABLE_INPUT
     except KeyboardInterrupt:
         print_note("stopped")
-        return 130
+        return INTERRUPTED
 
 
 def _status(main: Callable[[], int | None]) -> int:

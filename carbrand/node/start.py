@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from carbrand.node.code import check_installed
-from carbrand.node.errors import exit_status
+from carbrand.node.errors import INTERRUPTED, exit_status
 from carbrand.node.files.atomic import atomic_files
 from carbrand.node.params import require_unchanged_section
 from carbrand.node.processes import (
@@ -59,6 +59,8 @@ def start(main: Callable[..., None], of_validate: type | None = None) -> None:
             with contextlib.suppress(OSError):  # the terminal may be gone
                 print_note("stopped")
         os._exit(stopped.exit_status)  # do not wait for threads
+    if status == INTERRUPTED:
+        os._exit(status)
     sys.exit(status)
 
 
