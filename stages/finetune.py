@@ -27,6 +27,7 @@ from carbrand.model.model_file import read_metadata, save_classifier
 from carbrand.network.keras_import import import_keras
 from carbrand.node.code import hash_rooms
 from carbrand.node.errors import UserError
+from carbrand.node.files.atomic import reserve_disk_space
 from carbrand.node.files.metrics_file import write_metrics
 from carbrand.node.origin import write_origin
 from carbrand.node.params import read_section
@@ -38,7 +39,7 @@ from carbrand.scores.files.history import write_history
 from carbrand.scores.unknown import UnknownRule, calibrate_unknown
 from carbrand.training.checkpoint_key import describe_environment
 from carbrand.training.finetuning.augmentation import source_size
-from carbrand.training.finetuning.devices import set_threads
+from carbrand.training.finetuning.devices import memory_explained, set_threads
 from carbrand.training.finetuning.fit import Photos
 from carbrand.training.finetuning.photo_batches import CACHE_BYTES, PhotoCache
 from carbrand.training.finetuning.run_file import RunFile, clear_run_files
@@ -80,6 +81,8 @@ def tune_and_write(
 ) -> TunedModel:
     """Tune, and write the model that ships and the epochs."""
     start_model = read_start(train, params.threads)
+    # So that hours of training do not end on a disk that is full.
+    reserve_disk_space(out / "model.h5", start_model.weights)
     key = hash_run(params, frozen, train)
     clear_run_files(scratch, but_of=key)
     tuned = fine_tune(params, frozen, start_model, partial(RunFile, scratch, key))
@@ -104,10 +107,11 @@ def hand_on(train: Path, out: Path) -> None:
 
 @dataclass(frozen=True)
 class StartModel:
-    """The model of `train`. network: photos to vectors."""
+    """The model of `train`. network: photos to vectors. weights: their number, with the head's."""
 
     keras: ModuleType
     network: Any
+    weights: int
     metadata: Mapping[str, Any]
 
 
@@ -118,7 +122,7 @@ def read_start(train: Path, threads: int) -> StartModel:
     set_threads(threads)
     model = keras.models.load_model(train / "model.h5", compile=False)
     network = keras.Model(model.inputs, model.get_layer("head").input, name="network")
-    return StartModel(keras, network, metadata)
+    return StartModel(keras, network, model.count_params(), metadata)
 
 
 def fine_tune(
@@ -152,7 +156,8 @@ def fine_tune(
         return training_progress(f"Fine-tuning {run}", params.epochs)
 
     watch = Watch(run_file, callbacks, progress)
-    return tune(model.keras, model.network, len(brands), frozen, photos, params, watch)
+    with memory_explained(params):
+        return tune(model.keras, model.network, len(brands), frozen, photos, params, watch)
 
 
 def write_model(

@@ -23,7 +23,7 @@ from carbrand.scores.files.predictions_file import read_predictions
 from carbrand.training.finetuning.devices import distribute
 from tests.conftest import ROOT, edit_params, own_environment, run
 from tests.support.copies import copy_made
-from tests.support.running import bits, in_torture, nodes_of
+from tests.support.running import bits, in_torture, leftovers, nodes_of
 from tests.unit.training.finetuning.small import losses_of_two_epochs
 
 SMALL = {
@@ -175,6 +175,62 @@ def test_logs_without_tensorboard_are_one_line(finished):
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "finetune.tensorboard: the package tensorboard is not installed" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=in_torture)],
+)
+def test_stopped_in_an_epoch_it_ends_at_once_and_goes_on_after_the_one_before(
+    number, status, tuned
+):
+    edit_params(tuned, finetune__epochs=4)
+    before = bits(tuned)
+    with subprocess.Popen(
+        [sys.executable, *nodes_of(tuned)["finetune"][1:]],
+        cwd=tuned,
+        env=own_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert "epoch 1" in process.stdout.readline()
+        process.send_signal(number)
+        time.sleep(0.3)
+        process.send_signal(number)  # by somebody impatient
+        _, said = process.communicate()
+    assert (process.returncode, said) == (status, "stopped\n")
+    assert bits(tuned) == before
+    resumed = tune(tuned)
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    assert "without-fold-0: epoch 1 " not in resumed.stdout
+    after = bits(tuned)
+    assert after != before
+    if number == signal.SIGTERM:
+        assert tune(tuned).returncode == 0
+        assert bits(tuned) == after
+
+
+# 5,000 bytes, for which AutoGraph would have no room either.
+FULL_DISK = (
+    "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))"
+)
+
+
+def test_a_disk_without_room_for_the_model_is_one_line_before_any_epoch(tuned):
+    pytest.importorskip("resource", reason="there are no such limits on Windows")
+    edit_params(tuned, finetune__epochs=1)
+    before = bits(tuned)
+    result = tune_after(tuned, FULL_DISK)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        "error: artifacts has no space left for the files of artifacts/finetune. Free some space "
+        "and run it again.\n"
+    )
+    assert bits(tuned) == before
+    assert leftovers(tuned) == []
 
 
 def kill_after(project: Path, seconds: float) -> bool:

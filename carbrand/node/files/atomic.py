@@ -106,10 +106,15 @@ def check_disk_space(path: Path, weights: int) -> None:
 
     HDF5, which writes such files, crashes on a full disk, so call this first.
     """
+    reserve_disk_space(path, weights)
+    path.unlink()
+
+
+def reserve_disk_space(path: Path, weights: int) -> None:
+    """Write a file in whose place a Keras file of so many weights will fit. Raises OSError."""
     with path.open("wb") as file:
         if hasattr(os, "posix_fallocate"):  # not on Windows and macOS
             os.posix_fallocate(file.fileno(), 0, 4 * weights + _MARGIN_BYTES)
-    path.unlink()
 
 
 def _remove_leftovers(out: Path) -> None:

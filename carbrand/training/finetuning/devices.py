@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from carbrand.node.errors import UserError
+from carbrand.training.finetuning.settings import FinetuneParams
 
 
 def set_threads(threads: int) -> None:
@@ -45,3 +48,18 @@ def dtype_policy(precision: str) -> str:
     if precision == "auto":
         return "mixed_float16" if tf.config.list_physical_devices("GPU") else "float32"
     return precision
+
+
+@contextmanager
+def memory_explained(params: FinetuneParams) -> Iterator[None]:
+    """Raise UserError where TensorFlow or NumPy gets no memory inside the block."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        raise UserError(
+            f"finetune: there is not enough memory for steps of {params.batch_size} photos of "
+            f"{max(params.size_px, params.predict_px)} px. Halve finetune.batch_size, or lower "
+            f"finetune.size_px and finetune.predict_px."
+        ) from None

@@ -68,11 +68,13 @@ def training_batches(
     learned = tf.constant(rows, tf.int64)
     steps = params.steps(len(rows))
 
+    @_as_it_is
     def of_epoch(epoch: Any) -> Any:
         seed = tf.stack([tf.constant(params.seed, tf.int64), epoch])
         order = tf.random.experimental.stateless_shuffle(learned, seed=seed)
         return tf.data.Dataset.from_tensor_slices(order).batch(params.batch_size)
 
+    @_as_it_is
     def load(step: Any, numbers: Any) -> Any:
         seed = tf.stack([tf.constant(params.seed, tf.int64), step])
         pixels = tf.numpy_function(photos.read, [numbers], tf.uint8)
@@ -98,6 +100,7 @@ def held_out_batches(
     """A tf.data.Dataset of (photos, targets): unchanged photos, in the order of `rows`."""
     import tensorflow as tf
 
+    @_as_it_is
     def load(numbers: Any) -> Any:
         pixels = tf.numpy_function(photos.read, [numbers], tf.uint8)
         pixels.set_shape((None, None, None, 3))
@@ -105,3 +108,10 @@ def held_out_batches(
 
     numbers = tf.data.Dataset.from_tensor_slices(tf.constant(rows, tf.int64))
     return numbers.batch(batch_size).map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which AutoGraph need not rewrite: a full /tmp would cost a warning for each."""
+    import tensorflow as tf
+
+    return tf.autograph.experimental.do_not_convert(function)

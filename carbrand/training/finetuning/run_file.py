@@ -25,7 +25,7 @@ class RunFile:
 
     def __init__(self, folder: Path, key: str, run: str) -> None:
         self._path = folder / f"{key[:32]}-{run}{_SUFFIX}"
-        self._writes = True
+        self._is_noted = False
 
     def load(self) -> tuple[list[np.ndarray], list[Epoch]] | None:
         """The values of the variables after the last epoch that was saved, and the epochs."""
@@ -37,9 +37,7 @@ class RunFile:
         return None
 
     def save(self, values: Sequence[np.ndarray], history: Sequence[Epoch]) -> None:
-        """Replace the file; where that fails, training goes on without."""
-        if not self._writes:
-            return
+        """Replace the file; where that fails, it stays as it is, and a note is printed once."""
         arrays = {f"value_{number}": value for number, value in enumerate(values)}
         arrays["history"] = np.array([astuple(epoch) for epoch in history])
         try:
@@ -47,9 +45,12 @@ class RunFile:
             with atomic_file(self._path) as fresh, fresh.open("wb") as file:
                 np.savez(file, **arrays)  # type: ignore[arg-type]
         except OSError as error:
-            self._writes = False
-            self._path.unlink(missing_ok=True)  # the disk may be full, and the model needs it
-            print_note(f"note: {self._path.parent} keeps no further epochs: {error.strerror}.")
+            if not self._is_noted:
+                print_note(
+                    f"note: {self._path.parent} does not keep epoch {history[-1].epoch}: "
+                    f"{error.strerror}. Killed, this training would go on from an earlier one."
+                )
+            self._is_noted = True
 
 
 def clear_run_files(folder: Path, but_of: str = "") -> None:

@@ -12,9 +12,12 @@ import pytest
 
 from carbrand.network.keras_import import import_keras
 from carbrand.node.errors import UserError
+from carbrand.scores.files.history import Epoch
+from carbrand.training.finetuning.devices import memory_explained
 from carbrand.training.finetuning.fit import compile_model
 from carbrand.training.finetuning.frozen_or_tuned import choose_folds, compare
 from carbrand.training.finetuning.optimizer import learning_rate
+from carbrand.training.finetuning.photo_batches import PhotoCache
 from carbrand.training.finetuning.run_file import RunFile, clear_run_files
 from carbrand.training.finetuning.trainable import (
     make_trainable,
@@ -98,6 +101,32 @@ def test_a_damaged_file_of_a_run_counts_as_absent(tuned, state, tmp_path):
     assert weights_of(run(tmp_path)) == weights_of(tuned)
 
 
+def test_a_full_disk_costs_a_note_and_keeps_the_epochs_before(tmp_path, capsys):
+    resource = pytest.importorskip("resource", reason="there are no such limits on Windows")
+    file, values = RunFile(tmp_path, "0" * 64, "all"), [np.arange(3.0)]
+    epochs = [Epoch(number, 0.5, 0.5, 0.5, 0.5) for number in (1, 2, 3)]
+    file.save(values, epochs[:1])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # says the same as a full disk
+    try:
+        file.save(values, epochs[:2])
+        file.save(values, epochs)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert capsys.readouterr().err == (
+        f"note: {tmp_path} does not keep epoch 2: File too large. Killed, this training would go "
+        "on from an earlier one.\n"
+    )
+    assert len(list(tmp_path.iterdir())) == 1
+    saved = file.load()
+    assert saved
+    assert saved[1] == epochs[:1]
+    file.save(values, epochs)
+    saved = file.load()
+    assert saved
+    assert saved[1] == epochs
+
+
 def test_files_of_other_runs_are_removed_and_no_others(tmp_path):
     for key in ("0" * 64, "1" * 64):
         RunFile(tmp_path, key, "all").save([np.zeros(3)], [])
@@ -152,6 +181,26 @@ def test_a_loss_that_is_no_number_is_one_line_with_the_knob_to_turn(tmp_path):
     network.get_layer("conv").set_weights([np.full((3, 3, 3, 12), 1e38), np.zeros(12)])
     with pytest.raises(UserError, match=r"finetune\.learning_rate 1\. Lower it"):
         run(tmp_path, params, network=network)
+
+
+def fail_to_decode(_number: int) -> np.ndarray:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("short_of", ["pixels", "maps"])
+def test_too_little_memory_is_one_line_with_the_knobs_to_turn(short_of, tmp_path):
+    photos, frozen = draw_photos()
+    network = make_network()
+    if short_of == "pixels":
+        photos = dataclasses.replace(photos, augmented=PhotoCache(fail_to_decode))
+    else:  # 245 TB, more than any process can address
+        layers = import_keras().layers
+        maps = layers.UpSampling2D(100_000)(network.get_layer("relu").output)
+        vectors = layers.GlobalAveragePooling2D()(maps)
+        network = import_keras().Model(network.inputs, vectors)
+    words = r"not enough memory for steps of 8 photos of 40 px\. Halve finetune\.batch_size"
+    with pytest.raises(UserError, match=words), memory_explained(PARAMS):
+        run(tmp_path, data=(photos, frozen), network=network)
 
 
 def test_the_head_of_raw_vectors_gives_the_logits_of_the_model():
