@@ -23,6 +23,7 @@ from carbrand.commands import (
 from carbrand.node.errors import exit_status
 from carbrand.node.terminal import Parser, print_any_name, restart_in_utf8
 from carbrand.pipeline.git import stay_in_own_repository
+from carbrand.pipeline.subprocesses import stoppable_exit_status
 
 COMMANDS = (
     init,
@@ -49,13 +50,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0 done, 1 a check says no, 2 unusable input."""
+    """Run one command; the exit status is 0 done, 1 a check says no, 2 unusable input.
+
+    As a program, without `argv`, SIGTERM lets it clean up before it ends.
+    """
     if argv is None:
         restart_in_utf8("carbrand.cli", sys.argv[1:])
     print_any_name()
     stay_in_own_repository(Path())
     arguments = build_parser().parse_args(argv)
-    return exit_status(lambda: arguments.run(arguments))
+    run = stoppable_exit_status if argv is None else exit_status
+    return run(lambda: arguments.run(arguments))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from carbrand.checks.layout import STRICT, check_layout
 from carbrand.commands.preflight import FOLDERS, TABLES
 from carbrand.node.code import CODE_FILE
 from carbrand.node.errors import DONE, UserError
+from carbrand.node.files.atomic import full_disk_named
 from carbrand.node.origin import version_of
 from carbrand.node.progress import track
 from carbrand.node.terminal import print_line, print_lines, print_note
@@ -102,7 +103,8 @@ def _copy_photos(photos: Path, folder: Path) -> None:
         for file in track(files, f"Copying {split} photos", len(files)):
             target = (folder / place).joinpath(*file.inside)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file.path, target)
+            with full_disk_named(target):
+                shutil.copyfile(file.path, target)
 
 
 def _update(folder: Path, version: str) -> int:

@@ -11,7 +11,6 @@ from carbrand.commands.gate import read_gate
 from carbrand.commands.options import add_against
 from carbrand.node.errors import DONE
 from carbrand.node.terminal import print_lines
-from carbrand.pipeline.subprocesses import stoppable_exit_status
 from carbrand.release.gate.gate_params import GateFiles
 from carbrand.release.registry.find import find_file
 
@@ -59,10 +58,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     On a signal, the current step cleans up before this ends.
     """
-    return stoppable_exit_status(lambda: _run(arguments))
-
-
-def _run(arguments: argparse.Namespace) -> int:
     from carbrand.pipeline.git import Repository
     from carbrand.release.retrain.loop import Plan, dry_run, retrain
 

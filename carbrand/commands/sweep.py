@@ -25,7 +25,7 @@ from carbrand.node.files.table import write_table
 from carbrand.node.terminal import print_line, print_lines
 from carbrand.node.wording import one_line, plain_count
 from carbrand.pipeline.git import Repository
-from carbrand.pipeline.subprocesses import run_module, stoppable_exit_status
+from carbrand.pipeline.subprocesses import run_module
 from carbrand.release.sweep.spec import Settings, name_of, read_trials
 
 PARAMS = Path("params.yaml")
@@ -52,16 +52,13 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run what has not run yet; on a signal the current trial ends first."""
-    return stoppable_exit_status(lambda: _run(arguments.spec, arguments.dry_run))
-
-
-def _run(spec: Path, dry_run: bool) -> int:
+    spec = arguments.spec
     prefix = re.sub(r"[^A-Za-z0-9]+", "-", spec.stem).strip("-") or "sweep"
     trials = {name_of(prefix, trial): trial for trial in read_trials(spec, PARAMS)}
     ended = _finished(trials)
     left = [name for name in trials if name not in ended]
     print_line(f"{plain_count(len(trials), 'trial')}, {len(ended)} of them finished before")
-    if dry_run:
+    if arguments.dry_run:
         for name in left:
             print_line(f"{name}  {describe(trials[name])}")
         return DONE

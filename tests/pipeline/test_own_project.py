@@ -17,7 +17,8 @@ from carbrand.node.code import CODE_FILE
 from carbrand.node.origin import version_of
 from carbrand.pipeline.own_project.base import BASE_FILE, read_base, write_base
 from carbrand.pipeline.own_project.derived import project_files
-from tests.conftest import ROOT, draw_dataset, git, own_environment, run
+from tests.conftest import ROOT, draw_dataset, draw_photo, git, own_environment, run
+from tests.support.running import LIMITED
 
 VERSION = version_of("carbrand")
 
@@ -163,6 +164,25 @@ def test_what_was_interrupted_is_finished_by_the_same_command(tmp_path):
     assert main(command) == 0
     assert all((tmp_path / "project" / name).is_file() for name in half)
     assert photo.read_bytes() == (photos / "train/asta/001.png").read_bytes()
+
+
+def test_a_full_disk_is_told_in_a_line_and_the_same_command_finishes_it(tmp_path):
+    pytest.importorskip("resource", reason="there are no such limits on Windows")
+    photos = draw_dataset(tmp_path / "photos", train=2, test=1)
+    draw_photo((90, 90, 90), 1, (400, 300)).save(photos / "train/asta/large.png")
+    command = ["carbrand.cli", "init", "project", "--photos", "photos"]
+    environment = {"PYTHONPATH": str(ROOT)}
+    result = run([sys.executable, "-c", LIMITED, "200000", *command], tmp_path, environment)
+    (line,) = result.stderr.splitlines()
+    assert (result.returncode, line.rpartition(": ")[0]) == (
+        2,
+        "error: project/Datasets/train/asta/large.png",
+    )
+    assert not (tmp_path / "project/dvc.yaml").exists()
+    assert run([sys.executable, "-m", *command], tmp_path, environment).returncode == 0
+    for photo in photos.rglob("*.png"):
+        copy = tmp_path / "project/Datasets" / photo.relative_to(photos)
+        assert copy.read_bytes() == photo.read_bytes()
 
 
 def test_folders_that_cannot_be_a_project_are_told_in_a_line(tmp_path, monkeypatch, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from carbrand.node.errors import UserError
 from carbrand.node.files.table import read_table
 from carbrand.pipeline.locks import held_within
 from tests.conftest import PAINTS, ROOT, draw_photo, own_environment, run
+from tests.support.running import LIMITED
 
 # A line break and a comma, a formula to spreadsheets, a lone carriage return, no UTF-8.
 NAMES = ("a\n,b.png", "=x.png", "c\r.png", "d\udcff.png")
@@ -185,19 +187,34 @@ def test_two_commands_do_not_write_one_table(predict):
     assert line.startswith("error: Another process is writing out.csv.")
 
 
-def test_a_killed_process_loses_no_row(model, tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, "a full disk"])
+def test_a_process_that_ends_early_loses_no_row(model, tmp_path, how):
     draw(*(str(tmp_path / f"photos/{n:03}.png") for n in range(60)))
-    command = [sys.executable, "-m", "carbrand.cli", "predict", "photos"]
-    command += ["--model", model, "--csv"]
-    environment = own_environment() | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([*command, "out.csv"], cwd=tmp_path, env=environment)
+    words = ["carbrand.cli", "predict", "photos", "--model", model, "--csv"]
+    limited = ["-c", LIMITED, "2000"] if how == "a full disk" else ["-m"]
+    process = subprocess.Popen(
+        [sys.executable, *limited, *words, "out.csv"],
+        cwd=tmp_path,
+        env=own_environment() | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     while process.poll() is None:
         parts = list(tmp_path.glob("out.csv.*.part"))
-        if parts and parts[0].read_bytes().count(b"\n") > 5:
-            process.send_signal(signal.SIGKILL)
+        if parts and parts[0].read_bytes().count(b"\n") > 5 and how != "a full disk":
+            process.send_signal(how)
+            break
         time.sleep(0.001)
+    _, said = process.communicate()
+    assert (process.returncode, re.sub(r"\.\w{8}\.", ".KEY.", said.rpartition("/")[2])) == {
+        signal.SIGKILL: (-9, ""),
+        signal.SIGTERM: (143, "stopped\n"),
+        "a full disk": (2, "out.csv.KEY.part: File too large. Fix that and run it again.\n"),
+    }[how]
     assert not (tmp_path / "out.csv").exists()
-    said = [run([*command, name], tmp_path).stderr for name in ("out.csv", "whole.csv")]
+    said = [
+        run([sys.executable, "-m", *words, n], tmp_path).stderr for n in ("out.csv", "whole.csv")
+    ]
     assert "of an earlier run" in said[0]
     assert said[1] == ""
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()

@@ -28,6 +28,7 @@ from carbrand.pipeline.locks import heal_rwlock, workers
 from tests.conftest import ROOT, draw_photo, edit_params, git, run
 from tests.support import toy as toys
 from tests.support.running import (
+    LIMITED,
     NODES,
     WAYS,
     Run,
@@ -482,13 +483,6 @@ def test_a_hardlinked_cache_stops_the_run_with_one_line(toy):
 
 
 # --- a full disk ---
-
-LIMITED = """
-import resource, runpy, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-sys.argv = sys.argv[2:]
-runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-"""
 
 
 @pytest.mark.parametrize(

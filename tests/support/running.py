@@ -27,6 +27,13 @@ LONG = {
     "features__views": 40,
 }
 THOROUGH = os.environ.get("TORTURE") == "1"
+# `LIMITED N MODULE …` runs a module for which the disk is full after N bytes of a file.
+LIMITED = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.argv = sys.argv[2:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
 # Tests that only `make torture` has the time for. Skipped, they let no project be made.
 in_torture = pytest.mark.skipif(not THOROUGH, reason="make torture")
 

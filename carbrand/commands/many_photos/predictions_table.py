@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from carbrand.model.classifier import Prediction, rank_brands
 from carbrand.node.errors import UserError
+from carbrand.node.files.atomic import full_disk_named
 from carbrand.node.files.table import format_row, read_whole_rows
 from carbrand.node.origin import version_of
 from carbrand.photos.photo import UnreadablePhoto
@@ -76,7 +77,7 @@ def predictions_table(
                 if re.fullmatch(rf"{re.escape(path.name)}\.[0-9a-f]{{8}}\.part", other.name):
                     other.unlink() if other != part else None
             try:
-                with part.open("a+b") as file:
+                with full_disk_named(part), part.open("a+b") as file:
                     table = PredictionsTable(part, file, brands)
                     table.resume(photos, unsure)
                     yield table

@@ -34,11 +34,27 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path; on success, the file there replaces `path`."""
     temporary = path.with_name(f".{path.name}.unfinished")
     try:
-        yield temporary
-        _sync(temporary)
+        with full_disk_named(path):
+            yield temporary
+            _sync(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def full_disk_named(path: Path) -> Iterator[None]:
+    """Where the disk is full, let the OSError name the file that is written.
+
+    Copying names its source first, and writing none.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            error.filename = error.filename2 or error.filename or str(path)
+            error.filename2 = None
+        raise
 
 
 def write_atomically(path: Path, data: bytes) -> None:
