@@ -26,7 +26,7 @@ from tests.support.edits import EDITS, Edit, jpeg
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    draw_dataset(tmp_path / "Datasets")
+    draw_dataset(tmp_path / "Datasets", train=3, test=1)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -68,9 +68,9 @@ def test_clean_folders_give_a_row_per_photo_and_true_counts(project):
     assert (row.split, row.brand, row.width, row.height) == ("train", "asta", 48, 36)
     assert (row.format, row.mode, row.status, row.issues) == ("PNG", "RGB", "kept", ())
     assert (len(row.sha256), len(row.pixel_sha256), len(row.phash)) == (64, 64, 16)
-    assert summary["images"] == summary["kept"] == 27
-    assert summary["train"] == {"asta": 6, "bolt": 6, "cirro": 6}
-    assert summary["test"] == {"asta": 3, "bolt": 3, "cirro": 3}
+    assert summary["images"] == summary["kept"] == 12
+    assert summary["train"] == {"asta": 3, "bolt": 3, "cirro": 3}
+    assert summary["test"] == {"asta": 1, "bolt": 1, "cirro": 1}
     assert summary["leaked"] == summary["errors"] == summary["excluded"] == 0
 
 
@@ -86,7 +86,7 @@ def test_a_copy_of_a_training_photo_is_a_leak_also_in_another_format(project):
         assert rows[path].issues == ("leaked",)
         assert rows[path].duplicate_of == original
         assert rows[original].status == "kept"
-    assert (summary["leaked"], summary["excluded"], summary["images"]) == (2, 2, 29)
+    assert (summary["leaked"], summary["excluded"], summary["images"]) == (2, 2, 14)
 
 
 def test_of_copies_inside_a_split_the_first_stays(project):
@@ -95,7 +95,7 @@ def test_of_copies_inside_a_split_the_first_stays(project):
     assert rows["Datasets/train/asta/001.png"].status == "kept"
     assert rows["Datasets/train/asta/copy.png"].issues == ("duplicate",)
     assert rows["Datasets/train/asta/copy.png"].duplicate_of == "Datasets/train/asta/001.png"
-    assert summary["train"]["asta"] == 6
+    assert summary["train"]["asta"] == 3
     assert summary["issues"]["duplicate"] == 1
 
 
@@ -153,11 +153,11 @@ def test_an_unreadable_photo_can_be_excluded(project):
     rows, summary = run(project, unreadable="exclude")
     assert rows["Datasets/test/asta/text.jpg"].status == "excluded"
     assert rows["Datasets/test/asta/text.jpg"].issues == ("unreadable",)
-    assert (summary["images"], summary["kept"], summary["issues"]["unreadable"]) == (28, 27, 1)
+    assert (summary["images"], summary["kept"], summary["issues"]["unreadable"]) == (13, 12, 1)
 
 
 def test_a_brand_left_with_one_photo_stops_the_pipeline(project):
-    for number in range(1, 6):
+    for number in range(1, 3):
         Path(f"Datasets/train/asta/00{number}.png").write_bytes(b"broken")
     with pytest.raises(UserError, match="asta holds 1 usable photo"):
         run(project, unreadable="exclude")
@@ -181,7 +181,7 @@ def test_folders_that_tools_leave_behind_are_named_and_no_brand(project, place):
         shutil.copy("Datasets/train/asta/001.png", folder / "001.png")
     rows, summary = run(project)
     assert rows[f"Datasets/train/{place}/001.png"].issues == ("hidden",)
-    assert (summary["images"], summary["leaked"]) == (27, 0)
+    assert (summary["images"], summary["leaked"]) == (12, 0)
     assert list(summary["train"]) == ["asta", "bolt", "cirro"]
 
 
@@ -191,7 +191,7 @@ def test_files_that_are_no_photos_are_named_and_stay_out(project):
     rows, summary = run(project)
     assert rows["Datasets/train/asta/.DS_Store"].issues == ("hidden",)
     assert rows["Datasets/train/asta/notes.txt"].issues == ("not_a_photo",)
-    assert summary["images"] == 27
+    assert summary["images"] == 12
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_copies_to_be_ignored_are_not_told_but_share_a_fold(project):
 
 
 def test_an_error_of_one_photo_is_not_followed_by_false_ones(project):
-    for number in range(2, 6):
+    for number in range(2, 3):
         Path(f"Datasets/train/asta/00{number}.png").unlink()
     shutil.copy("Datasets/train/asta/001.png", "Datasets/train/bolt/a\nb.png")
     with pytest.raises(UserError) as caught:
@@ -436,8 +436,8 @@ def test_a_brand_in_one_split_only_can_stay_out(project):
     shutil.copy("Datasets/train/cirro/000.png", "Datasets/test/asta/odd.png")
     rows, summary = run(project, missing_brand="exclude")
     assert rows["Datasets/train/cirro/000.png"].issues == ("missing_brand",)
-    assert summary["train"] == {"asta": 6, "bolt": 6, "cirro": 0}
-    assert (summary["excluded"], summary["issues"]["missing_brand"]) == (6, 1)
+    assert summary["train"] == {"asta": 3, "bolt": 3, "cirro": 0}
+    assert (summary["excluded"], summary["issues"]["missing_brand"]) == (3, 1)
     # what is not learned from cannot leak
     assert rows["Datasets/test/asta/odd.png"].status == "kept"
 
