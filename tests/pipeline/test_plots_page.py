@@ -38,9 +38,9 @@ addEventListener("load", () => {
 """
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Browser:
-    return Browser(find_browser(), tmp_path / "profile")
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    return Browser(find_browser(), tmp_path_factory.mktemp("profile"))
 
 
 def seen(browser: Browser, page: str, folder: Path) -> dict[str, dict[str, Any]]:

@@ -15,25 +15,24 @@ from tests.support.made_up_run import MadeUpRun
 from tests.unit.report.test_report import HOSTILE, make, render
 
 
-@pytest.fixture
-def browser(tmp_path):
-    return Browser(find_browser(), tmp_path / "profile")
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    return Browser(find_browser(), tmp_path_factory.mktemp("profile"))
 
 
-@pytest.mark.parametrize("width", [PHONE_PX, PAPER_PX, DESKTOP_PX])
 @pytest.mark.parametrize("brands", [3, 33])
 def test_in_a_browser_every_picture_shows_and_nothing_sticks_out(
-    browser, brands, width, tmp_path, monkeypatch
+    browser, brands, tmp_path, monkeypatch
 ):
     names = ("asta", "W" * 60, "Škoda") if brands == 3 else [f"brand {n:02}" for n in range(33)]
     run = make(MadeUpRun(brands=tuple(names)), tmp_path, monkeypatch)
     png = png_of_a_matrix()
     page = render(run, confusion_png=png)
-    found = browser.probe(page, width, tmp_path)
-    assert len(found["pictures"]) == page.count("<img ")
-    assert all(found["pictures"])
-    assert found["overflow"] <= 0
-    assert found["too_wide"] == []
+    for found in browser.probe_all(page, [PHONE_PX, PAPER_PX, DESKTOP_PX], tmp_path):
+        assert len(found["pictures"]) == page.count("<img ")
+        assert all(found["pictures"])
+        assert found["overflow"] <= 0
+        assert found["too_wide"] == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,18 @@ addEventListener("load", () => {
 });
 </script>
 """
-FRAME = """<!doctype html>
+FRAMES = """<!doctype html>
 <pre id="probe"></pre>
 <script>
-addEventListener("message", (it) => document.querySelector("pre").textContent = it.data);
+const found = [];
+addEventListener("message", (it) => {
+  const frames = [...document.querySelectorAll("iframe")];
+  found[frames.findIndex((frame) => frame.contentWindow == it.source)] = JSON.parse(it.data);
+  document.querySelector("pre").textContent = JSON.stringify(found);
+});
 </script>
-<iframe src="page.html" width="{width}" height="900" style="border:0"></iframe>
 """
+FRAME = '<iframe src="page.html" width="{width}" height="900" style="border:0"></iframe>\n'
 
 
 def find_browser() -> str:
@@ -77,19 +83,30 @@ class Browser:
         return subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
 
     def probe(self, page: str, width: int, folder: Path, script: str = PROBE) -> Any:
-        """What the script finds in `page` on a screen of `width` pixels.
+        """What the script finds in `page` on a screen of `width` pixels."""
+        (found,) = self.probe_all(page, [width], folder, script)
+        return found
 
-        In a frame, because a window of Chromium cannot be as narrow as a phone.
+    def probe_all(
+        self, page: str, widths: Sequence[int], folder: Path, script: str = PROBE
+    ) -> list[Any]:
+        """The same on several screens at once.
+
+        In frames, because a window of Chromium cannot be as narrow as a phone.
         """
         policy = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
         probed = policy.sub("", page).replace("</body>", script + "</body>")
         (folder / "page.html").write_text(probed, encoding="utf-8")
         frame = folder / "frame.html"
-        frame.write_text(FRAME.format(width=width), encoding="utf-8")
+        frames = "".join(FRAME.format(width=width) for width in widths)
+        frame.write_text(FRAMES + frames, encoding="utf-8")
         found = self.start("--dump-dom", frame.as_uri()).stdout
         result = re.search(r'<pre id="probe">(.*?)</pre>', found, re.S)
         assert result, found[:2000]
-        return json.loads(html.unescape(result[1]))
+        seen = json.loads(html.unescape(result[1]))
+        assert len(seen) == len(widths)
+        assert all(seen)
+        return seen
 
     def complaints(self, page: Path) -> list[str]:
         """What the console says while the page opens."""
