@@ -37,6 +37,7 @@ from stages import evaluate, features, finetune, plot, train, validate
 from tests.conftest import ROOT, draw_dataset, edit_params
 from tests.pipeline.test_minimal_rerun import another_value
 from tests.support.serving import Answering, visit
+from tests.support.small_networks import save_own_backbone
 
 NODES = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
 MAINS: dict[str, Callable[..., None]] = {
@@ -96,15 +97,17 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         )
     (folder / "weights").mkdir()
     shutil.copy(ROOT / "params.yaml", folder)
+    import_keras()  # on TensorFlow, before a node takes another backend
+    save_own_backbone(str(folder / "weights/small.h5"))
     edit_params(
         folder,
+        features__backbone="weights/small.h5",
         features__size_px=64,
         features__views=2,
         features__resize="crop",
         train__epochs=5,
         plot__dpi=50,
     )
-    import_keras()  # on TensorFlow, before a node takes another backend
     watch = Watch()
     opened: dict[str, set[str]] = {}
     with pytest.MonkeyPatch.context() as patch:
