@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from carbrand.node.errors import UserError
+from carbrand.report.drawing import charts, figures
 from stages import plot
 from stages.plot import main
 from tests.conftest import ROOT
@@ -43,8 +44,8 @@ INPUTS = [
 ]
 RELATIVE = Path()
 FIGURES = {
-    plot.charts: ("loss_curves", "accuracy_curves", "reliability"),
-    plot.figures: ("confusion_matrix", "brand_metrics"),
+    charts: ("loss_curves", "accuracy_curves", "reliability"),
+    figures: ("confusion_matrix", "brand_metrics"),
     plot: ("embedding_map", "photo_page"),
 }
 
