@@ -212,11 +212,12 @@ def test_a_process_that_ends_early_loses_no_row(model, tmp_path, how):
         "a full disk": (2, "out.csv.KEY.part: File too large. Fix that and run it again.\n"),
     }[how]
     assert not (tmp_path / "out.csv").exists()
-    said = [
-        run([sys.executable, "-m", *words, n], tmp_path).stderr for n in ("out.csv", "whole.csv")
-    ]
-    assert "of an earlier run" in said[0]
-    assert said[1] == ""
+    again, whole = (
+        run([sys.executable, "-m", *words, name], tmp_path).stderr
+        for name in ("out.csv", "whole.csv")
+    )
+    assert "of an earlier run" in again
+    assert whole == ""
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
