@@ -2,7 +2,8 @@
 
 Starts a server, and asks it for photos of two sizes: one after the other, and CLIENTS at once. The
 time is a client's, from the connection to the last byte of the answer. Then photos per second with
-MANY clients at once, beside those of the engine alone in this process, in turns.
+MANY clients at once, beside those of the engine alone in this process, in turns; and the core time
+of a photo in server and clients, which other work on the machine does not change.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
+import psutil
 from PIL import Image
 
 from carbrand.model.classifier import Classifier
@@ -42,8 +45,8 @@ def draw(size: tuple[int, int]) -> bytes:
 
 
 @contextmanager
-def serving(model: str) -> Iterator[tuple[int, float]]:
-    """A server's port, and the seconds it took to start."""
+def serving(model: str) -> Iterator[tuple[psutil.Process, int, float]]:
+    """A server, its port, and the seconds it took to start."""
     command = [sys.executable, "-m", "carbrand.cli", "serve", "--port", "0", "--model", model]
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -52,7 +55,7 @@ def serving(model: str) -> Iterator[tuple[int, float]]:
         found = re.search(r":(\d+)/ ", process.stdout.readline())
         if not found:
             raise SystemExit("the server did not start")
-        yield int(found[1]), time.perf_counter() - began
+        yield psutil.Process(process.pid), int(found[1]), time.perf_counter() - began
     finally:
         process.terminate()
         process.wait()
@@ -77,40 +80,46 @@ def row(what: str, times: Sequence[float]) -> str:
     return f"| {what} | {min(times):.0f} | {statistics.median(times):.0f} | {p95:.0f} |"
 
 
-def served_per_second(port: int, photo: bytes, path: str) -> float:
-    """Photos per second that MANY clients get answers for; clients take processor time too."""
-    began = time.perf_counter()
+def serve_many(port: int, photo: bytes, path: str) -> None:
+    """Let MANY clients ask for PHOTOS answers."""
     with ThreadPoolExecutor(MANY) as pool:
         list(pool.map(ask, [port] * PHOTOS, [photo] * PHOTOS, [path] * PHOTOS))
-    return PHOTOS / (time.perf_counter() - began)
 
 
-def predicted_per_second(classifier: Classifier, photo: bytes) -> float:
-    """Photos per second of the engine, which has nobody to answer."""
-    began = time.perf_counter()
-    count = sum(1 for _ in classifier.predict([photo] * PHOTOS))
-    return count / (time.perf_counter() - began)
-
-
-def print_throughput(port: int, model: str) -> None:
-    """Best of ROUNDS, and the ratios."""
+def print_throughput(server: psutil.Process, port: int, model: str) -> None:
+    """Medians over ROUNDS, and the ratios."""
     photo, classifier = draw(SIZES[0]), Classifier(model)
-    paths = ("/predict", "/predict?heatmap=false")
-    engine, served = 0.0, dict.fromkeys(paths, 0.0)
+    works: dict[str, Callable[[], object]] = {
+        "engine alone": lambda: list(classifier.predict([photo] * PHOTOS)),
+    }
+    for path in ("/predict", "/predict?heatmap=false"):
+        works[path] = partial(serve_many, port, photo, path)
+
+    def core_seconds() -> float:
+        of_server = server.cpu_times()
+        return time.process_time() + of_server.user + of_server.system
+
+    costs: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
     for _ in range(ROUNDS):
-        engine = max(engine, predicted_per_second(classifier, photo))
-        for path in paths:
-            served[path] = max(served[path], served_per_second(port, photo, path))
-    print(f"\nPhotos per second, {MANY} clients: engine alone {engine:.1f}", end="")
-    for path, rate in served.items():
-        print(f", {path} {rate:.1f} ({rate / engine:.2f})", end="")
-    print()
+        for name, work in works.items():
+            began, cores = time.perf_counter(), core_seconds()
+            work()
+            costs[name].append((time.perf_counter() - began, core_seconds() - cores))
+    print(f"\nPhotos of {MANY} clients, medians of {ROUNDS} rounds; ratios to the engine alone:\n")
+    print("| | photos per second | ratio | core time, ms | ratio |\n|---|---:|---:|---:|---:|")
+    alone, alone_cores = np.median(costs["engine alone"], axis=0)
+    for name, cost in costs.items():
+        seconds, cores = np.median(cost, axis=0)
+        print(
+            f"| {name} | {PHOTOS / seconds:.1f} | {alone / seconds:.2f} "
+            f"| {1000 * cores / PHOTOS:.1f} | {alone_cores / cores:.2f} |"
+        )
 
 
 def main() -> None:
     """Print the table."""
     model = sys.argv[1] if len(sys.argv) > 1 else MODEL
-    with serving(model) as (port, seconds):
+    with serving(model) as (server, port, seconds):
         print(f"Listening after {seconds:.1f} s. {REQUESTS} requests each, milliseconds:\n")
         print("| photo, clients at once | least | median | 95 % below |\n|---|---:|---:|---:|")
         for size in SIZES:
@@ -119,7 +128,7 @@ def main() -> None:
                 with ThreadPoolExecutor(clients) as pool:
                     times = list(pool.map(ask, [port] * REQUESTS, [photo] * REQUESTS))
                 print(row(f"{size[0]} x {size[1]}, {clients}", times), flush=True)
-        print_throughput(port, model)
+        print_throughput(server, port, model)
 
 
 if __name__ == "__main__":

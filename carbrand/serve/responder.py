@@ -91,7 +91,8 @@ class Responder:
         picture = Image.fromarray(np.rint(values * 255).astype(np.uint8))
         picture.putpalette(self._palette)
         file = io.BytesIO()
-        picture.save(file, "PNG", transparency=self._opacity)
+        # Half the time of the usual level, for 10 % more bytes; Pillow keeps other threads waiting.
+        picture.save(file, "PNG", transparency=self._opacity, compress_level=1)
         return file.getvalue()
 
 
