@@ -17,13 +17,21 @@ from carbrand.training.head import HeadParams, TrainedHead, train_head
 
 # The defaults of `train`.
 EPOCHS, L2 = 50, 0.0003
+# Vectors of so many batches are in memory a second time.
+BATCHES = 64
 
 
 def extract(network: Any, photos: PhotoCache, count: int, batch_size: int) -> np.ndarray:
     """The vectors (count, d) float32 of all photos."""
     targets = np.zeros((count, 1), np.float32)
-    batches = held_out_batches(photos, np.arange(count), targets, batch_size)
-    return network.predict(batches, verbose=0).astype(np.float32)
+    vectors = np.empty((count, network.output.shape[-1]), np.float32)
+    # Keras's `predict` has all that it returns in memory twice.
+    step = BATCHES * batch_size
+    for first in range(0, count, step):
+        rows = np.arange(first, min(first + step, count))
+        batches = held_out_batches(photos, rows, targets, batch_size)
+        vectors[rows[0] : rows[-1] + 1] = network.predict(batches, verbose=0)
+    return vectors
 
 
 def widths_of(network: Any) -> list[int]:

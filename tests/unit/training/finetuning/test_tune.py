@@ -13,9 +13,11 @@ import pytest
 from carbrand.network.keras_import import import_keras
 from carbrand.node.errors import UserError
 from carbrand.scores.files.history import Epoch
+from carbrand.training.finetuning import heads
 from carbrand.training.finetuning.devices import memory_explained
 from carbrand.training.finetuning.fit import compile_model
 from carbrand.training.finetuning.frozen_or_tuned import choose_folds, compare
+from carbrand.training.finetuning.heads import extract
 from carbrand.training.finetuning.optimizer import learning_rate
 from carbrand.training.finetuning.photo_batches import PhotoCache
 from carbrand.training.finetuning.run_file import RunFile, clear_run_files
@@ -241,6 +243,15 @@ def test_the_first_share_of_the_layers_is_frozen():
     set_learning_layers(keras, network, dataclasses.replace(PARAMS, batch_norm="trained"))
     assert network.get_layer("conv").trainable
     assert network.get_layer("norm").trainable
+
+
+def test_vectors_in_portions_are_those_of_all_photos_at_once(monkeypatch):
+    photos, _ = draw_photos()
+    at_once = extract(make_network(), photos.unchanged, 18, 4)
+    monkeypatch.setattr(heads, "BATCHES", 2)
+    assert np.array_equal(extract(make_network(), photos.unchanged, 18, 4), at_once)
+    expected = make_network().predict(photos.unchanged.read(np.arange(18)), verbose=0)
+    assert at_once == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_rate_rises_then_falls_to_nothing():
