@@ -16,6 +16,7 @@ _MODULES = {
     **{"mobilenetv3": "mobilenet_v3", "mobilenet": "mobilenet", "nasnet": "nasnet"},
     **{"vgg16": "vgg16", "vgg19": "vgg19", "xception": "xception"},
 }
+_BRANCH = 0.2
 _MEAN, _DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
 
@@ -36,6 +37,32 @@ def randomise(model: Any) -> None:
     for layer in _layers(model):
         if type(layer).__name__ != "Normalization":
             layer.set_weights([_draw(rng, layer, weight) for weight in layer.weights])
+
+
+def shrink_branches(model: Any) -> None:
+    """Make residual branches small, as Inception-ResNet has them (Szegedy et al. 2016).
+
+    With random weights each branch multiplies the rounding errors before it. After a hundred layers
+    no engine with 32-bit floats is within 1e-4 of the same network in 64-bit ones.
+    """
+    places = {layer: place for place, layer in enumerate(_layers(model))}
+    for layer in list(places):
+        if type(layer).__name__ == "Add":
+            ends = [end for end in map(_last_with_weights, layer.input) if end in places]
+            if ends:
+                branch = max(ends, key=places.__getitem__)  # the other one skips it
+                first, *others = branch.get_weights()  # a gamma or a kernel
+                branch.set_weights([_BRANCH * first, *others])
+
+
+def _last_with_weights(tensor: Any) -> Any:
+    """The last layer with weights on the way to a tensor; None where that begins at a skip."""
+    layer = tensor._keras_history.operation
+    while not layer.weights:
+        if isinstance(layer.input, list) or type(layer).__name__ == "InputLayer":
+            return None
+        layer = layer.input._keras_history.operation
+    return layer
 
 
 def _layers(model: Any) -> Iterator[Any]:

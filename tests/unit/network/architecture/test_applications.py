@@ -24,7 +24,7 @@ from carbrand.network.pooling import add_pooling
 from carbrand.network.weights.network_file import read_network
 from carbrand.node.errors import UserError
 from carbrand.vectors.feature_store import Recipe
-from tests.support.random_weights import preprocess, randomise
+from tests.support.random_weights import preprocess, randomise, shrink_branches
 from tests.support.running import in_torture
 from tests.support.small_networks import BRANDS, draw
 
@@ -53,6 +53,7 @@ def original(name: str, size_px: int) -> Any:
     """The same with random weights."""
     model = build(name, size_px)
     randomise(model)
+    shrink_branches(model)
     return model
 
 
