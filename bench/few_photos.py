@@ -1,7 +1,7 @@
 """`python -m bench.few_photos FOLDER`: what steps of fine-tuning gain where photos are few.
 
-Draws BRANDS brands of FOLDER/<brand>/ and whole series of each, until there are PHOTOS photos to
-learn from; the other series of those brands are the test photos. Runs the pipeline on them as
+Draws BRANDS brands of FOLDER/<brand>/, and of each some series with PHOTOS photos together to learn
+from; its other series are the test photos, and a brand that has none is left out. Runs the pipeline on them as
 params.yaml has it, with `finetune.min_steps` at each of STEPS (0: the frozen backbone ships).
 Prints accuracy and log loss on the test photos, and what `finetune` takes.
 """
@@ -32,14 +32,18 @@ from stages.features import FeaturesParams
 def deal(
     rows: Sequence[Row], series: Sequence[str], photos: int, rng: np.random.Generator
 ) -> tuple[list[Row], list[Row]]:
-    """Photos of one brand to learn from, at least so many in whole series, and the others."""
+    """Photos of one brand to learn from, at most so many in whole series, and the others.
+
+    The first series may be larger.
+    """
     learned: list[Row] = []
     tested: list[Row] = []
     names = sorted(set(series))
     rng.shuffle(names)
     for name in names:
         members = [row for row, own in zip(rows, series, strict=True) if own == name]
-        (learned if len(learned) < photos else tested).extend(members)
+        fits = not learned or len(learned) + len(members) <= photos
+        (learned if fits else tested).extend(members)
     return learned, tested
 
 
@@ -58,6 +62,8 @@ def make_datasets(arguments: argparse.Namespace, project: Path) -> tuple[int, in
     for brand in sorted(chosen):
         own = [number for number, row in enumerate(rows) if row.brand == brand]
         dealt = deal([rows[n] for n in own], [series[n] for n in own], arguments.photos, rng)
+        if not all(dealt):
+            continue
         for number, (split, members) in enumerate(zip(("train", "test"), dealt, strict=True)):
             folder = project / "Datasets" / split / brand
             folder.mkdir(parents=True)
