@@ -1,9 +1,10 @@
 """`python -m bench.few_photos FOLDER`: what steps of fine-tuning gain where photos are few.
 
 Draws BRANDS brands of FOLDER/<brand>/, and of each some series with PHOTOS photos together to learn
-from; its other series are the test photos, and a brand that has none is left out. Runs the pipeline on them as
-params.yaml has it, with `finetune.min_steps` at each of STEPS (0: the frozen backbone ships).
-Prints accuracy and log loss on the test photos, and what `finetune` takes.
+from; its other series are the test photos, and a brand that has none is left out. Runs the pipeline
+on them as params.yaml has it, with `finetune.min_steps` at each of STEPS (0: the frozen backbone
+ships). Prints accuracy and log loss on the test photos, and processor time (the first run computes
+the vectors, too).
 """
 
 from __future__ import annotations
