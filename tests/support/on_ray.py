@@ -29,6 +29,11 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
+@pytest.fixture(autouse=True)
+def _programs_are_forked() -> None:
+    """They need not be: Ray sets variables in this process, which no other test shares."""
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Ray cluster with room for two workers, real processes of their own."""
