@@ -401,7 +401,7 @@ def test_it_says_which_model_ships_and_draws_the_curve_of_that_one(project):
     write_history(project / FILES.tuning_history, TUNING_HISTORY)
     lock_side(project)
     tuned = "The tuned network ships: it named 57 of 60 held-out photos correctly, the frozen one"
-    assert f"new model    {tuned} 52." in as_text(judged(project))
+    assert f"new model    {tuned} 52 (log loss 0.188 and 0.432)." in as_text(judged(project))
     page = as_markdown(judged(project))
     assert "- New model: The tuned network ships: it named 57 of 60" in page
     assert f"{TUNING_HISTORY[0].val_accuracy:.4f}" in page

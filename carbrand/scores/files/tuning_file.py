@@ -38,7 +38,8 @@ def which_ships(tuning: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
         ships += " (finetune.ship: tuned)"
     return (
         f"{ships}: it named {_named_right(tuning, stays):,} of {tuning['asked']:,} held-out photos "
-        f"correctly, the {other} one {_named_right(tuning, other):,}."
+        f"correctly, the {other} one {_named_right(tuning, other):,} (log loss "
+        f"{tuning[stays]['log_loss']:.3f} and {tuning[other]['log_loss']:.3f})."
     )
 
 

@@ -45,10 +45,11 @@ def compare(
 ) -> Verdict:
     """The verdict on calibrated logits (n, brands) of both models.
 
-    The tuned model wins with more photos correct, or as many and the smaller log loss.
+    The tuned model wins with the smaller log loss: every photo has a say in it, by how sure a model
+    is, where the numbers of correct photos differ by the few that are near the boundary.
     """
     of_frozen, of_tuned = score(frozen, labels), score(tuned, labels)
-    wins = (of_tuned.correct, -of_tuned.log_loss) > (of_frozen.correct, -of_frozen.log_loss)
+    wins = of_tuned.log_loss < of_frozen.log_loss
     return Verdict(len(labels), of_frozen, of_tuned, params.ship == "tuned" or wins)
 
 

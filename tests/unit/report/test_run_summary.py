@@ -59,7 +59,8 @@ def test_held_out_is_the_model_that_ships(tmp_path, monkeypatch):
     said = lines_of(tuned, tmp_path / "on", monkeypatch)
     assert said["held out"] == ["95.0 % of 60 training photos correct"]
     assert said["model"] == [
-        "The tuned network ships: it named 57 of 60 held-out photos correctly, the frozen one 52."
+        "The tuned network ships: it named 57 of 60 held-out photos correctly, the frozen one 52 "
+        "(log loss 0.188 and 0.432)."
     ]
     lost = MadeUpRun(tuning=TUNED | {"ships_tuned": 0}, tuning_history=TUNING_HISTORY)
     assert lines_of(lost, tmp_path / "lost", monkeypatch)["held out"] == frozen["held out"]

@@ -271,7 +271,7 @@ def test_folds_are_asked_until_there_are_photos_enough():
     assert choose_folds(folds, 1000) == [0, 1, 2]
 
 
-def test_more_correct_photos_win_then_the_smaller_loss():
+def test_the_smaller_log_loss_wins():
     labels = np.array([0, 1, 0, 1])
     good = np.array([[2.0, 0], [0, 2], [2, 0], [0, 2]])
     surer, worse = 2 * good, good * [[1], [1], [1], [-1]]
@@ -280,3 +280,6 @@ def test_more_correct_photos_win_then_the_smaller_loss():
     assert not compare(good, good, labels, PARAMS).ships_tuned
     assert not compare(good, worse, labels, PARAMS).ships_tuned
     assert compare(good, worse, labels, dataclasses.replace(PARAMS, ship="tuned")).ships_tuned
+    unsure = np.array([[0.1, 0], [0, 0.1], [0.1, 0], [0, 0.1]])
+    one_wrong = np.array([[2.0, 0], [0, 2], [2, 0], [0.1, 0]])
+    assert compare(unsure, one_wrong, labels, PARAMS).ships_tuned
