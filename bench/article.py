@@ -19,12 +19,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from bench.measure import PIPELINE, ROOT, Cost, copy_project, measure
+from bench.measure import PIPELINE, ROOT, Cost, copy_project, edit_section, measure
 from bench.rivals.__main__ import GUIDE, LITE0, LITE0_SCALED, PLAIN, RESNET50, RIVALS
 from carbrand.node.errors import UserError, exit_status
-from carbrand.node.files.dvc_yaml import parse_yaml
 from carbrand.scores.evaluation import PredictedPhoto
 from carbrand.scores.files.predictions_file import read_predictions
 
@@ -77,9 +74,7 @@ def run_pipeline(
     finetune: values of that section of params.yaml.
     """
     copy_project(project)
-    params = parse_yaml((project / "params.yaml").read_text("utf-8"))
-    params["finetune"] |= finetune
-    (project / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
+    edit_section(project, "finetune", finetune)
     for split in ("train", "test"):
         shutil.rmtree(project / "Datasets" / split, ignore_errors=True)
         shutil.copytree(folder / split, project / "Datasets" / split)

@@ -18,15 +18,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import yaml
 
-from bench.measure import PIPELINE, ROOT, copy_project, measure
+from bench.measure import PIPELINE, ROOT, copy_project, edit_section, measure
 from bench.photos import name_series, read_rows, read_vectors
 from carbrand.node.errors import exit_status
-from carbrand.node.files.dvc_yaml import parse_yaml
 from carbrand.node.files.metrics_file import read_metrics
 from carbrand.node.params import read_section
 from carbrand.photos.manifest import Row
+from carbrand.training.finetuning.settings import FinetuneParams
 from stages.features import FeaturesParams
 
 
@@ -76,11 +75,8 @@ def make_datasets(arguments: argparse.Namespace, project: Path) -> tuple[int, in
 
 def run_with(steps: int, project: Path) -> str:
     """A row of the table."""
-    params = parse_yaml((ROOT / "params.yaml").read_text("utf-8"))
-    params["finetune"] |= {"min_steps": steps, "min_photos": 0}
-    if not steps:
-        params["finetune"]["epochs"] = 0
-    (project / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
+    epochs = read_section(ROOT / "params.yaml", "finetune", FinetuneParams).epochs if steps else 0
+    edit_section(project, "finetune", {"epochs": epochs, "min_steps": steps, "min_photos": 0})
     cost = measure(PIPELINE, project, quiet=True)
     metrics = read_metrics(project / "artifacts/evaluate/metrics.json")
     tuning = read_metrics(project / "artifacts/finetune/summary.json")

@@ -13,6 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
+from carbrand.node.files.dvc_yaml import parse_yaml
 from carbrand.pipeline.dvc_settings import this_python_first
 
 ROOT = Path(__file__).parent.parent
@@ -48,6 +51,14 @@ def copy_project(target: Path) -> None:
         *("cache", "tmp", "config.local", "dvc_plots", ".vectors", ".training", ".made_by"),
     )
     shutil.copytree(ROOT, target, ignore=made_here)
+
+
+def edit_section(project: Path, section: str, values: Mapping[str, object]) -> None:
+    """Set values of a section of the project's params.yaml; its comments are lost."""
+    file = project / "params.yaml"
+    params = parse_yaml(file.read_text("utf-8"))
+    params[section] |= values
+    file.write_text(yaml.safe_dump(params), "utf-8")
 
 
 def measure(
