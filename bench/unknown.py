@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.photos import read_rows, read_vectors
+from bench.photos import name_series, read_rows, read_vectors
 from carbrand.node.params import read_section
 from carbrand.scores.unknown import (
     BrandSpace,
@@ -145,7 +145,8 @@ def read(folder: Path) -> Features:
     vectors, recipe = read_vectors(rows, params)
     paths, brands = [row.path for row in rows], [row.brand for row in rows]
     hashes = [row.pixel_sha256 for row in rows]
-    return Features(vectors, paths, brands, hashes, recipe, Path("none.h5"))
+    series = name_series(rows, vectors, recipe, params)
+    return Features(vectors, paths, brands, hashes, series, recipe, Path("none.h5"))
 
 
 def measure(
