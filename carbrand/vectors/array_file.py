@@ -42,13 +42,18 @@ def select_rows(array: np.ndarray, rows: Sequence[int]) -> np.ndarray:
     """Copy rows of a memory map into another one, of an anonymous temporary file."""
     if list(rows) == list(range(len(array))):
         return array
-    if not rows:  # an empty file cannot be mapped
-        return np.empty((0, *array.shape[1:]), array.dtype)
+    return map_parts(iter_rows(array, rows), array.dtype, (len(rows), *array.shape[1:]))
+
+
+def map_parts(parts: Iterable[np.ndarray], dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """A read-only memory map, of an anonymous temporary file, of the parts put together."""
+    if 0 in shape:  # an empty file cannot be mapped
+        return np.empty(shape, dtype)
     with tempfile.TemporaryFile() as file:
-        for row in iter_rows(array, rows):
-            file.write(np.ascontiguousarray(row).data)
+        for part in parts:
+            file.write(np.ascontiguousarray(part, dtype).data)
         file.flush()
-        return np.memmap(file, array.dtype, "r", shape=(len(rows), *array.shape[1:]))
+        return np.memmap(file, dtype, "r", shape=shape)
 
 
 def iter_rows(array: np.ndarray, rows: Iterable[int]) -> Iterator[np.ndarray]:

@@ -14,24 +14,26 @@ import numpy as np
 from carbrand.training.finetuning.photo_batches import PhotoCache, held_out_batches
 from carbrand.training.finetuning.settings import FinetuneParams
 from carbrand.training.head import HeadParams, TrainedHead, train_head
+from carbrand.vectors.array_file import map_parts
 
 # The defaults of `train`.
 EPOCHS, L2 = 50, 0.0003
-# Vectors of so many batches are in memory a second time.
+# Vectors of so many batches are in memory.
 BATCHES = 64
 
 
 def extract(network: Any, photos: PhotoCache, count: int, batch_size: int) -> np.ndarray:
-    """The vectors (count, d) float32 of all photos."""
+    """The vectors (count, d) float32 of all photos, as a memory map of a temporary file."""
     targets = np.zeros((count, 1), np.float32)
-    vectors = np.empty((count, network.output.shape[-1]), np.float32)
+
+    def predict(rows: np.ndarray) -> np.ndarray:
+        batches = held_out_batches(photos, rows, targets, batch_size)
+        return network.predict(batches, verbose=0)
+
     # Keras's `predict` has all that it returns in memory twice.
     step = BATCHES * batch_size
-    for first in range(0, count, step):
-        rows = np.arange(first, min(first + step, count))
-        batches = held_out_batches(photos, rows, targets, batch_size)
-        vectors[rows[0] : rows[-1] + 1] = network.predict(batches, verbose=0)
-    return vectors
+    parts = (predict(np.arange(n, min(n + step, count))) for n in range(0, count, step))
+    return map_parts(parts, np.dtype(np.float32), (count, network.output.shape[-1]))
 
 
 def widths_of(network: Any) -> list[int]:

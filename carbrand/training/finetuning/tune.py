@@ -33,6 +33,7 @@ from carbrand.training.finetuning.settings import FinetuneParams
 from carbrand.training.finetuning.trainable import make_trainable, resize_network
 from carbrand.training.head import TrainedHead, assign_folds
 from carbrand.training.held_out_file import HeldOut
+from carbrand.vectors.array_file import select_rows
 from carbrand.vectors.standardizer import Standardizer
 
 # Parts of the held-out photos that the temperature of the other parts is fitted on.
@@ -198,8 +199,9 @@ class _Tuner:
         # One fold holds out what the network has not seen; where it saw all, any two will do.
         folds = np.isin(everyone, learned).astype(int) if len(held_out) else everyone % 2
         head = self._train_heads(vectors, folds)
-        space = BrandSpace.fit(vectors[learned], self._photos.labels[learned], self._widths)
-        distances = space.distances(vectors[held_out])
+        seen, unseen = (select_rows(vectors, rows.tolist()) for rows in (learned, held_out))
+        space = BrandSpace.fit(seen, self._photos.labels[learned], self._widths)
+        distances = space.distances(unseen)
         logits = head.held_out_logits[held_out]
         return Tuned(head.kernel, head.bias, history, logits, space, distances)
 
