@@ -102,7 +102,9 @@ def by_parts(
     known: pairs among the originals, whose copies are copies of one another as well.
     """
     count = len(originals.hashes)
-    sure, unsure, others = set(), set(), 0
+    sure: set[int] = set()
+    unsure: set[int] = set()
+    others = 0
     for pair in originals.pairs(copies):
         first, second = pair.first % count, pair.second % count
         if first == second:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -108,19 +109,24 @@ def print_power(folder: Path, other_folder: Path, params: DriftParams) -> None:
     photos, others = look_at(folder), look_at(other_folder)
     third = len(photos) // 3
 
-    def with_others(rows: np.ndarray, random: np.random.Generator) -> list[Observation]:
+    def with_others(many: int, rows: np.ndarray, random: np.random.Generator) -> list[Observation]:
         odd = random.permutation(len(others))[:many]
         return [*(photos[row] for row in rows[many:]), *(others[row] for row in odd)]
+
+    def chosen(
+        among: list[Observation], rows: np.ndarray, _random: np.random.Generator
+    ) -> list[Observation]:
+        return [among[row] for row in rows]
 
     print("| of the new photos are others | drift is seen |")
     print("|---:|---:|")
     for many in [round(share * third) for share in SHARES]:
-        print(f"| {many} of {third} | {share_seen(photos, with_others, params):.0%} |", flush=True)
+        seen = share_seen(photos, partial(with_others, many), params)
+        print(f"| {many} of {third} | {seen:.0%} |", flush=True)
     print("\n| light of the new photos | drift is seen |")
     print("|---:|---:|")
     for factor in DARKER:
-        darker = look_at_darker(photos, factor)
-        seen = share_seen(photos, lambda rows, _, d=darker: [d[row] for row in rows], params)
+        seen = share_seen(photos, partial(chosen, look_at_darker(photos, factor)), params)
         print(f"| {factor:.0%} | {seen:.0%} |", flush=True)
 
 
@@ -128,7 +134,7 @@ def main() -> None:
     """Print the one or the other."""
     params = read_section(ROOT / "params.yaml", "drift", DriftParams)
     if len(sys.argv) == 3:
-        print_power(*map(Path, sys.argv[1:]), params)
+        print_power(Path(sys.argv[1]), Path(sys.argv[2]), params)
         return
     alarms = count_false_alarms(params, ACCOUNTS, seed=0)
     print(f"{alarms} of {ACCOUNTS} accounts of {params.looks} looks have a false alarm.")

@@ -9,7 +9,6 @@ DRAWS times in each. With a small folder, name smaller numbers: `--suggested 15 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,12 +36,12 @@ class Photos:
     inputs: np.ndarray
     labels: np.ndarray
 
-    def predict(self, learned: Sequence[int], asked: Sequence[int]) -> np.ndarray:
-        """(n, brands): what a head on the photos `learned` predicts."""
+    def predict(self, learned: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """(n, brands): what a head on the photos `learned`, by row, predicts of those `asked`."""
         kernel, bias = fit(self.inputs[learned], self.labels[learned], PENALTY / len(learned))
         return softmax(self.inputs[asked] @ kernel + bias)
 
-    def accuracy(self, learned: Sequence[int], asked: Sequence[int]) -> float:
+    def accuracy(self, learned: np.ndarray, asked: np.ndarray) -> float:
         """The share of `asked` that is right."""
         right = self.predict(learned, asked).argmax(axis=1) == self.labels[asked]
         return float(right.mean())
@@ -75,17 +74,17 @@ def gains(
     first, pool, test = split(photos.labels, start, random)
     before = photos.accuracy(first, test)
     probabilities = photos.predict(first, pool)
-    rows = {
+    rows: dict[str, list[int] | np.ndarray] = {
         "suggested": choose(probabilities, photos.vectors[pool], photos.vectors[first], suggested),
         "least margin": np.argsort(margins(probabilities))[:suggested],
     }
     gained = {
-        name: photos.accuracy([*first, *pool[chosen]], test) - before
+        name: photos.accuracy(np.concatenate([first, pool[chosen]]), test) - before
         for name, chosen in rows.items()
     }
     for number in (suggested, drawn):
         several = [
-            photos.accuracy([*first, *random.permutation(pool)[:number]], test)
+            photos.accuracy(np.concatenate([first, random.permutation(pool)[:number]]), test)
             for _ in range(DRAWS)
         ]
         gained[f"{number} at random"] = float(np.mean(several)) - before
