@@ -195,9 +195,9 @@ def test_too_little_memory_is_one_line_with_the_knobs_to_turn(short_of, tmp_path
     network = make_network()
     if short_of == "pixels":
         photos = dataclasses.replace(photos, augmented=PhotoCache(fail_to_decode))
-    else:  # 245 TB, more than any process can address
+    else:  # 6 PB, more than any process can address
         layers = import_keras().layers
-        maps = layers.UpSampling2D(100_000)(network.get_layer("relu").output)
+        maps = layers.ZeroPadding2D(2_000_000)(network.get_layer("relu").output)
         vectors = layers.GlobalAveragePooling2D()(maps)
         network = import_keras().Model(network.inputs, vectors)
     words = r"not enough memory for steps of 8 photos of 40 px\. Halve finetune\.batch_size"
