@@ -13,7 +13,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 # Invisible, but Persian and emoji are written with them: zero-width non-joiner and joiner.
 _JOINERS = "\u200c\u200d"
@@ -35,7 +35,7 @@ def escape(text: str) -> str:
 
 def print_line(line: str, flush: bool = False) -> None:
     """Print a line of the result to stdout."""
-    print(escape(line), flush=flush)
+    _write(sys.stdout, escape(line), flush)
 
 
 def print_lines(text: str, flush: bool = False) -> None:
@@ -46,13 +46,14 @@ def print_lines(text: str, flush: bool = False) -> None:
 
 def print_note(line: str) -> None:
     """Print an error, a warning or a note to stderr."""
-    print(escape(line), file=sys.stderr, flush=True)
+    _write(sys.stderr, escape(line), flush=True)
 
 
 def print_json(value: Any) -> None:
     """Print JSON to stdout, with control characters as JSON escapes."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    print("".join(_in_json(letter) for letter in text) if not text.isprintable() else text)
+    safe = text if text.isprintable() else "".join(_in_json(letter) for letter in text)
+    _write(sys.stdout, safe, flush=False)
 
 
 def restart_in_utf8(module: str, arguments: Sequence[str]) -> None:
@@ -78,6 +79,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the usage and `message`, and exit with status 2."""
         super().error(escape(message))
+
+
+def _write(stream: TextIO, line: str, flush: bool) -> None:
+    # In one piece, with its end: `print` writes the end by itself, and a signal may come between.
+    stream.write(f"{line}\n")
+    if flush:
+        stream.flush()
 
 
 def _acts(letter: str) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import errno
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,32 @@ def test_every_way_to_print_escapes(kind, capsys):
 def test_a_text_of_lines_keeps_them_and_no_others(capsys):
     print_lines("one\ntwo\x1b\u2028three")
     assert capsys.readouterr().out == "one\ntwo\\x1b\\u2028three\n"
+
+
+class _Pieces(io.RawIOBase):
+    """A file that remembers each write."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, piece) -> int:
+        self.written.append(bytes(piece))
+        return len(piece)
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_line_and_its_end_are_one_write(name, monkeypatch):
+    """A signal between the two would put what is printed next on the same line."""
+    pieces = _Pieces()
+    # As Python makes them with PYTHONUNBUFFERED=1.
+    monkeypatch.setattr(sys, name, io.TextIOWrapper(pieces, "utf-8", write_through=True))
+    write = {"stdout": print_line, "stderr": print_note}[name]
+    write("one")
+    write("two")
+    assert pieces.written == [b"one\n", b"two\n"]
 
 
 @pytest.mark.parametrize("kind", ACTING)
