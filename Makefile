@@ -49,7 +49,7 @@ test: $(TOOLS)  ## prove it
 	@$(RUN) PYTHONDONTWRITEBYTECODE= python -m pytest -n auto --dist worksteal $(ARGS)
 
 torture: $(TOOLS)  ## hold the promises to the full, and print the figures (takes long)
-	@$(RUN) TORTURE=1 python -m pytest tests/promises tests/unit tests/pipeline $(ARGS)
+	@$(RUN) TORTURE=1 python -m pytest $(ARGS)
 
 lint: $(TOOLS)  ## ruff and mypy
 	@$(RUN) ruff check .

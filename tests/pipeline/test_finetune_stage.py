@@ -177,6 +177,7 @@ def test_logs_without_tensorboard_are_one_line(finished):
     assert "finetune.tensorboard: the package tensorboard is not installed" in result.stderr
 
 
+@in_torture  # in every run, test_tune.py kills
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 @pytest.mark.parametrize(
     ("number", "status"),
@@ -280,6 +281,7 @@ print(*losses_of_two_epochs())
 """
 
 
+@in_torture  # it imports TensorFlow twice
 @pytest.mark.usefixtures("on_tensorflow")
 def test_two_devices_share_a_batch_and_reach_the_same_losses():
     result = run([sys.executable, "-c", SPREAD], ROOT)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PAINTS, ROOT, draw_photo, own_environment, run
-from tests.support.running import LIMITED
+from tests.support.running import LIMITED, in_torture
 
 IMPORT = ["carbrand.cli", "import", "../photos"]
 
@@ -44,7 +44,11 @@ def complete(project: Path, *options: str) -> dict[Path, bytes]:
 
 @pytest.mark.parametrize(
     ("number", "status"),
-    [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)],
+    [
+        pytest.param(signal.SIGKILL, -9, marks=in_torture),
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, 130, marks=in_torture),
+    ],
 )
 def test_stopped_while_it_copies_the_next_import_completes_it(tmp_path, number, status):
     draw_photos(tmp_path, 30)

@@ -12,6 +12,7 @@ import pytest
 
 from carbrand.release.registry.find import find_model
 from tests.conftest import edit_params, git, run
+from tests.support.running import in_torture
 
 MODEL = "artifacts/finetune/model.h5"
 PHOTO = "Datasets/test/asta/000.png"
@@ -90,6 +91,7 @@ def test_a_new_model_becomes_a_branch_that_changes_this_project_only(project: Pa
     assert git(root, "diff", "--cached", "--name-only").split() == ["half-done.txt"]
 
 
+@in_torture  # in every run, a folder of a repository
 def test_in_a_worktree_in_a_submodule_and_in_a_hook_it_is_the_same(project: Path, tmp_path: Path):
     cache = project / ".dvc" / "cache"
     git(project, "worktree", "add", "-q", str(tmp_path / "tree"))

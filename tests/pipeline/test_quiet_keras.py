@@ -17,6 +17,7 @@ from carbrand.network.inference.engines import _GPU_DEVICES, open_engine
 from carbrand.network.keras_import import import_keras
 from carbrand.network.weights.network_file import read_network
 from tests.conftest import ROOT, draw_dataset, edit_params, run, save_backbone
+from tests.support.running import in_torture
 
 needs_openvino = pytest.mark.skipif(
     importlib.util.find_spec("openvino") is None, reason="needs OpenVINO"
@@ -190,6 +191,7 @@ def test_no_node_imports_tensorflow_where_openvino_looks(validated: Path) -> Non
         assert needed_by(validated, "carbrand.cli", "predict", "Datasets/test") == {"openvino"}
 
 
+@in_torture  # in every run, test_engines.py compares
 @needs_openvino
 def test_where_keras_looks_the_vectors_are_the_same_to_1e_4(
     validated: Path, of_openvino: np.ndarray, tmp_path: Path

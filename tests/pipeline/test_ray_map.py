@@ -6,8 +6,10 @@ import re
 import sys
 
 from tests.conftest import ROOT, run
+from tests.support.running import in_torture
 
 
+@in_torture  # it starts a cluster
 def test_a_cluster_gives_what_one_process_gives_and_survives_the_loss_of_a_worker():
     """In a process of its own, which Ray may end. Where it cannot work at all, it says so."""
     if " " in sys.executable:

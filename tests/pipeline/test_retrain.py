@@ -521,6 +521,7 @@ def test_a_run_with_new_test_photos_is_judged_after_the_old_model_was_asked_abou
     assert_old_model_was_asked(done.stdout)
 
 
+@in_torture  # in every run, test_object_storage.py imports
 def test_imported_photos_are_brought_up_to_date_first(world: World, tmp_path: Path):
     project = world.wise_clone()
     collected = tmp_path / "collected"
@@ -545,7 +546,7 @@ def test_imported_photos_are_brought_up_to_date_first(world: World, tmp_path: Pa
     assert {"Datasets/train.dvc", "dvc.lock"} <= set(changed)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=in_torture)])
 def test_told_to_stop_it_ends_after_its_run_has_put_everything_back(
     ran: Path, world: World, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ):
@@ -593,6 +594,7 @@ def test_after_ctrl_c_no_other_step_comes_though_this_one_got_through(tmp_path: 
     assert running.said() == "stopped\n"
 
 
+@in_torture  # in every run, test_two_at_once.py waits
 def test_another_run_has_its_turn_before_anything_is_compared(ran: Path):
     running = Run(ran, command=(sys.executable, *RETRAIN))
     lock, predictions = ran / ".dvc/tmp/repro.lock", ran / "artifacts/evaluate"
@@ -611,7 +613,11 @@ def test_another_run_has_its_turn_before_anything_is_compared(ran: Path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda project, _: add_photos(project), "Changed while this ran: Datasets/train. "),
+        pytest.param(
+            lambda project, _: add_photos(project),
+            "Changed while this ran: Datasets/train. ",
+            marks=in_torture,
+        ),
         (lambda project, kind: edit_params(project, **kind.another), "committed: params.yaml. "),
     ],
     ids=["photos", "params"],

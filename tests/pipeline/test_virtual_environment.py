@@ -12,7 +12,7 @@ import pytest
 
 from carbrand.pipeline.virtual_environment import PROGRAMS
 from tests.conftest import ROOT, run
-from tests.support.running import THOROUGH
+from tests.support.running import THOROUGH, in_torture
 
 # A package that installs itself with the standard library: no index is asked.
 BUILD = """
@@ -64,6 +64,7 @@ def call(clone: Path, *arguments: str, expected: int = 0) -> str:
     return result.stdout + result.stderr
 
 
+@in_torture  # `.ci/run` makes one, too
 def test_it_makes_the_environment_once_and_again_when_a_lock_is_newer(clone):
     printed = call(clone, "repro", "--dry", "two words")
     assert f"{clone / '.venv'} ['--dry', 'two words'] {clone / '.venv'}" in printed

@@ -134,7 +134,7 @@ EXPECTED = {f"{brand}/{number:03}.png": brand for brand in PAINTS for number in 
 
 @pytest.mark.usefixtures("on_tensorflow")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("divide", [True, False])
+@pytest.mark.parametrize("divide", [True, pytest.param(False, marks=in_torture)])
 def test_the_articles_script_learns_colours_on_a_frozen_base(tmp_path, divide):
     folder = draw_dataset(tmp_path / "photos", train=12)
     # What is divided too seldom is cut off, what is divided twice is too dark to learn from.
@@ -154,7 +154,7 @@ def test_the_articles_script_learns_colours_on_a_frozen_base(tmp_path, divide):
         pytest.param(
             *(keras_guide.train_and_predict, (20, 1), keras_guide.FINE_RATE), marks=in_torture
         ),
-        (plain_tuning.train_and_predict, (2,), plain_tuning.RATE),
+        pytest.param(*(plain_tuning.train_and_predict, (2,), plain_tuning.RATE), marks=in_torture),
     ],
     ids=["guide", "plain"],
 )

@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import draw_dataset, draw_photo, edit_params, git, remember, run
 from tests.support.copies import copy_made
 from tests.support.recipes import documents, follow, give_environment, recipes
+from tests.support.running import in_torture
 from tests.support.s3_server import Storage
 
 README, EXPERIMENTS, MODELS = "README.md", "docs/experiments.md", "docs/models.md"
@@ -141,11 +142,13 @@ def stored(storage: Storage, _finished: Path, tmp_path_factory: pytest.TempPathF
     return project
 
 
+@in_torture  # in every run, test_object_storage.py
 def test_photos_in_a_store_change_nothing_but_where_they_are(stored):
     assert_settled(stored)
     assert git(stored, "diff", "--name-only", "HEAD~", "--", "dvc.lock") == ""
 
 
+@in_torture  # in every run, test_object_storage.py
 def test_a_new_clone_gets_everything_from_the_store(stored, tmp_path):
     new = clone(stored, tmp_path / "clone")
     said = follow(recipe(STORAGE, "dvc repro --pull"), new)
@@ -153,6 +156,7 @@ def test_a_new_clone_gets_everything_from_the_store(stored, tmp_path):
     assert_settled(new)
 
 
+@in_torture  # in every run, test_object_storage.py
 def test_imported_photos_and_those_of_later(ran, other_photos, storage, tmp_path):
     def upload(photos: Path) -> None:
         for path in sorted((photos / "Datasets").glob("*/*/*.png")):
@@ -206,6 +210,7 @@ def test_experiments_are_compared_and_one_is_applied(ran):
     assert_clean(ran)
 
 
+@in_torture  # in every run, test_registry.py
 def test_a_model_is_put_into_use(ran):
     draw_photo((200, 30, 30), 5).save(ran / "photo.jpg")
     said = follow(
@@ -214,6 +219,7 @@ def test_a_model_is_put_into_use(ran):
     assert "Datasets/test/asta/000.png: asta " in said
 
 
+@in_torture  # in every run, test_retrain.py
 def test_retraining_from_a_fork_to_the_first_model_in_use(ran, storage, tmp_path):
     # 3: nine test photos are not evidence enough.
     follow(recipe(RETRAINING, "carbrand retrain --dry-run"), ran, status=3)

@@ -1029,8 +1029,8 @@ MUTANTS = (
         "errors",
         "a name with a line break forges an error of its own",
         "carbrand/node/terminal.py",
-        "    print(escape(line), file=sys.stderr, flush=True)\n",
-        "    print(line, file=sys.stderr, flush=True)\n",
+        "    _write(sys.stderr, escape(line), flush=True)\n",
+        "    _write(sys.stderr, line, flush=True)\n",
         _test("terminal", "every_way_to_print_escapes[line feed]"),
     ),
     Mutant(

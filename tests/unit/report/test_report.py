@@ -30,6 +30,7 @@ from carbrand.report.sections.section import Charts, PlotParams, ReportInput
 from carbrand.scores.files.map_file import MappedPhoto
 from carbrand.scores.files.suspects_file import Suspect
 from tests.support.made_up_run import TUNED, TUNING_HISTORY, MadeUpRun, read_run
+from tests.support.running import in_torture
 
 LIMITS = {"photos": 4, "mistakes": 5, "pairs": 3, "suspects": 2, "thumbnail_px": 96}
 HOSTILE = ("<script>alert(1)", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }} & sons")
@@ -426,6 +427,7 @@ def test_thumbnails_are_no_larger_than_asked_for(tmp_path, monkeypatch):
     assert max(int(side) for size in sizes for side in size) == 64
 
 
+@in_torture  # it writes 20 MB
 def test_ten_thousand_photos_make_less_than_20_mb(tmp_path, monkeypatch):
     run = make(MadeUpRun(), tmp_path, monkeypatch)
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)

@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs OpenVINO"),
 ]
 
-QUICK = ("mobilenetv3small", "vgg16")
+QUICK = ("mobilenetv3small",)
 ALL = [
     name if name in QUICK else pytest.param(name, marks=in_torture)
     for name in sorted(APPLICATIONS, key=lambda name: (name not in QUICK, name))

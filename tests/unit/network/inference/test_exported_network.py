@@ -19,6 +19,7 @@ from carbrand.network.keras_import import import_keras
 from carbrand.network.weights.network_file import NotANetwork, read_network
 from carbrand.node.errors import UserError
 from tests.conftest import draw_photo
+from tests.support.running import in_torture
 from tests.support.small_networks import MODEL_PX, draw, save_model
 
 pytestmark = [
@@ -82,6 +83,7 @@ def test_both_engines_agree_and_the_export_is_kept(
     open_engine("openvino", network, outputs)
 
 
+@in_torture  # in every run, both engines agree
 @pytest.mark.usefixtures("cache")
 def test_a_model_of_such_layers_predicts(tmp_path: Path) -> None:
     path = model_of(tmp_path)

@@ -28,6 +28,7 @@ from carbrand.training.finetuning.trainable import (
 )
 from carbrand.training.finetuning.tune import TunedModel
 from carbrand.vectors.standardizer import Standardizer
+from tests.support.running import in_torture
 from tests.unit.training.finetuning.small import PARAMS, SIZE_PX, draw_photos, make_network, run
 
 pytestmark = pytest.mark.usefixtures("on_tensorflow")
@@ -151,12 +152,12 @@ def test_where_tuning_does_not_win_the_frozen_model_ships(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"frozen_share": 1.0, "batch_norm": "frozen"},
-        {"batch_norm": "trained"},
-        {"layer_decay": 0.5},
+        pytest.param({"frozen_share": 1.0, "batch_norm": "frozen"}, marks=in_torture),
+        pytest.param({"batch_norm": "trained"}, marks=in_torture),
+        pytest.param({"layer_decay": 0.5}, marks=in_torture),
         {"ema": 0.5},
         {"precision": "mixed_float16"},
-        {"dropout": 0.0},
+        pytest.param({"dropout": 0.0}, marks=in_torture),
         {"size_px": 48},
     ],
     ids=str,
