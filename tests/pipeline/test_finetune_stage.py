@@ -220,6 +220,7 @@ FULL_DISK = (
 )
 
 
+@in_torture  # in every run, a full disk ends other nodes
 def test_a_disk_without_room_for_the_model_is_one_line_before_any_epoch(tuned):
     pytest.importorskip("resource", reason="there are no such limits on Windows")
     edit_params(tuned, finetune__epochs=1)

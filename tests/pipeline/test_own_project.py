@@ -18,7 +18,7 @@ from carbrand.node.origin import version_of
 from carbrand.pipeline.own_project.base import BASE_FILE, read_base, write_base
 from carbrand.pipeline.own_project.derived import project_files
 from tests.conftest import ROOT, draw_dataset, draw_photo, git, own_environment, run
-from tests.support.running import LIMITED
+from tests.support.running import LIMITED, in_torture
 
 VERSION = version_of("carbrand")
 
@@ -91,6 +91,7 @@ def replace(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), "utf-8")
 
 
+@in_torture  # it builds, installs and runs for a minute
 def test_from_a_wheel_to_the_same_bytes_as_a_clone_and_on_to_a_newer_version(finished, tmp_path):
     installed = Installed(tmp_path / "env", build_wheel(ROOT, tmp_path / "old"))
     said = installed.run(

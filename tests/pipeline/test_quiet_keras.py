@@ -64,6 +64,7 @@ def test_nothing_but_what_the_program_says_reaches_the_terminal(tmp_path: Path) 
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "seen")
 
 
+@in_torture  # it imports TensorFlow for a log
 def test_a_user_who_asks_for_the_log_gets_it() -> None:
     done = work(LOOK, TF_CPP_MIN_LOG_LEVEL="0")
     assert done.stdout == "done\n"
@@ -86,6 +87,7 @@ print("done")
 """
 
 
+@in_torture  # it builds with either
 @needs_openvino
 @pytest.mark.usefixtures("on_tensorflow")
 def test_what_is_built_without_tensorflow_gives_the_same_with_it(tmp_path: Path) -> None:

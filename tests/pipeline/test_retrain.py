@@ -370,6 +370,7 @@ def test_a_first_model_is_left_to_a_person(world: World):
     assert git(project, "symbolic-ref", "--short", "HEAD").strip() == "main"
 
 
+@in_torture  # in every run, test_two_at_once.py
 def test_two_at_once_come_to_one_branch_which_another_run_finds_again(world: World):
     clones = [world.wise_clone("one"), world.wise_clone("two")]
     for project in clones:

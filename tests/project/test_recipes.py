@@ -199,6 +199,7 @@ def test_two_branches_are_compared_and_merged(ran):
     assert_settled(ran)
 
 
+@in_torture  # in every run, test_experiments.py and test_sweep.py
 @pytest.mark.usefixtures("knows_penalty")
 def test_experiments_are_compared_and_one_is_applied(ran):
     values = {"l2=0.01": "l2=0.05", "l2=0.0001": "l2=0.0003"}

@@ -109,6 +109,7 @@ def test_too_small_a_photo_is_refused_by_the_size_that_the_network_needs() -> No
         build_backbone("inceptionv3", 74, "imagenet")
 
 
+@in_torture  # it builds a network three times
 def test_what_was_built_before_changes_no_name(tmp_path: Path) -> None:
     original("mobilenetv3small", 64).save(tmp_path / "weights.h5")
     for number in range(2):  # Keras goes on counting
