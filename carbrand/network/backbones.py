@@ -130,7 +130,7 @@ def _check_name(name: str) -> None:
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         raise UserError(
             f"features.backbone: there is no backbone {name}. {hint}docs/backbones.md lists all "
-            f"{len(BACKBONES)}; hub:NAME takes a preset of keras-hub, and the path of a .h5 or .keras "
+            f"{len(BACKBONES)}; hub:NAME takes a preset of keras-hub, the path of a .h5 or .keras "
             f"file a network of your own."
         )
 

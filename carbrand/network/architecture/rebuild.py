@@ -65,9 +65,10 @@ def rebuild(keras: ModuleType, graph: Graph, photos: Any, most: float = math.inf
             raise NotDescribed(f"{node.name} needs more weights than the file can hold")
         try:
             outputs[node.name] = _call(layer, node, inputs)
+            numbers = _numbers(node, inputs, outputs[node.name])
         except (ValueError, TypeError, ArithmeticError, LookupError) as error:
             raise NotDescribed(f"{node.name} cannot be built ({_first_line(error)})") from None
-        if _numbers(node, inputs, outputs[node.name]) > _MOST_NUMBERS:
+        if numbers > _MOST_NUMBERS:
             raise NotDescribed(f"{node.name} makes more numbers than fit into memory")
     return outputs
 
@@ -75,8 +76,8 @@ def rebuild(keras: ModuleType, graph: Graph, photos: Any, most: float = math.inf
 def _call(layer: Any, node: Node, inputs: Sequence[Any]) -> Any:
     if node.kind != "MultiHeadAttention":
         return layer(inputs if len(inputs) > 1 else inputs[0])
-    if not 2 <= len(inputs) <= 3:
-        raise ValueError(f"it reads {len(inputs)} layers")
+    if not 2 <= len(inputs) <= 3 or {len(tensor.shape) for tensor in inputs} != {3}:
+        raise ValueError("it reads no query, value and key (n, tokens, channels)")
     return layer(*inputs)  # query, value, and key
 
 
@@ -88,7 +89,7 @@ def _make_layer(keras: ModuleType, node: Node) -> Any:
         raise NotDescribed(f"{node.name} has an activation that is not known here")
     for setting, values in REQUIRED_SETTINGS.get(node.kind, {}).items():
         if node.settings.get(setting, values[0]) not in values:
-            raise NotDescribed(f"{node.name} has a {setting} that is not known here")
+            raise NotDescribed(f"{node.name} has another {setting} than is known here")
     settings = dict(node.settings) | {"name": node.name, "dtype": "float32"}
     try:
         return getattr(keras.layers, node.kind).from_config(settings)

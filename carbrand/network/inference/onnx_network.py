@@ -8,6 +8,7 @@ than a hundred photos, and Keras's exporter to ONNX also tf2onnx, which is hardl
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from carbrand.network.inference import onnx_file
 from carbrand.network.inference.onnx_file import Attribute
 from carbrand.network.inference.onnx_layers import ACTIVATIONS, JOINING, LAYERS, Size, tensor
 from carbrand.network.inference.onnx_tokens import (
+    MOST_CELLS,
     SHAPING,
     TO_CHANNELS_FIRST,
     TO_CHANNELS_LAST,
@@ -91,6 +93,8 @@ class Graph:
             raise ValueError(f"{layer.kind} is not translated")
         size_after = known[layer.kind](self, layer, size)
         self.sizes[layer.name] = size if size_after is None else size_after
+        if math.prod(self.sizes[layer.name]) > MOST_CELLS:
+            raise ValueError("its output does not fit into memory")
 
     def _translate_input(self, layer: Layer) -> None:
         to = onnx_file.DATA_TYPES["float32"]

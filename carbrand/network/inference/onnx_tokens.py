@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Batch, height, width, channels to batch, channels, height, width, and back.
 TO_CHANNELS_FIRST, TO_CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+# Of maps or tokens: files may be hostile.
+MOST_CELLS = 2**28
 
 
 def _reshape(graph: Graph, layer: Layer, size: Size) -> Size:
@@ -108,6 +110,8 @@ def _attention(graph: Graph, layer: Layer, size: Size) -> Size:
     query, value, *key = layer.inputs
     name, weights = tensor(layer.name), layer.weights
     _, heads, width = weights["query/kernel"].shape
+    if heads * size[0] * graph.sizes[value][0] > MOST_CELLS:
+        raise ValueError("its scores do not fit into memory")
 
     def project(source: str, part: str, axes: tuple[int, ...], scale: float = 1.0) -> str:
         """(n, tokens, channels) to heads and their widths, in the order `axes`."""
