@@ -31,11 +31,8 @@ from carbrand.node.errors import UserError
 
 PREFIX = "hub:"
 # keras-hub asks for tensorflow-text, and that for the wheel `tensorflow`, which overwrites
-# tensorflow-cpu. It runs without, and so do networks for photos: this is all that they import.
-INSTALL = (
-    "pip install --no-deps keras-hub kagglehub kagglesdk regex sentencepiece tokenizers "
-    "huggingface-hub"
-)
+# tensorflow-cpu. It runs without: this is all that it imports besides what is here.
+INSTALL = "pip install --no-deps keras-hub kagglehub kagglesdk regex tokenizers"
 _CONFIG, _CONVERTER, _WEIGHTS = "config.json", "image_converter.json", "model*.weights.*"
 _MAX_CONFIG = 2**20  # bytes
 _ALIKE, _SUGGESTIONS = 0.4, 3
@@ -59,8 +56,8 @@ def check_preset(backbone: str) -> None:
     """
     if importlib.util.find_spec("keras_hub") is None:
         raise UserError(
-            f"features.backbone: {backbone} needs keras-hub. With tensorflow-cpu install it so: "
-            f"`{INSTALL}` (docs/backbones.md says why)."
+            f"features.backbone: {backbone} needs keras-hub, on Python 3.11 or newer: `{INSTALL}` "
+            f"(docs/backbones.md says why so)."
         )
     folder = preset_folder(backbone)
     if folder is not None:

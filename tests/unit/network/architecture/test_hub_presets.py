@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from carbrand.commands.preflight import check_own_weights
 from carbrand.model.classifier import Classifier
 from carbrand.model.model_file import save_classifier
 from carbrand.network.architecture.hub_presets import interpolate_positions
@@ -294,6 +295,17 @@ def test_weights_of_another_model_are_refused_in_one_line(
     line = one_line(lambda: build_backbone(f"hub:{folder}", SIZE_PX, "imagenet"))
     assert "keras-hub could not read the preset" in line
     assert "save_to_preset" in line
+
+
+@needs_hub
+def test_a_folder_that_dvc_does_not_watch_is_noted(
+    presets: Callable[[str], tuple[Path, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = presets("vit")[0]
+    check_own_weights(f"hub:{folder}", "imagenet")
+    assert f"note: {folder} is not in weights/" in capsys.readouterr().err
+    check_own_weights("hub:dinov2_small", "imagenet")
+    assert capsys.readouterr().err == ""
 
 
 @needs_hub
