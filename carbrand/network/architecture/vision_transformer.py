@@ -146,8 +146,7 @@ class _Network:
         return self._add("Add", f"{name}_add2", [x, seen])
 
     def norm(self, name: str, x: Any, norm: Norm) -> Any:
-        settings = {"arrays": norm.arrays, "epsilon": norm.epsilon}
-        return self._add("LayerNormalization", name, x, **settings)
+        return self._add("LayerNormalization", name, x, arrays=norm.arrays, epsilon=norm.epsilon)
 
     def _attend(self, name: str, inputs: tuple[Any, Any], arrays: Arrays) -> Any:
         """Attention of the first tokens to the second."""
@@ -179,8 +178,7 @@ class _Network:
         """X * sigmoid(2 u) is x / 2 * (1 + tanh(u)), where u = sqrt(2 / pi) * (x + 0.044715 x³)."""
         slope = 2 * math.sqrt(2 / math.pi)
         square = self._add("Multiply", f"{name}_square", [x, x])
-        slope_x = {"scale": 0.044715 * slope, "offset": slope}
-        u = self._add("Rescaling", f"{name}_slope", square, **slope_x)
+        u = self._add("Rescaling", f"{name}_slope", square, scale=0.044715 * slope, offset=slope)
         u = self._add("Multiply", f"{name}_bend", [x, u])
         gate = self._add("Activation", f"{name}_gate", u, activation="sigmoid")
         return self._add("Multiply", f"{name}_gelu", [x, gate])

@@ -50,8 +50,10 @@ ACTIVATIONS: Mapping[str, Sequence[Step]] = {
     "softmax": (("Softmax", (), {}),),
 }
 # Layers that read several others.
-JOINING = ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average", "Concatenate")
-JOINING += ("MultiHeadAttention",)
+JOINING = (
+    *("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average", "Concatenate"),
+    "MultiHeadAttention",
+)
 
 
 def tensor(layer: str) -> str:

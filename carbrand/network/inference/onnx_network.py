@@ -88,7 +88,7 @@ class Graph:
         if len(layer.inputs) != 1 and layer.kind not in JOINING:
             raise ValueError(f"it reads {len(layer.inputs)} layers")
         size = self.sizes[layer.inputs[0]]
-        known = SHAPING | (TOKEN_LAYERS if len(size) == 1 else LAYERS)
+        known = {**(TOKEN_LAYERS if len(size) == 1 else LAYERS), **SHAPING}
         if layer.kind not in known:
             raise ValueError(f"{layer.kind} is not translated")
         size_after = known[layer.kind](self, layer, size)

@@ -161,8 +161,10 @@ _Writer = Callable[["Graph", Layer, Size], Size | None]
 # Of maps, vectors and tokens alike.
 SHAPING: Mapping[str, _Writer] = {"Reshape": _reshape, "RepeatVector": _repeat}
 # Element by element, so as those of maps.
-_ALIKE = ("Activation", "ReLU", "LeakyReLU", "ELU")
-_ALIKE += ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average")
+_ALIKE = (
+    *("Activation", "ReLU", "LeakyReLU", "ELU"),
+    *("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average"),
+)
 TOKEN_LAYERS: Mapping[str, _Writer] = {
     **{kind: LAYERS[kind] for kind in _ALIKE},
     "Rescaling": _rescaling,

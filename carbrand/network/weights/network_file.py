@@ -124,7 +124,7 @@ def _read_layers(entries: Any, weights: Mapping[str, Mapping[str, np.ndarray]]) 
             raise NotANetwork(f"the layer {name} of kind {kind} is not known")
         if len(entry["inbound_nodes"]) != (kind != "InputLayer"):
             raise NotANetwork(f"the layer {name} is not used once")
-        required = _REQUIRED_SETTINGS | rebuild.REQUIRED_SETTINGS.get(kind, {})
+        required = {**_REQUIRED_SETTINGS, **rebuild.REQUIRED_SETTINGS.get(kind, {})}
         for setting, values in required.items() if kind in KINDS else ():
             if settings.get(setting, values[0]) not in values:
                 raise NotANetwork(f"the layer {name} has the {setting} {settings[setting]}")
