@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from carbrand.checks.named_series import HEADER as GROUPS_HEADER
+from carbrand.network.architecture.hub_presets import is_hub_name, preset_folder
 from carbrand.network.architecture.own_network import is_file_name
 from carbrand.network.backbones import IMAGENET, check_weights
 from carbrand.node.errors import UserError
@@ -81,7 +82,9 @@ def note_unread_heic() -> None:
 def check_own_weights(backbone: str, weights: str) -> None:
     """Raise UserError for weights that cannot be read; print a note if DVC does not watch them."""
     check_weights(backbone, weights)
-    file = backbone if is_file_name(backbone) else weights
+    file: str | Path = backbone if is_file_name(backbone) else weights
+    if is_hub_name(backbone):
+        file = preset_folder(backbone) or IMAGENET
     if file != IMAGENET and WEIGHTS.resolve() not in Path(file).resolve().parents:
         print_note(
             f"note: {file} is not in {WEIGHTS}/, the folder that DVC watches. When it "

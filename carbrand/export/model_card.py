@@ -20,6 +20,7 @@ from carbrand.export.preprocessing import STEPS
 from carbrand.export.run_record import RunRecord
 from carbrand.export.runtimes.targets import Format
 from carbrand.network.architecture.applications import APPLICATIONS
+from carbrand.network.architecture.hub_presets import is_hub_name
 from carbrand.network.architecture.own_network import is_file_name
 from carbrand.node.wording import count, number, one_line, percent, percent_range
 from carbrand.report.data_fingerprint import fingerprints
@@ -51,7 +52,8 @@ def write_card(path: Path, exported: Exported, record: RunRecord) -> None:
     features = _parameters(record, "features")
     backbone = _BACKBONES.get(features.get("backbone", ""), "")
     # Of a file of one's own nobody may know what it learned from.
-    is_file = is_file_name(features.get("backbone", ""))
+    name = features.get("backbone", "")
+    is_file = is_file_name(name) or is_hub_name(name)
     is_of_imagenet = features.get("weights") == "imagenet" and not is_file
     is_lite = is_of_imagenet and backbone.startswith("EfficientNet-Lite")
     tuning, metadata = record.tuning, exported.metadata

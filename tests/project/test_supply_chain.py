@@ -182,6 +182,10 @@ def test_a_machine_gets_one_version_of_each_package(name, platform, machine, pyt
     assert not {"tensorflow", "tensorflow-cpu"} <= set(found)
 
 
+# What keras-hub runs without: `exclude-dependencies` of [tool.uv] keeps it out of the lock.
+LEFT_OUT = ("tensorflow-text",)
+
+
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize(("platform", "machine"), MACHINES)
 def test_whatever_a_package_needs_on_a_machine_is_locked_for_it(platform, machine, python):
@@ -196,6 +200,8 @@ def test_whatever_a_package_needs_on_a_machine_is_locked_for_it(platform, machin
     assert len(needs) > 150
     for name, requirements in needs.items():
         for needed in requirements:
+            if needed.name in LEFT_OUT:
+                continue
             if needed.marker is None or needed.marker.evaluate(where):
                 (package, *_) = found.get(licences.normal(needed.name), [None])
                 assert package, f"{name} needs {needed}"

@@ -168,13 +168,16 @@ def _original(
         options["include_preprocessing"] = False  # it is our first layer, as of all the others
     if not pretrained:
         return function(weights=None, **options)
-    with _download(name):
+    with download(
+        f"Keras could not download the ImageNet weights of {name}",
+        f"Without a network, give the file: `features.weights: path/to/{name}.h5`.",
+    ):
         return function(weights="imagenet", **options)
 
 
 @contextlib.contextmanager
-def _download(name: str) -> Iterator[None]:
-    """Context of a download by Keras: any error in it becomes one line that names the way out."""
+def download(failed: str, mend: str) -> Iterator[None]:
+    """Context of a download: any error in it becomes one line, `failed (reason). mend`."""
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
     try:
@@ -184,9 +187,6 @@ def _download(name: str) -> Iterator[None]:
     # Keras raises a bare Exception when a download fails.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(
-            f"Keras could not download the ImageNet weights of {name} ({reason[:200]}). Without a "
-            f"network, give the file: `features.weights: path/to/{name}.h5`."
-        ) from None
+        raise UserError(f"{failed} ({reason[:200]}). {mend}") from None
     finally:
         socket.setdefaulttimeout(timeout)

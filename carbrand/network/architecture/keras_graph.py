@@ -35,15 +35,8 @@ _GIVEN_NAMES = frozenset(
         *("activation", "add", "average_pooling2d", "batch_normalization", "concatenate", "conv2d"),
         *("cropping2d", "custom_scale_layer", "dense", "depthwise_conv2d", "dropout", "flatten"),
         *("global_average_pooling2d", "global_max_pooling2d", "input_layer", "layer_scale"),
-        *(
-            "layer_normalization",
-            "max_pooling2d",
-            "multiply",
-            "normalization",
-            "re_lu",
-            "rescaling",
-        ),
-        *("reshape", "separable_conv2d", "zero_padding2d"),
+        *("layer_normalization", "max_pooling2d", "multiply", "normalization", "re_lu"),
+        *("rescaling", "reshape", "separable_conv2d", "zero_padding2d"),
     }
 )
 
@@ -289,6 +282,8 @@ def _arguments(name: str, call: Mapping[str, Any]) -> tuple[list[str], list[floa
     """Names of the layers whose outputs a call reads, its numbers, and channels of the first."""
     sources, numbers, channels = [], [], None
     keywords = [value for key, value in call["kwargs"].items() if key not in _CONTROLS]
+    if len(keywords) > 1:  # they may be in any order
+        raise NotDescribed(f"{name} is called with several arguments by name")
     for value in _leaves([*call["args"], *keywords]):
         if isinstance(value, Mapping):
             source, number, position = value["config"]["keras_history"]

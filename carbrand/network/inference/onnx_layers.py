@@ -14,7 +14,7 @@ from carbrand.network.weights.network_file import Layer
 if TYPE_CHECKING:
     from carbrand.network.inference.onnx_network import Graph
 
-# Height and width of maps; () of vectors.
+# Height and width of maps; their number of tokens; () of vectors.
 Size = tuple[int, ...]
 
 # An operator on what came before, with numbers as its further inputs (None: what came before all
@@ -50,7 +50,10 @@ ACTIVATIONS: Mapping[str, Sequence[Step]] = {
     "softmax": (("Softmax", (), {}),),
 }
 # Layers that read several others.
-JOINING = ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average", "Concatenate")
+JOINING = (
+    *("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average", "Concatenate"),
+    "MultiHeadAttention",
+)
 
 
 def tensor(layer: str) -> str:
@@ -251,17 +254,6 @@ def _cropping(graph: Graph, layer: Layer, size: Size) -> Size:
     return ends[0] - top, ends[1] - left
 
 
-def _reshape(graph: Graph, layer: Layer, size: Size) -> Size:
-    """A vector as maps of one cell."""
-    if size or list(layer.settings["target_shape"]) not in (
-        [1, 1, -1],
-        [1, 1, layer.channels],
-    ):
-        raise ValueError("it reshapes in a way that is not known")
-    graph.add_layer(layer, "Unsqueeze", graph.constant(layer, "axes", [2, 3], np.int64))
-    return (1, 1)
-
-
 def _concatenate(graph: Graph, layer: Layer, size: Size) -> None:
     if {graph.sizes[name] for name in layer.inputs} != {size}:
         raise ValueError("it joins maps of different sizes")
@@ -272,7 +264,6 @@ LAYERS: Mapping[str, Callable[[Graph, Layer, Size], Size | None]] = {
     "Rescaling": _rescaling,
     "ZeroPadding2D": _zero_padding,
     "Cropping2D": _cropping,
-    "Reshape": _reshape,
     "Conv2D": _conv,
     "DepthwiseConv2D": _depthwise_conv,
     "SeparableConv2D": _separable_conv,

@@ -8,6 +8,7 @@ than a hundred photos, and Keras's exporter to ONNX also tf2onnx, which is hardl
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,26 +18,32 @@ import numpy as np
 from carbrand.network.inference import onnx_file
 from carbrand.network.inference.onnx_file import Attribute
 from carbrand.network.inference.onnx_layers import ACTIVATIONS, JOINING, LAYERS, Size, tensor
+from carbrand.network.inference.onnx_tokens import (
+    MOST_CELLS,
+    SHAPING,
+    TO_CHANNELS_FIRST,
+    TO_CHANNELS_LAST,
+    TOKEN_LAYERS,
+)
 from carbrand.network.weights.network_file import Layer, NetworkFile, NotANetwork
 
 # Names in a file that is exported.
 INPUT, OUTPUT = "photos", "probabilities"
-# Batch, height, width, channels to batch, channels, height, width, and back.
-_TO_CHANNELS_FIRST, _TO_CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 _TRANSLATION_ERRORS = (LookupError, TypeError, ValueError, ArithmeticError)
 
 
 def for_one_photo(network: NetworkFile, outputs: Sequence[str]) -> bytes:
     """The network from one photo (1, h, w, 3) uint8 to the outputs of the layers `outputs`.
 
-    Those are maps (1, h, w, channels) or vectors (1, d), float32. Raises NotANetwork.
+    Those are maps (1, h, w, channels), tokens (1, tokens, channels) or vectors (1, d), float32.
+    Raises NotANetwork.
     """
     graph = Graph(network)
     results = []
     for position, name in enumerate(outputs):
         output = f"output/{position}"
-        if graph.sizes[name]:
-            graph.add("Transpose", [tensor(name)], output, perm=_TO_CHANNELS_LAST)
+        if len(graph.sizes[name]) == 2:
+            graph.add("Transpose", [tensor(name)], output, perm=TO_CHANNELS_LAST)
         else:
             graph.add("Identity", [tensor(name)], output)
         results.append(onnx_file.value(output, "float32", None))
@@ -80,16 +87,19 @@ class Graph:
             return
         if len(layer.inputs) != 1 and layer.kind not in JOINING:
             raise ValueError(f"it reads {len(layer.inputs)} layers")
-        if layer.kind not in LAYERS:
-            raise ValueError(f"{layer.kind} is not translated")
         size = self.sizes[layer.inputs[0]]
-        size_after = LAYERS[layer.kind](self, layer, size)
+        known = {**(TOKEN_LAYERS if len(size) == 1 else LAYERS), **SHAPING}
+        if layer.kind not in known:
+            raise ValueError(f"{layer.kind} is not translated")
+        size_after = known[layer.kind](self, layer, size)
         self.sizes[layer.name] = size if size_after is None else size_after
+        if math.prod(self.sizes[layer.name]) > MOST_CELLS:
+            raise ValueError("its output does not fit into memory")
 
     def _translate_input(self, layer: Layer) -> None:
         to = onnx_file.DATA_TYPES["float32"]
         numbers = self.add("Cast", [INPUT], f"{tensor(layer.name)}/numbers", to=to)
-        self.add("Transpose", [numbers], tensor(layer.name), perm=_TO_CHANNELS_FIRST)
+        self.add("Transpose", [numbers], tensor(layer.name), perm=TO_CHANNELS_FIRST)
         self.sizes[layer.name] = self.network.input_shape[:2]
 
     def add(

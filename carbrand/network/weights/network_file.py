@@ -49,8 +49,8 @@ class NotANetwork(ValueError):
 class Layer:
     """One layer: its class, names of its input layers, its config in Keras, and float32 weights.
 
-    Weights have Keras's names (`kernel`, `bias`, `gamma`, …). channels: of its first input; 0 where
-    it has none.
+    Weights have Keras's names (`kernel`, `gamma`, …; of attention `query/kernel`, …). channels: of
+    its first input; 0 where it has none.
     """
 
     name: str
@@ -87,7 +87,7 @@ def read_network(path: Path) -> NetworkFile:
         with open_h5(path) as file:
             config = json.loads(read_text(file, "model_config"))["config"]
             weights = {
-                name: {d.name.rsplit("/", 1)[-1]: read_array(path, name, d) for d in arrays}
+                name: {d.name: read_array(path, name, d) for d in arrays}
                 for name, arrays in stored_layers(path, file).items()
             }
         layers = {layer.name: layer for layer in _read_layers(config["layers"], weights)}
@@ -124,11 +124,18 @@ def _read_layers(entries: Any, weights: Mapping[str, Mapping[str, np.ndarray]]) 
             raise NotANetwork(f"the layer {name} of kind {kind} is not known")
         if len(entry["inbound_nodes"]) != (kind != "InputLayer"):
             raise NotANetwork(f"the layer {name} is not used once")
-        for setting, values in _REQUIRED_SETTINGS.items() if kind in KINDS else ():
+        required = {**_REQUIRED_SETTINGS, **rebuild.REQUIRED_SETTINGS.get(kind, {})}
+        for setting, values in required.items() if kind in KINDS else ():
             if settings.get(setting, values[0]) not in values:
                 raise NotANetwork(f"the layer {name} has the {setting} {settings[setting]}")
         known.add(name)
-        yield Layer(name, kind, inputs, channels, settings, weights.get(name, {}))
+        named = _last_parts(weights.get(name, {}), 2 if kind == "MultiHeadAttention" else 1)
+        yield Layer(name, kind, inputs, channels, settings, named)
+
+
+def _last_parts(arrays: Mapping[str, np.ndarray], parts: int) -> dict[str, np.ndarray]:
+    """Arrays by the last parts of their paths in the file."""
+    return {"/".join(path.split("/")[-parts:]): array for path, array in arrays.items()}
 
 
 def _sources(node: Any) -> Iterator[Mapping[str, Any]]:

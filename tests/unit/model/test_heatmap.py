@@ -21,6 +21,15 @@ def test_no_evidence_is_no_heat():
     assert class_activation_map(np.ones((2, 2, 1)), np.array([-1.0])).max() == 0.0
 
 
+def test_what_is_the_same_everywhere_says_nothing_about_where():
+    maps = np.array([[[1.0, 9.0], [3.0, 9.0]]])  # the second, as a class token's
+    for weight in (-5.0, 0.0, 5.0):
+        heat = class_activation_map(maps, np.array([1.0, weight]))
+        np.testing.assert_allclose(heat, [[1 / 3, 1]], rtol=1e-6)
+    # Maps of one cell have nothing else.
+    assert class_activation_map(maps[:, :1], np.array([1.0, 1.0])) == 1
+
+
 def test_a_stretched_photo_keeps_its_map():
     assert align_with_photo(BOTTOM_LEFT, 300, 200, "stretch") is BOTTOM_LEFT
 
