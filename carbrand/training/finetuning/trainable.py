@@ -89,7 +89,7 @@ def resize_network(keras: ModuleType, network: Any, size_px: int, policy: str = 
         resized.set_weights(network.get_weights())
     except ValueError as error:
         raise UserError(
-            f"finetune.size_px: {size_px} does not suit the network {network.name}, which was built"
+            f"finetune.size_px: {size_px} does not suit the network, which was built"
             f" for {network.inputs[0].shape[1]} ({' '.join(str(error).split())[:200]}). Set it and "
             f"finetune.predict_px to features.size_px, or finetune.epochs: 0."
         ) from None

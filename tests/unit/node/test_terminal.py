@@ -73,18 +73,16 @@ def test_a_text_of_lines_keeps_them_and_no_others(capsys):
     assert capsys.readouterr().out == "one\ntwo\\x1b\\u2028three\n"
 
 
-class _Pieces(io.RawIOBase):
+class _Pieces(io.BytesIO):
     """A file that remembers each write."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.written: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
 
     def write(self, piece) -> int:
         self.written.append(bytes(piece))
-        return len(piece)
+        return super().write(piece)
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
