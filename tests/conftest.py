@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 import shutil
@@ -60,12 +59,6 @@ def _is_roomy(folder: Path) -> bool:
     about = os.statvfs(folder)
     room = min(about.f_bavail * about.f_frsize, psutil.virtual_memory().available)
     return room >= ROOM and not about.f_flag & os.ST_NOEXEC
-
-
-def pytest_collection_finish() -> None:
-    """Thousands of tests stay to the end: no collection of garbage need look at them."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")

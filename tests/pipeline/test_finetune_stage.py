@@ -181,7 +181,7 @@ def test_logs_without_tensorboard_are_one_line(finished):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 @pytest.mark.parametrize(
     ("number", "status"),
-    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=in_torture)],
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143)],
 )
 def test_stopped_in_an_epoch_it_ends_at_once_and_goes_on_after_the_one_before(
     number, status, tuned
