@@ -67,9 +67,8 @@ def check_preset(backbone: str) -> None:
 def build_preset(backbone: str, size_px: int, keras: ModuleType) -> Any:
     """The preset as a network of built-in layers, photos (n, size_px, size_px, 3) to maps.
 
-    See `build_transformer` for the maps. Raises UserError.
+    For one that `check_preset` has passed. See `build_transformer` for the maps. Raises UserError.
     """
-    check_preset(backbone)
     import keras_hub
 
     folder, preset = preset_folder(backbone), backbone.removeprefix(PREFIX)

@@ -117,21 +117,19 @@ def _attention(graph: Graph, layer: Layer, size: Size) -> Size:
         """(n, tokens, channels) to heads and their widths, in the order `axes`."""
         kernel = weights[f"{part}/kernel"] * scale
         split = [0, 0, heads, kernel.shape[2]]
-        bias = weights.get(f"{part}/bias")
-        x = multiply(part, tensor(source), kernel.reshape(len(kernel), -1), bias, scale)
+        bias = weights[f"{part}/bias"] * scale if f"{part}/bias" in weights else None
+        x = multiply(part, tensor(source), kernel.reshape(len(kernel), -1), bias)
         shape = graph.constant(layer, f"{part}/shape", split, np.int64)
         x = graph.add("Reshape", [x, shape], f"{name}/{part}/split")
         return graph.add("Transpose", [x], f"{name}/{part}/heads", perm=axes)
 
-    def multiply(
-        part: str, x: str, kernel: np.ndarray, bias: np.ndarray | None, scale: float = 1.0
-    ) -> str:
+    def multiply(part: str, x: str, kernel: np.ndarray, bias: np.ndarray | None) -> str:
         x = graph.add(
             "MatMul", [x, graph.constant(layer, f"{part}/kernel", kernel)], f"{name}/{part}/product"
         )
         if bias is None:
             return x
-        added = graph.constant(layer, f"{part}/bias", bias.reshape(-1) * scale)
+        added = graph.constant(layer, f"{part}/bias", bias.reshape(-1))
         return graph.add("Add", [x, added], f"{name}/{part}/sum")
 
     queries = project(query, "query", (0, 2, 1, 3), 1 / math.sqrt(width))
